@@ -1,0 +1,1 @@
+//! FFmpeg as a sandboxed WebAssembly module.

@@ -1,0 +1,256 @@
+//! Inputs by digest, from ordered origins. The digest decides what is taken, never the origin.
+
+mod debian;
+mod packages;
+mod url;
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use crate::cache::{Cache, publish_file};
+use crate::digest::{self, Key};
+use crate::error::environment;
+use crate::pins::{Origin, OriginKind, SdkPackage, Source};
+use crate::unpack;
+
+pub use debian::Apt;
+
+/// What fetching needs to know, and what it has learnt in this run.
+pub struct Fetcher<'a> {
+    cache: &'a Cache,
+    /// Folders with source archives, asked before any other origin: they cost nothing.
+    mirrors: Vec<PathBuf>,
+    offline: bool,
+    host: String,
+    /// URL hosts and registries that didn't answer; they aren't asked again, so that a dead origin costs seconds in all.
+    dead: RefCell<BTreeSet<String>>,
+    apt: Apt,
+}
+
+/// The variable that names mirror folders, separated as in PATH.
+pub const MIRROR_VARIABLE: &str = "AFMPEG_MIRROR";
+
+impl<'a> Fetcher<'a> {
+    pub fn new(cache: &'a Cache, mirrors: &[PathBuf], offline: bool, host: String) -> Fetcher<'a> {
+        let variable = std::env::var_os(MIRROR_VARIABLE).unwrap_or_default();
+        let mirrors = mirrors
+            .iter()
+            .cloned()
+            .chain(std::env::split_paths(&variable).filter(|path| !path.as_os_str().is_empty()));
+        let apt = Apt::new(cache.path("downloads", "apt"));
+        Fetcher {
+            cache,
+            mirrors: mirrors.collect(),
+            offline,
+            host,
+            dead: RefCell::default(),
+            apt,
+        }
+    }
+
+    /// The container of a source, and the origin that its digest says it is from.
+    pub fn container<'s>(&self, name: &str, source: &'s Source) -> Result<(PathBuf, &'s Origin)> {
+        let origins: Vec<&Origin> = source.origins_for(&self.host).collect();
+        if origins.is_empty() {
+            return Err(environment(format!("no origin has {name} for {}", self.host)).into());
+        }
+        for origin in &origins {
+            let digest = source
+                .container_sha256(origin)
+                .context("checked when the pins were read")?;
+            if let Some(path) = self.stored(digest)? {
+                return Ok((path, origin));
+            }
+        }
+        for origin in &origins {
+            let digest = source
+                .container_sha256(origin)
+                .context("checked when the pins were read")?;
+            if let Some(path) = self.from_mirrors(digest)? {
+                return Ok((path, origin));
+            }
+        }
+        self.refuse_offline(name)?;
+        let mut reports = Vec::new();
+        for origin in origins {
+            let digest = source
+                .container_sha256(origin)
+                .context("checked when the pins were read")?;
+            match self.from_origin(name, source, origin, digest) {
+                Ok(path) => return Ok((path, origin)),
+                Err(error) => reports.push(report(&origin.describe(), &error)),
+            }
+        }
+        Err(all_origins_failed(name, &source.version, &reports))
+    }
+
+    /// A Debian package of the SDK.
+    pub fn sdk_package(&self, package: &SdkPackage) -> Result<PathBuf> {
+        if let Some(path) = self.stored(&package.sha256)? {
+            return Ok(path);
+        }
+        if let Some(path) = self.from_mirrors(&package.sha256)? {
+            return Ok(path);
+        }
+        self.refuse_offline(&package.name)?;
+        let describe = format!(
+            "Debian package {} {} ({})",
+            package.name, package.version, package.suite
+        );
+        self.store(&package.name, &describe, &package.sha256, |scratch| {
+            self.apt.package(
+                &package.name,
+                &package.version,
+                &package.suite,
+                &package.sha256,
+                scratch,
+            )
+        })
+        .map_err(|error| all_origins_failed(&package.name, &package.version, &[report(&describe, &error)]))
+    }
+
+    /// The unpacked and filtered tree of a source, under a name made of what is pinned.
+    pub fn tree(&self, name: &str, source: &Source) -> Result<PathBuf> {
+        let (container, origin) = self.container(name, source)?;
+        let digest = source
+            .container_sha256(origin)
+            .context("checked when the pins were read")?;
+        let mut key = Key::new("tree of a source")
+            .field(digest)
+            .field(origin.folder.as_deref().unwrap_or_default());
+        for pattern in &source.keep {
+            key = key.field(pattern);
+        }
+        let (path, _) = self.cache.folder("trees", &key.finish(), |made| {
+            unpack::tree(&container, origin.folder.as_deref(), &source.keep, made)?;
+            let Some(wanted) = &source.tree_sha256 else { return Ok(()) };
+            let got = digest::tree(made)?;
+            if got != *wanted {
+                bail!(
+                    "{name} {} from {} is not what is pinned\n  wanted tree_sha256 {wanted}\n  got                {got}",
+                    source.version,
+                    origin.describe()
+                );
+            }
+            Ok(())
+        })?;
+        Ok(path)
+    }
+
+    fn refuse_offline(&self, name: &str) -> Result<()> {
+        if self.offline {
+            return Err(
+                environment(format!("{name} is not in the cache, and --offline forbids fetching it"))
+                    .hint("run `cargo xtask fetch` once with a network, or give `--mirror DIR`")
+                    .into(),
+            );
+        }
+        Ok(())
+    }
+
+    fn stored(&self, digest: &str) -> Result<Option<PathBuf>> {
+        let path = self.cache.path("downloads", digest);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        if digest::file(&path)? == digest {
+            return Ok(Some(path));
+        }
+        eprintln!("warning: {} is damaged and is fetched again", path.display());
+        fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+        Ok(None)
+    }
+
+    /// A mirror is a folder with archives under any name: the digest finds them.
+    fn from_mirrors(&self, digest: &str) -> Result<Option<PathBuf>> {
+        for folder in &self.mirrors {
+            let entries = fs::read_dir(folder)
+                .map_err(|error| environment(format!("cannot read the mirror {}: {error}", folder.display())))?;
+            for entry in entries {
+                let path = entry?.path();
+                if path.is_file() && digest::file(&path)? == digest {
+                    let stored = self.store("mirrored file", &path.display().to_string(), digest, |scratch| {
+                        let copy = scratch.join("copy");
+                        fs::copy(&path, &copy)?;
+                        Ok(copy)
+                    })?;
+                    return Ok(Some(stored));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn from_origin(&self, name: &str, source: &Source, origin: &Origin, digest: &str) -> Result<PathBuf> {
+        let kind = origin.kind().map_err(anyhow::Error::msg)?;
+        let version = origin.version.as_deref().unwrap_or(&source.version);
+        let server = match kind {
+            OriginKind::Url(address) => url::host(address)?,
+            OriginKind::DebianSource { .. } => "apt".to_owned(),
+            OriginKind::Npm(_) => "npm".to_owned(),
+            OriginKind::Pypi(_) => "pip".to_owned(),
+            OriginKind::Crate(_) => "cargo".to_owned(),
+        };
+        if self.dead.borrow().contains(&server) {
+            bail!("{server} did not answer before in this run");
+        }
+        self.store(name, &origin.describe(), digest, |scratch| {
+            let result = match kind {
+                OriginKind::Url(address) => url::download(address, scratch),
+                OriginKind::DebianSource { package, suite } => {
+                    self.apt.source(package, version, suite, digest, scratch)
+                }
+                OriginKind::Npm(package) => packages::npm(package, version, scratch),
+                OriginKind::Pypi(package) => packages::pypi(package, version, scratch),
+                OriginKind::Crate(crate_name) => packages::cargo(crate_name, version, scratch),
+            };
+            if result.as_ref().is_err_and(url::is_unreachable) {
+                self.dead.borrow_mut().insert(server.clone());
+            }
+            result
+        })
+    }
+
+    /// Lets `get` put a file into a scratch folder, checks its digest, and only then puts it into the cache.
+    fn store(
+        &self,
+        name: &str,
+        origin: &str,
+        digest: &str,
+        get: impl FnOnce(&Path) -> Result<PathBuf>,
+    ) -> Result<PathBuf> {
+        let _lock = self.cache.lock(&format!("download-{digest}"))?;
+        if let Some(path) = self.stored(digest)? {
+            return Ok(path);
+        }
+        let scratch = self.cache.scratch()?;
+        let got_path = get(scratch.path())?;
+        let got = digest::file(&got_path)?;
+        if got != digest {
+            bail!(
+                "the digest of {name} from {origin} is wrong, and nothing of it is kept\n  wanted sha256 {digest}\n  got           {got}"
+            );
+        }
+        let path = self.cache.path("downloads", digest);
+        let folder = path.parent().context("the cache has folders")?;
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        std::io::copy(&mut fs::File::open(&got_path)?, &mut file).with_context(|| format!("cannot store {name}"))?;
+        publish_file(file, &path)?;
+        Ok(path)
+    }
+}
+
+fn report(origin: &str, error: &anyhow::Error) -> String {
+    let causes: Vec<_> = error.chain().map(|cause| cause.to_string()).collect();
+    format!("  {origin}\n    {}", causes.join(": ").replace('\n', "\n    "))
+}
+
+fn all_origins_failed(name: &str, version: &str, reports: &[String]) -> anyhow::Error {
+    let failure = environment(format!("no origin gave {name} {version}"))
+        .hint("check the network, or put the archive into a folder and give `--mirror DIR` (any file name; the digest finds it)");
+    anyhow!("every origin was tried:\n{}", reports.join("\n")).context(failure)
+}

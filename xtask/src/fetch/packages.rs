@@ -1,0 +1,77 @@
+//! npm, PyPI and crates.io through their own clients, as the user has them set up.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::process::Invocation;
+
+pub fn npm(package: &str, version: &str, scratch: &Path) -> Result<PathBuf> {
+    Invocation::new("npm", scratch)
+        .arguments(["pack", "--silent", "--ignore-scripts", &format!("{package}@{version}")])
+        .inherit_environment()
+        .output()?;
+    only_file(scratch)
+}
+
+pub fn pypi(package: &str, version: &str, scratch: &Path) -> Result<PathBuf> {
+    Invocation::new("python3", scratch)
+        .arguments([
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--no-binary=:none:",
+            "--dest",
+            ".",
+        ])
+        .arguments([format!("{package}=={version}")])
+        .inherit_environment()
+        .output()?;
+    only_file(scratch)
+}
+
+/// cargo has no verb for downloading a crate, but it fetches the dependencies of a package, and their archives stay in
+/// its own cache.
+pub fn cargo(name: &str, version: &str, scratch: &Path) -> Result<PathBuf> {
+    let manifest = format!(
+        "[package]\nname = \"fetch\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[lib]\npath = \"lib.rs\"\n\
+         [dependencies]\n{name} = \"={version}\"\n[workspace]\n"
+    );
+    fs::write(scratch.join("Cargo.toml"), manifest)?;
+    fs::write(scratch.join("lib.rs"), "")?;
+    let metadata = Invocation::new("cargo", scratch)
+        .arguments(["metadata", "--format-version", "1"])
+        .inherit_environment()
+        .output()?;
+    let metadata: serde_json::Value = serde_json::from_str(&metadata).context("cargo metadata")?;
+    let packages = metadata["packages"]
+        .as_array()
+        .context("cargo metadata has no packages")?;
+    let manifest_path = packages
+        .iter()
+        .find(|package| package["name"] == name && package["version"] == version)
+        .and_then(|package| package["manifest_path"].as_str())
+        .with_context(|| format!("cargo metadata has no {name} {version}"))?;
+    // Unpacked crates lie in registry/src/<index>/<name>-<version>, their archives in registry/cache/<index>/.
+    let folder = Path::new(manifest_path).parent().context("a manifest has a folder")?;
+    let index = folder.parent().context("an unpacked crate has an index")?;
+    let registry = index
+        .parent()
+        .and_then(Path::parent)
+        .context("an index has a registry")?;
+    let index_name = index.file_name().context("an index has a name")?;
+    let archive = registry
+        .join("cache")
+        .join(index_name)
+        .join(format!("{name}-{version}.crate"));
+    anyhow::ensure!(archive.is_file(), "cargo left no {}", archive.display());
+    Ok(archive)
+}
+
+fn only_file(folder: &Path) -> Result<PathBuf> {
+    let entry = fs::read_dir(folder)?.next().context("the client left no file")?;
+    Ok(entry?.path())
+}

@@ -1,0 +1,212 @@
+//! The one place that starts processes: a fixed environment, output into a log, and failures that can be pasted.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, anyhow};
+use xshell::Shell;
+
+use crate::error::environment;
+
+/// One process to run.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    pub program: String,
+    pub arguments: Vec<String>,
+    pub directory: PathBuf,
+    pub environment: BTreeMap<String, String>,
+}
+
+/// How many of the log's last lines an error shows.
+const TAIL_LINES: usize = 25;
+
+impl Invocation {
+    pub fn new(program: impl Into<String>, directory: &Path) -> Invocation {
+        Invocation {
+            program: program.into(),
+            arguments: Vec::new(),
+            directory: directory.to_owned(),
+            environment: fixed_environment(),
+        }
+    }
+
+    pub fn arguments(mut self, arguments: impl IntoIterator<Item = impl Into<String>>) -> Invocation {
+        self.arguments.extend(arguments.into_iter().map(Into::into));
+        self
+    }
+
+    /// Lets a variable of the user through, for clients that are configured by it.
+    pub fn inherit_environment(mut self) -> Invocation {
+        self.environment = std::env::vars().chain(self.environment).collect();
+        self
+    }
+
+    /// The command, ready to paste into a shell.
+    pub fn pasteable(&self) -> String {
+        let variables = self
+            .environment
+            .iter()
+            .filter(|(name, value)| std::env::var(name).as_ref() != Ok(value))
+            .map(|(name, value)| format!("{name}={}", quote(value)));
+        let words = std::iter::once(&self.program)
+            .chain(&self.arguments)
+            .map(|word| quote(word));
+        let line = variables.chain(words).collect::<Vec<_>>().join(" ");
+        format!("cd {} && {line}", quote(&self.directory.display().to_string()))
+    }
+
+    fn command(&self) -> Result<Command> {
+        let shell = Shell::new()?;
+        shell.change_dir(&self.directory);
+        let command = shell
+            .cmd(&self.program)
+            .args(&self.arguments)
+            .env_clear()
+            .envs(&self.environment);
+        Ok(Command::from(command))
+    }
+
+    fn start_error(&self, error: std::io::Error) -> anyhow::Error {
+        if error.kind() == std::io::ErrorKind::NotFound {
+            return missing_program(&self.program).into();
+        }
+        anyhow::Error::from(error).context(format!("cannot start {}", self.program))
+    }
+
+    /// Runs to the end with everything it prints in `log`, which is appended to.
+    pub fn run(&self, log: &Path) -> Result<()> {
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(log)
+            .with_context(|| format!("cannot write the log {}", log.display()))?;
+        writeln!(file, "$ {}", self.pasteable())?;
+        let status = self
+            .command()?
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .status()
+            .map_err(|error| self.start_error(error))?;
+        if status.success() {
+            return Ok(());
+        }
+        let tail = last_lines(log)?;
+        Err(anyhow!(
+            "{} ended with {status}\ncommand: {}\nlog: {}\nits last lines:\n{tail}",
+            self.program,
+            self.pasteable(),
+            log.display()
+        ))
+    }
+
+    /// Runs to the end and returns what it printed on standard output.
+    pub fn output(&self) -> Result<String> {
+        let output = self
+            .command()?
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| self.start_error(error))?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let message = String::from_utf8_lossy(&output.stderr);
+        let lines: Vec<_> = message.lines().rev().take(TAIL_LINES).collect();
+        let tail: Vec<_> = lines.into_iter().rev().collect();
+        Err(anyhow!(
+            "{} ended with {}\ncommand: {}\n{}",
+            self.program,
+            output.status,
+            self.pasteable(),
+            tail.join("\n")
+        ))
+    }
+
+    /// Runs with the terminal, for tools whose own output is the result; whether it succeeded.
+    pub fn interactive(&self) -> Result<bool> {
+        eprintln!("$ {}", self.pasteable());
+        Ok(self
+            .command()?
+            .status()
+            .map_err(|error| self.start_error(error))?
+            .success())
+    }
+}
+
+/// The environment of every build process: what the machine needs to find programs and nothing that differs between users.
+fn fixed_environment() -> BTreeMap<String, String> {
+    let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".into());
+    [
+        ("PATH", path.as_str()),
+        ("LC_ALL", "C"),
+        ("TZ", "UTC"),
+        ("SOURCE_DATE_EPOCH", "0"),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .collect()
+}
+
+/// Names the command that installs a missing program.
+pub fn missing_program(program: &str) -> crate::error::Failure {
+    let package = match program {
+        "make" => "make",
+        "cc" | "gcc" => "gcc",
+        "npm" | "node" => "npm",
+        "python3" => "python3-pip",
+        "apt-get" | "apt-helper" => "apt",
+        "cargo" => return environment("cargo is missing").hint("install Rust with rustup"),
+        other => return environment(format!("the program {other} is missing")),
+    };
+    environment(format!("the program {program} is missing")).hint(format!("apt-get install {package}"))
+}
+
+/// Whether a program can be found on PATH.
+pub fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+fn quote(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./=:,+@%".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+fn last_lines(log: &Path) -> Result<String> {
+    let mut file = File::open(log)?;
+    let start_bytes = file.metadata()?.len().saturating_sub(16 << 10);
+    file.seek(SeekFrom::Start(start_bytes))?;
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<_> = text.lines().collect();
+    Ok(lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n"))
+}
+
+/// Whether a process of this id is there.
+pub fn is_alive(id: i32) -> bool {
+    match rustix::process::Pid::from_raw(id) {
+        Some(pid) => rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH),
+        None => true,
+    }
+}
+
+/// Brings what was written to the disk, before a finished folder is renamed into place.
+pub fn sync_disk() {
+    rustix::fs::sync();
+}
+
+/// Makes a file that can be run.
+pub fn write_program(path: &Path, text: &str) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+    Ok(())
+}

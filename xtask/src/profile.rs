@@ -1,0 +1,103 @@
+//! Profiles and component sets: what to build, as data. Every key is explained in profiles/README.md.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::error::usage;
+
+#[derive(Debug, Clone, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    pub description: String,
+    pub components: String,
+    pub optimise: OptimiseLevel,
+    pub simd: bool,
+    pub wasm_opt: Vec<String>,
+    pub size_budget_bytes: SizeBudget,
+}
+
+/// clang's -O levels that a profile may take.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, PartialEq, Eq)]
+pub enum OptimiseLevel {
+    #[serde(rename = "z")]
+    Z,
+    #[serde(rename = "2")]
+    Two,
+    #[serde(rename = "3")]
+    Three,
+}
+
+impl OptimiseLevel {
+    pub fn flag(self) -> &'static str {
+        match self {
+            OptimiseLevel::Z => "-Oz",
+            OptimiseLevel::Two => "-O2",
+            OptimiseLevel::Three => "-O3",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct SizeBudget {
+    pub raw: u64,
+    pub gzip: u64,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct ComponentSet {
+    pub description: String,
+    pub license: String,
+    pub libraries: Vec<String>,
+    pub configure: Vec<String>,
+    pub requires: BTreeMap<String, Vec<String>>,
+}
+
+/// Reads a TOML file; an error names the file, the line and the key.
+pub fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    toml::from_str(&text).map_err(|error| usage(format!("{}: {error}", path.display())).into())
+}
+
+/// The names of all profiles, sorted.
+pub fn names(root: &Path) -> Result<Vec<String>> {
+    let folder = root.join("profiles");
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml")
+            && let Some(stem) = path.file_stem().and_then(|stem| stem.to_str())
+        {
+            names.push(stem.to_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+impl Profile {
+    pub fn load(root: &Path, name: &str) -> Result<Profile> {
+        let valid = names(root)?;
+        if !valid.iter().any(|valid| valid == name) {
+            return Err(usage(format!(
+                "there is no profile `{name}`; the profiles are: {}",
+                valid.join(", ")
+            ))
+            .hint("a new profile is a TOML file in profiles/, explained in profiles/README.md")
+            .into());
+        }
+        read_toml(&root.join("profiles").join(format!("{name}.toml")))
+    }
+}
+
+impl ComponentSet {
+    pub fn load(root: &Path, name: &str) -> Result<ComponentSet> {
+        let path = root.join("profiles/components").join(format!("{name}.toml"));
+        read_toml(&path)
+    }
+}

@@ -1,0 +1,27 @@
+# Builds what the module is linked from: FFmpeg's libraries and the objects of two of its programs, `ffmpeg` and
+# `ffprobe`, for one module. Run in FFmpeg's configured source folder: make -f PATH/ffmpeg.mak afmpeg
+#
+# FFmpeg's own rules do the work; this file adds what lets two programs share a link:
+#   - both define `main` and the few names that cmdutils.c expects of a program: each gets names of its own, and
+#     guest/main.c defines the shared ones after it knows which program runs;
+#   - the programs use threads, the libraries are built without: pthread.h is included by force, because FFmpeg's
+#     thread.h leaves it out when the libraries have no threads;
+#   - a sleep in the programs must let the other coroutines run: guest/threads.h declares afmpeg_usleep.
+guest := $(dir $(firstword $(MAKEFILE_LIST)))
+
+include Makefile
+
+AFMPEG_OBJS := $(sort $(OBJS-ffmpeg) $(OBJS-ffprobe))
+AFMPEG_LIBS := $(FF_STATIC_DEP_LIBS)
+
+afmpeg_names = $(foreach n,main program_name program_birth_year show_help_default,-D$(n)=$(1)_$(n))
+
+$(AFMPEG_OBJS): CFLAGS += -include pthread.h -include $(guest)programs.h -Dav_usleep=afmpeg_usleep
+$(filter fftools/ffmpeg%.o,$(AFMPEG_OBJS)): CFLAGS += $(call afmpeg_names,ffmpeg)
+$(filter fftools/ffprobe%.o,$(AFMPEG_OBJS)): CFLAGS += $(call afmpeg_names,ffprobe)
+
+# The linker reads the lists, so that a new FFmpeg version's files need no change in our build.
+.PHONY: afmpeg
+afmpeg: $(AFMPEG_OBJS) $(AFMPEG_LIBS)
+	$(Q)printf '%s\n' $(AFMPEG_OBJS) > afmpeg.objects
+	$(Q)printf '%s\n' $(AFMPEG_LIBS) > afmpeg.libraries

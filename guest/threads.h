@@ -1,0 +1,34 @@
+// Threads inside one WebAssembly module, without threads of the engine: each pthread is a coroutine that runs until it
+// has to wait. README.md says how that works; the functions themselves are those of <pthread.h>.
+#ifndef AFMPEG_THREADS_H
+#define AFMPEG_THREADS_H
+
+// Exit codes of the process for what no thread can be told about. stderr says which thread and what it was doing.
+enum {
+    AFMPEG_EXIT_DEADLOCK = 70,       // every thread waits for another one
+    AFMPEG_EXIT_UNSUSPENDABLE = 71,  // a thread has to wait beneath a caller that cannot be suspended
+    AFMPEG_EXIT_STACK_OVERFLOW = 72, // a thread needs more stack than it has
+    AFMPEG_EXIT_NO_MEMORY = 73,      // there is no memory for the program's own stack
+};
+
+// A stack holds a thread's C frames at its upper end and, while the thread is suspended, what Asyncify saved of its
+// WebAssembly frames at its lower end. WebAssembly keeps scalars and return addresses outside of linear memory, so the
+// same code needs less here than natively, where FFmpeg's threads do with 512 KiB on macOS and 1 MiB on Windows.
+enum {
+    AFMPEG_PROGRAM_STACK_BYTES = 8 << 20, // the program's thread: what Linux gives to main
+    AFMPEG_THREAD_STACK_BYTES = 2 << 20,  // every other thread, unless its attributes ask for more
+    AFMPEG_STACK_GUARD_BYTES = 4 << 10,   // part of both: never used, so a change in it is an overflow
+};
+
+// Runs program(argc, argv) as the first thread and schedules it and the threads that it creates. Returns what program
+// returns, at that moment, even if other threads live; if program's thread ends by pthread_exit, returns 0 when the
+// last thread has ended. Call it once, from main.
+int afmpeg_threads_main(int (*program)(int argc, char **argv), int argc, char **argv);
+
+// usleep that lets the other threads run. Returns 0.
+int afmpeg_usleep(unsigned microseconds);
+
+// POSIX's; wasi-libc has no threads to end, so its <pthread.h> leaves the declaration out.
+_Noreturn void pthread_exit(void *result);
+
+#endif

@@ -1,0 +1,132 @@
+// What the files of the thread library share. Nothing else includes this.
+//
+// One rule holds it together: every function that may wait reaches afmpeg_suspend through direct calls. The build
+// derives from those calls which functions Asyncify has to instrument, and a call through a pointer would hide one.
+#ifndef AFMPEG_THREADS_INTERNAL_H
+#define AFMPEG_THREADS_INTERNAL_H
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../threads.h"
+
+// A first-in first-out queue of threads; all zero is an empty one. A thread is in at most one at a time: the run queue
+// or that of the object it waits for.
+struct afmpeg_queue {
+    struct __pthread *first;
+};
+
+struct afmpeg_stack {
+    char *low;
+    size_t size_bytes;
+};
+
+// Asyncify's own record, at a layout that Binaryen fixes: where it writes next and where it has to stop.
+struct afmpeg_unwound_frames {
+    char *position;
+    char *end;
+};
+
+// Which of a thread's functions the scheduler's loop calls, to start it and again for every resumption.
+enum afmpeg_phase { AFMPEG_IN_PROGRAM, AFMPEG_IN_ENTRY, AFMPEG_IN_DESTRUCTOR };
+
+enum afmpeg_wait_kind {
+    AFMPEG_WAITS_FOR_NOTHING, // that another thread could give: it sleeps or lets the others go first
+    AFMPEG_WAITS_FOR_MUTEX,
+    AFMPEG_WAITS_FOR_CONDITION,
+    AFMPEG_WAITS_FOR_THREAD,
+    AFMPEG_WAITS_FOR_INITIALISER,
+};
+
+enum { AFMPEG_NAME_BYTES = 16 };
+
+// Nanoseconds of CLOCK_MONOTONIC; this one never comes.
+#define AFMPEG_NEVER INT64_MAX
+
+// <pthread.h> declares pthread_t as a pointer to this.
+struct __pthread {
+    unsigned id; // 1 is the program's thread; never used twice, so that it still tells threads apart after their end
+    char name[AFMPEG_NAME_BYTES];
+
+    // Coroutine.
+    struct afmpeg_stack stack;
+    struct afmpeg_unwound_frames unwound;
+    char *stack_pointer;
+    int saved_errno; // the C library has one errno for all, POSIX promises one a thread
+    bool is_suspended;
+
+    // Life.
+    enum afmpeg_phase phase;
+    void *(*entry)(void *);
+    void *argument;
+    void *result;
+    bool is_ending; // pthread_exit was called in this phase
+    bool has_ended; // only its result is left, for whoever joins it
+    bool is_detached;
+    struct afmpeg_queue joiner;
+    struct __pthread *older, *younger; // of the threads that live
+
+    // Waiting.
+    struct afmpeg_queue *queue;
+    struct __pthread *previous, *next; // in queue
+    enum afmpeg_wait_kind waits_for;
+    const void *awaited;
+    bool lost_its_turn; // see mutex.c
+    bool timed_out;
+    int64_t deadline_ns;               // AFMPEG_NEVER when it has none
+    struct __pthread *earlier, *later; // deadlines
+
+    // Thread-specific values.
+    void *values[PTHREAD_KEYS_MAX];
+    unsigned keys_visited; // when the thread ends, by all rounds together
+    void (*destructor)(void *);
+    void *destroyed_value;
+};
+
+// coroutine.c
+extern int afmpeg_foreign_depth;
+extern int afmpeg_permitted_index;
+extern bool afmpeg_threads_run;
+bool afmpeg_can_suspend(void);
+void afmpeg_suspend(void);
+int afmpeg_run_threads(int (*program)(int, char **), int argc, char **argv);
+
+// stack.c
+bool afmpeg_stack_allocate(struct afmpeg_stack *stack, size_t size_bytes);
+void afmpeg_stack_release(struct afmpeg_stack *stack);
+char *afmpeg_stack_top(const struct afmpeg_stack *stack);
+char *afmpeg_stack_bottom(const struct afmpeg_stack *stack);
+bool afmpeg_stack_is_intact(const struct afmpeg_stack *stack);
+
+// scheduler.c
+extern struct __pthread *afmpeg_current;
+void afmpeg_make_runnable(struct __pthread *thread);
+struct __pthread *afmpeg_next_runnable(void);
+struct __pthread *afmpeg_wake_first(struct afmpeg_queue *queue);
+int64_t afmpeg_deadline(clockid_t clock, const struct timespec *until);
+// Suspends the calling thread until it is woken (0) or the deadline has come (ETIMEDOUT).
+int afmpeg_wait(struct afmpeg_queue *queue, enum afmpeg_wait_kind kind, const void *awaited, int64_t deadline_ns);
+
+// thread.c
+extern struct __pthread *afmpeg_oldest_thread;
+bool afmpeg_start_program(void);
+void afmpeg_phase_ended(struct __pthread *thread);
+
+// key.c
+bool afmpeg_next_destructor(struct __pthread *thread);
+
+// mutex.c, once.c: for reports
+unsigned afmpeg_mutex_owner(const void *mutex);
+unsigned afmpeg_initialiser_runner(const void *run);
+
+// report.c
+_Noreturn void afmpeg_report_deadlock(void);
+_Noreturn void afmpeg_report_relock(const void *mutex);
+_Noreturn void afmpeg_report_unsuspendable(void);
+_Noreturn void afmpeg_report_stack_overflow(const struct __pthread *thread);
+_Noreturn void afmpeg_report_no_memory(void);
+
+#endif

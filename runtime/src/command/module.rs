@@ -1,0 +1,67 @@
+//! Finding the module and making it ready.
+
+use super::{Failure, chain};
+use crate::cli::Sandbox;
+use afmpeg::{Error, Runtime};
+use std::env;
+use std::path::{Component, Path, PathBuf};
+
+/// Makes the module ready that the command line, the environment or the last build names.
+pub fn runtime(sandbox: &Sandbox) -> Result<Runtime, Failure> {
+    let named = || {
+        env::var_os("AFMPEG_MODULE")
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
+    };
+    let path = match sandbox.module.clone().or_else(named) {
+        Some(path) => path,
+        None => built_last().ok_or_else(|| {
+            Failure::no_module(
+                "no module: name one with --module PATH or the variable AFMPEG_MODULE, or build one below this \
+                 directory with `cargo xtask build --profile o3-gpl`"
+                    .to_owned(),
+            )
+        })?,
+    };
+    let cache_folder = match &sandbox.cache_dir {
+        _ if sandbox.no_cache => None,
+        Some(folder) => Some(folder.clone()),
+        None => default_cache_folder(),
+    };
+    let Some(cache_folder) = cache_folder else {
+        return Ok(Runtime::from_file(path)?);
+    };
+    match Runtime::builder().cache_folder(cache_folder).from_file(&path) {
+        // Without a cache the command is slow to start but works, unless a folder was asked for.
+        Err(error @ (Error::Cache { .. } | Error::CacheUnsafe { .. })) if sandbox.cache_dir.is_none() => {
+            eprintln!("afmpeg: warning: {}", chain(&error));
+            Ok(Runtime::from_file(path)?)
+        }
+        result => Ok(result?),
+    }
+}
+
+/// The module that `artifacts/latest` names, in the current directory or the nearest one above it.
+fn built_last() -> Option<PathBuf> {
+    let current = env::current_dir().ok()?;
+    current
+        .ancestors()
+        .map(|directory| directory.join("artifacts"))
+        .find_map(|artifacts| {
+            let latest = std::fs::read_to_string(artifacts.join("latest")).ok()?;
+            let name = Path::new(latest.lines().next()?.trim());
+            let is_file_name = matches!(name.components().collect::<Vec<_>>()[..], [Component::Normal(_)]);
+            is_file_name.then(|| artifacts.join(name))
+        })
+}
+
+fn default_cache_folder() -> Option<PathBuf> {
+    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = match absolute("XDG_CACHE_HOME") {
+        Some(base) => base,
+        None => absolute("HOME")
+            .map(|home| home.join(".cache"))
+            .or_else(|| absolute("LOCALAPPDATA"))?,
+    };
+    Some(base.join("afmpeg").join("aot"))
+}

@@ -1,0 +1,203 @@
+//! The bridge to wasmtime: its configuration, the import table, and running one instance.
+
+use crate::interrupt::Interruption;
+use crate::wasi::abi::Errno;
+use crate::wasi::{GuestMemory, Host};
+use wasmtime::{Caller, Config, Engine, InstancePre, Linker, Memory, ResourceLimiter, Store};
+
+/// How deep a program may recurse, natively counted.
+const WASM_STACK_SIZE_BYTES: usize = 8 << 20;
+
+/// The stack of a thread that runs a job: the program's and what the host calls need on top.
+pub(crate) const THREAD_STACK_SIZE_BYTES: usize = WASM_STACK_SIZE_BYTES + (1 << 20);
+
+const WASI: &str = "wasi_snapshot_preview1";
+
+pub(crate) fn engine() -> wasmtime::Result<Engine> {
+    let mut config = Config::new();
+    config.max_wasm_stack(WASM_STACK_SIZE_BYTES);
+    // Nothing here is asynchronous, but wasmtime wants this to be no smaller.
+    config.async_stack_size(WASM_STACK_SIZE_BYTES);
+    // Maps from native code to WebAssembly offsets would say nothing about a module without debug information, and
+    // unwind tables serve foreign debuggers only: both make the code on disk larger and slower to load.
+    config.generate_address_map(false);
+    config.native_unwind_info(cfg!(windows));
+    Engine::new(&config)
+}
+
+/// What a store holds for one job.
+pub(crate) struct State {
+    pub host: Host,
+    pub limiter: Limiter,
+    memory: Option<Memory>,
+}
+
+pub(crate) struct Limiter {
+    memory_max_bytes: u64,
+    pub memory_peak_bytes: u64,
+}
+
+/// As many entries as a table may get; those of real programs have tens of thousands.
+const TABLE_ENTRIES_MAX: usize = 10_000_000;
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let desired_bytes = desired as u64;
+        let allowed = desired_bytes <= self.memory_max_bytes && maximum.is_none_or(|maximum| desired <= maximum);
+        if allowed {
+            self.memory_peak_bytes = self.memory_peak_bytes.max(desired_bytes);
+        }
+        Ok(allowed)
+    }
+
+    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= TABLE_ENTRIES_MAX)
+    }
+}
+
+/// How a guest's `_start` came to its end without returning.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Ending {
+    #[error("exit code {0}")]
+    Exit(i32),
+    #[error("interrupted: {0:?}")]
+    Interrupted(Interruption),
+}
+
+/// Puts a preview 1 function into the linker for every method named.
+macro_rules! define {
+    ($linker:ident: $($name:ident($($arg:ident: $type:ty),*);)*) => {$(
+        $linker.func_wrap(WASI, stringify!($name), |mut caller: Caller<'_, State>, $($arg: $type),*| {
+            call(&mut caller, |host, memory| host.$name(memory, $($arg),*))
+        })?;
+    )*};
+}
+
+/// Functions that make no sense in a sandbox without sockets and signals: they exist, and say that they do not work.
+macro_rules! define_missing {
+    ($linker:ident: $($name:ident($($type:ty),*);)*) => {$(
+        $linker.func_wrap(WASI, stringify!($name), |_: Caller<'_, State>, $(_: $type),*| Errno::Nosys as u32)?;
+    )*};
+}
+
+pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    define! { linker:
+        args_get(pointers: u32, buffer: u32);
+        args_sizes_get(count: u32, size: u32);
+        environ_get(pointers: u32, buffer: u32);
+        environ_sizes_get(count: u32, size: u32);
+        clock_res_get(clock: u32, resolution: u32);
+        clock_time_get(clock: u32, precision: u64, time: u32);
+        fd_advise(fd: u32, offset: u64, length: u64, advice: u32);
+        fd_allocate(fd: u32, offset: u64, length: u64);
+        fd_close(fd: u32);
+        fd_datasync(fd: u32);
+        fd_fdstat_get(fd: u32, stat: u32);
+        fd_fdstat_set_flags(fd: u32, flags: u32);
+        fd_fdstat_set_rights(fd: u32, base: u64, inheriting: u64);
+        fd_filestat_get(fd: u32, stat: u32);
+        fd_filestat_set_size(fd: u32, size: u64);
+        fd_filestat_set_times(fd: u32, accessed: u64, modified: u64, flags: u32);
+        fd_pread(fd: u32, iovecs: u32, count: u32, offset: u64, read: u32);
+        fd_prestat_get(fd: u32, prestat: u32);
+        fd_prestat_dir_name(fd: u32, buffer: u32, length: u32);
+        fd_pwrite(fd: u32, iovecs: u32, count: u32, offset: u64, written: u32);
+        fd_read(fd: u32, iovecs: u32, count: u32, read: u32);
+        fd_readdir(fd: u32, buffer: u32, length: u32, cookie: u64, used: u32);
+        fd_renumber(from: u32, to: u32);
+        fd_seek(fd: u32, offset: u64, from: u32, position: u32);
+        fd_sync(fd: u32);
+        fd_tell(fd: u32, position: u32);
+        fd_write(fd: u32, iovecs: u32, count: u32, written: u32);
+        path_create_directory(fd: u32, path: u32, length: u32);
+        path_filestat_get(fd: u32, lookup: u32, path: u32, length: u32, stat: u32);
+        path_filestat_set_times(
+            fd: u32, lookup: u32, path: u32, length: u32, accessed: u64, modified: u64, flags: u32
+        );
+        path_link(
+            old_fd: u32, lookup: u32, old_path: u32, old_length: u32, new_fd: u32, new_path: u32, new_length: u32
+        );
+        path_open(
+            fd: u32, lookup: u32, path: u32, length: u32, flags: u32, base: u64, inheriting: u64, fd_flags: u32,
+            opened: u32
+        );
+        path_readlink(fd: u32, path: u32, path_length: u32, buffer: u32, length: u32, used: u32);
+        path_remove_directory(fd: u32, path: u32, length: u32);
+        path_rename(
+            old_fd: u32, old_path: u32, old_length: u32, new_fd: u32, new_path: u32, new_length: u32
+        );
+        path_symlink(target: u32, target_length: u32, fd: u32, path: u32, length: u32);
+        path_unlink_file(fd: u32, path: u32, length: u32);
+        poll_oneoff(subscriptions: u32, events: u32, count: u32, happened: u32);
+        random_get(buffer: u32, length: u32);
+        sched_yield();
+    }
+    define_missing! { linker:
+        proc_raise(u32);
+        sock_accept(u32, u32, u32);
+        sock_recv(u32, u32, u32, u32, u32, u32);
+        sock_send(u32, u32, u32, u32, u32);
+        sock_shutdown(u32, u32);
+    }
+    linker.func_wrap(WASI, "proc_exit", |code: u32| -> wasmtime::Result<()> {
+        Err(Ending::Exit(code.cast_signed()).into())
+    })?;
+    Ok(linker)
+}
+
+/// Runs one host call on the guest's memory, unless the job is to end.
+fn call(
+    caller: &mut Caller<'_, State>,
+    function: impl FnOnce(&mut Host, &mut GuestMemory) -> Result<(), Errno>,
+) -> wasmtime::Result<u32> {
+    let memory = match caller.data().memory {
+        Some(memory) => memory,
+        None => {
+            // A start function runs before the instance is handed out, so the first call finds the memory itself.
+            let memory = caller.get_export("memory").and_then(|export| export.into_memory());
+            let memory = memory.ok_or_else(|| wasmtime::format_err!("the module exports no memory"))?;
+            caller.data_mut().memory = Some(memory);
+            memory
+        }
+    };
+    let (bytes, state) = memory.data_and_store_mut(caller);
+    let interrupted = |host: &Host| match host.interrupt.check() {
+        Some(interruption) => Err(Ending::Interrupted(interruption)),
+        None => Ok(()),
+    };
+    interrupted(&state.host)?;
+    Ok(match function(&mut state.host, &mut GuestMemory(bytes)) {
+        Ok(()) => Errno::Success as u32,
+        Err(Errno::Intr) => {
+            interrupted(&state.host)?;
+            Errno::Intr as u32
+        }
+        Err(errno) => errno as u32,
+    })
+}
+
+pub(crate) fn store(engine: &Engine, host: Host, memory_max_bytes: u64) -> Store<State> {
+    let limiter = Limiter {
+        memory_max_bytes,
+        memory_peak_bytes: 0,
+    };
+    let mut store = Store::new(
+        engine,
+        State {
+            host,
+            limiter,
+            memory: None,
+        },
+    );
+    store.limiter(|state| &mut state.limiter);
+    store
+}
+
+/// An instance that is ready to be started.
+pub(crate) fn instantiate(
+    program: &InstancePre<State>,
+    store: &mut Store<State>,
+) -> wasmtime::Result<wasmtime::TypedFunc<(), ()>> {
+    program.instantiate(&mut *store)?.get_typed_func(store, "_start")
+}

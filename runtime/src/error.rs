@@ -1,0 +1,92 @@
+//! What can go wrong with a runtime or a job.
+
+use crate::Output;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// The cause of an [`Error`] that comes from a library below.
+pub type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a module could not be made ready, or a job could not be run to its own end.
+///
+/// A program that ends with a non-zero exit code is no error: its code is in the [`Output`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    #[error("cannot read the module {}", .path.display())]
+    ModuleUnreadable { path: PathBuf, source: io::Error },
+
+    #[error("the module is neither WebAssembly nor WebAssembly compressed with gzip or brotli")]
+    ModuleFormat,
+
+    #[error("the module is damaged: it does not decompress")]
+    ModuleCompression { source: io::Error },
+
+    #[error("the module cannot be compiled")]
+    ModuleInvalid { source: Source },
+
+    #[error("the module is not a program that can be run: {reason}")]
+    NotAProgram { reason: String },
+
+    #[error("the WebAssembly engine does not work on this machine")]
+    Engine { source: Source },
+
+    #[error("the folder {} is not safe to keep compiled code in: {reason}", .path.display())]
+    CacheUnsafe { path: PathBuf, reason: String },
+
+    #[error("compiled code cannot be kept in {}", .path.display())]
+    Cache { path: PathBuf, source: io::Error },
+
+    #[error("an argument or variable of the job holds a zero byte, which no program can be given")]
+    ZeroByte,
+
+    #[error("cannot open the folder {}", .path.display())]
+    Directory { path: PathBuf, source: io::Error },
+
+    #[error("the job's standard streams cannot be set up")]
+    Stdio { source: io::Error },
+
+    #[error("the job has more folders than open files")]
+    TooManyDirectories,
+
+    #[error("no thread could be started for the job")]
+    Thread { source: io::Error },
+
+    #[error("the job could not be started")]
+    Instantiate { source: Source },
+
+    #[error("{0}")]
+    Trap(Box<Trap>),
+
+    #[error("the job was still running at its deadline")]
+    Deadline { output: Box<Output> },
+
+    #[error("the job was cancelled")]
+    Cancelled { output: Box<Output> },
+
+    #[error("the runtime is closed")]
+    Closed,
+}
+
+/// A program that did what its sandbox forbids, or gave up without exiting.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Trap {
+    /// What happened, in the engine's words.
+    pub reason: String,
+    /// The function it happened in: its name where the module has names, otherwise its number.
+    pub function: Option<String>,
+    /// Up to its trap the job ran: this is what it had written by then.
+    pub output: Output,
+}
+
+impl fmt::Display for Trap {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        write!(formatter, "the program crashed: {}", self.reason)?;
+        match &self.function {
+            Some(function) => write!(formatter, ", in {function}"),
+            None => Ok(()),
+        }
+    }
+}

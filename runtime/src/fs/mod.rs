@@ -1,0 +1,192 @@
+//! File systems that a job can be given.
+
+mod device;
+mod host;
+
+use std::io;
+use std::time::SystemTime;
+
+pub(crate) use device::Devices;
+pub use host::{Access, HostDir};
+
+/// The tree of files below one directory of a job.
+///
+/// Paths are relative to the root of the tree, their parts separated by `/`; the root itself is `.`. A path has no
+/// empty and no `.` parts. It may hold `..`, though never so many that it climbs above the root by its letters alone;
+/// an implementation that has links must see to it that they do not lead outside either.
+///
+/// Only [`open`](FileSystem::open), [`metadata`](FileSystem::metadata) and [`read_dir`](FileSystem::read_dir) must be
+/// given: without more, the tree cannot be changed other than through opened files.
+pub trait FileSystem: Send + Sync {
+    /// Opens a file, or finds that the path is a directory.
+    fn open(&self, path: &str, options: &OpenOptions) -> io::Result<Opened>;
+
+    /// What is known of a path. With `follow_links` the end of a link is described, otherwise the link itself.
+    fn metadata(&self, path: &str, follow_links: bool) -> io::Result<Metadata>;
+
+    /// The entries of a directory, without `.` and `..`.
+    fn read_dir(&self, path: &str) -> io::Result<Vec<DirEntry>>;
+
+    fn create_dir(&self, _path: &str) -> io::Result<()> {
+        Err(read_only())
+    }
+
+    fn remove_dir(&self, _path: &str) -> io::Result<()> {
+        Err(read_only())
+    }
+
+    fn remove_file(&self, _path: &str) -> io::Result<()> {
+        Err(read_only())
+    }
+
+    /// Renames within this tree, replacing a file that is in the way.
+    fn rename(&self, _from: &str, _to: &str) -> io::Result<()> {
+        Err(read_only())
+    }
+
+    fn read_link(&self, _path: &str) -> io::Result<String> {
+        Err(io::ErrorKind::InvalidInput.into())
+    }
+
+    fn symlink(&self, _target: &str, _path: &str) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn hard_link(&self, _from: &str, _to: &str) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn set_times(&self, _path: &str, _follow_links: bool, _times: Times) -> io::Result<()> {
+        Err(read_only())
+    }
+}
+
+/// An open file of a [`FileSystem`].
+///
+/// Reads and writes name their offset; where the guest is in the file is kept for it. A file that cannot be positioned
+/// (a pipe, a device) says so with [`is_stream`](File::is_stream) and ignores the offsets.
+pub trait File: Send {
+    fn metadata(&self) -> io::Result<Metadata>;
+
+    /// Reads up to `buffer.len()` bytes; 0 means the end of the file.
+    fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    fn write_at(&mut self, _buffer: &[u8], _offset: u64) -> io::Result<usize> {
+        Err(read_only())
+    }
+
+    fn is_stream(&self) -> bool {
+        false
+    }
+
+    fn set_len(&mut self, _size_bytes: u64) -> io::Result<()> {
+        Err(read_only())
+    }
+
+    fn set_times(&mut self, _times: Times) -> io::Result<()> {
+        Err(read_only())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What [`FileSystem::open`] found.
+pub enum Opened {
+    File(Box<dyn File>),
+    Directory,
+}
+
+/// How a file is to be opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpenOptions {
+    pub read: bool,
+    pub write: bool,
+    /// Create the file where it does not exist.
+    pub create: bool,
+    /// With `create`: fail where it exists already.
+    pub exclusive: bool,
+    pub truncate: bool,
+    /// Fail unless the path is a directory.
+    pub directory: bool,
+    /// Follow a link that is the last part of the path; otherwise such a link is an error.
+    pub follow_links: bool,
+}
+
+impl OpenOptions {
+    /// Whether opening with these options, or what may be done afterwards, changes the tree.
+    pub fn changes(&self) -> bool {
+        self.write || self.create || self.truncate
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FileType {
+    File,
+    Directory,
+    SymbolicLink,
+    CharacterDevice,
+    Other,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Metadata {
+    pub file_type: FileType,
+    pub size_bytes: u64,
+    /// Unique and stable within the tree: the same file has the same number under each of its names.
+    pub inode: u64,
+    /// Which of several trees the inode belongs to.
+    pub device: u64,
+    pub links: u64,
+    pub accessed: Option<SystemTime>,
+    pub modified: Option<SystemTime>,
+    pub changed: Option<SystemTime>,
+}
+
+impl Metadata {
+    pub fn new(file_type: FileType, size_bytes: u64, inode: u64) -> Metadata {
+        Metadata {
+            file_type,
+            size_bytes,
+            inode,
+            device: 0,
+            links: 1,
+            accessed: None,
+            modified: None,
+            changed: None,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DirEntry {
+    pub name: String,
+    pub inode: u64,
+    pub file_type: FileType,
+}
+
+impl DirEntry {
+    pub fn new(name: impl Into<String>, inode: u64, file_type: FileType) -> DirEntry {
+        DirEntry {
+            name: name.into(),
+            inode,
+            file_type,
+        }
+    }
+}
+
+/// Times to be set; `None` leaves the one there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Times {
+    pub accessed: Option<SystemTime>,
+    pub modified: Option<SystemTime>,
+}
+
+fn read_only() -> io::Error {
+    io::ErrorKind::ReadOnlyFilesystem.into()
+}

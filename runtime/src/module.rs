@@ -1,0 +1,45 @@
+//! A module's bytes, as they are or compressed.
+
+use crate::Error;
+use std::borrow::Cow;
+use std::io::{self, Read};
+
+const WASM_MAGIC: &[u8] = b"\0asm";
+const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
+
+/// No module is larger; a few bytes of hostile input decompress to any size.
+const WASM_SIZE_MAX_BYTES: u64 = 1 << 30;
+
+/// The WebAssembly in a file's bytes.
+pub(crate) fn decompress(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
+    if bytes.starts_with(WASM_MAGIC) {
+        return Ok(Cow::Borrowed(bytes));
+    }
+    if bytes.starts_with(GZIP_MAGIC) {
+        let wasm = read_all(flate2::read::MultiGzDecoder::new(bytes))?;
+        return if wasm.starts_with(WASM_MAGIC) {
+            Ok(wasm.into())
+        } else {
+            Err(Error::ModuleFormat)
+        };
+    }
+    // Brotli has no mark of its own, so only what comes out tells it from any other bytes.
+    let mut decoder = brotli_decompressor::Decompressor::new(bytes, 1 << 16);
+    let mut start = [0; WASM_MAGIC.len()];
+    if decoder.read_exact(&mut start).is_err() || start != WASM_MAGIC {
+        return Err(Error::ModuleFormat);
+    }
+    Ok(read_all(start.chain(decoder))?.into())
+}
+
+fn read_all(reader: impl Read) -> Result<Vec<u8>, Error> {
+    let mut wasm = Vec::new();
+    let result = reader.take(WASM_SIZE_MAX_BYTES + 1).read_to_end(&mut wasm);
+    match result {
+        Ok(size_bytes) if size_bytes as u64 > WASM_SIZE_MAX_BYTES => Err(Error::ModuleCompression {
+            source: io::ErrorKind::FileTooLarge.into(),
+        }),
+        Ok(_) => Ok(wasm),
+        Err(source) => Err(Error::ModuleCompression { source }),
+    }
+}

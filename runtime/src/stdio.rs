@@ -1,0 +1,248 @@
+//! The three standard streams of a job.
+
+use crate::interrupt::Interrupt;
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Where a job's standard input comes from.
+#[non_exhaustive]
+pub enum Stdin {
+    /// Ends at once.
+    Empty,
+    Bytes(Bytes),
+    /// This process's own standard input.
+    Inherit,
+    /// A file, or the reading end of a pipe.
+    File(File),
+    Reader(Box<dyn Read + Send>),
+}
+
+impl From<Vec<u8>> for Stdin {
+    fn from(bytes: Vec<u8>) -> Stdin {
+        Stdin::Bytes(bytes.into())
+    }
+}
+
+impl From<Bytes> for Stdin {
+    fn from(bytes: Bytes) -> Stdin {
+        Stdin::Bytes(bytes)
+    }
+}
+
+/// Where a job's standard output or standard error goes.
+#[non_exhaustive]
+pub enum Stdout {
+    Discard,
+    /// Kept in memory and handed out with the [`Output`](crate::Output): the last so many bytes.
+    Capture {
+        limit_bytes: usize,
+    },
+    /// This process's own stream of the same number.
+    Inherit,
+    /// A file, or the writing end of a pipe.
+    File(File),
+    Writer(Box<dyn Write + Send>),
+}
+
+/// The last bytes that were written to a stream.
+#[derive(Default)]
+pub(crate) struct Tail {
+    bytes: VecDeque<u8>,
+    limit_bytes: usize,
+    dropped_bytes: u64,
+}
+
+impl Tail {
+    fn push(&mut self, bytes: &[u8]) {
+        let kept = &bytes[bytes.len().saturating_sub(self.limit_bytes)..];
+        let excess = (self.bytes.len() + kept.len()).saturating_sub(self.limit_bytes);
+        self.bytes.drain(..excess);
+        self.bytes.extend(kept);
+        self.dropped_bytes += (excess + bytes.len() - kept.len()) as u64;
+    }
+
+    /// The bytes kept, and how many before them were not.
+    pub fn take(&mut self) -> (Vec<u8>, u64) {
+        (std::mem::take(&mut self.bytes).into(), self.dropped_bytes)
+    }
+}
+
+pub(crate) type SharedTail = Arc<Mutex<Tail>>;
+
+pub(crate) fn take_tail(tail: &SharedTail) -> (Vec<u8>, u64) {
+    tail.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// A stream as the guest holds it.
+pub(crate) enum Stream {
+    /// Reads nothing, and takes whatever is written.
+    Null,
+    Bytes(Bytes),
+    Host(HostStream),
+    Reader(Box<dyn Read + Send>),
+    Writer(Box<dyn Write + Send>),
+    Capture(SharedTail),
+}
+
+impl Stream {
+    pub fn input(stdin: Stdin) -> io::Result<Stream> {
+        Ok(match stdin {
+            Stdin::Empty => Stream::Null,
+            Stdin::Bytes(bytes) => Stream::Bytes(bytes),
+            Stdin::Inherit => Stream::Host(HostStream::new(inherit(&io::stdin())?)?),
+            Stdin::File(file) => Stream::Host(HostStream::new(file)?),
+            Stdin::Reader(reader) => Stream::Reader(reader),
+        })
+    }
+
+    /// `own` is the stream of this process that [`Stdout::Inherit`] stands for.
+    pub fn output(stdout: Stdout, own: &impl HostHandle) -> io::Result<(Stream, SharedTail)> {
+        let tail = SharedTail::default();
+        let stream = match stdout {
+            Stdout::Discard => Stream::Null,
+            Stdout::Capture { limit_bytes } => {
+                tail.lock().unwrap_or_else(PoisonError::into_inner).limit_bytes = limit_bytes;
+                Stream::Capture(tail.clone())
+            }
+            Stdout::Inherit => Stream::Host(HostStream::new(inherit(own)?)?),
+            Stdout::File(file) => Stream::Host(HostStream::new(file)?),
+            Stdout::Writer(writer) => Stream::Writer(writer),
+        };
+        Ok((stream, tail))
+    }
+
+    pub fn read(&mut self, buffer: &mut [u8], interrupt: &Interrupt) -> io::Result<usize> {
+        match self {
+            Stream::Null => Ok(0),
+            Stream::Bytes(bytes) => {
+                let count = bytes.len().min(buffer.len());
+                buffer[..count].copy_from_slice(&bytes.split_to(count));
+                Ok(count)
+            }
+            Stream::Host(host) => {
+                host.wait(Direction::Read, interrupt)?;
+                retry(|| host.file.read(buffer))
+            }
+            Stream::Reader(reader) => retry(|| reader.read(buffer)),
+            Stream::Writer(_) | Stream::Capture(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    pub fn write(&mut self, bytes: &[u8], interrupt: &Interrupt) -> io::Result<usize> {
+        match self {
+            Stream::Null => Ok(bytes.len()),
+            Stream::Host(host) => {
+                host.wait(Direction::Write, interrupt)?;
+                retry(|| host.file.write(bytes))
+            }
+            Stream::Writer(writer) => {
+                let count = retry(|| writer.write(bytes))?;
+                writer.flush()?;
+                Ok(count)
+            }
+            Stream::Capture(tail) => {
+                tail.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+                Ok(bytes.len())
+            }
+            Stream::Bytes(_) | Stream::Reader(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    pub fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match self {
+            Stream::Host(host) if host.is_regular => host.file.seek(to),
+            _ => Err(io::ErrorKind::NotSeekable.into()),
+        }
+    }
+
+    pub fn host(&self) -> Option<&HostStream> {
+        match self {
+            Stream::Host(host) => Some(host),
+            _ => None,
+        }
+    }
+}
+
+fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Read,
+    Write,
+}
+
+/// A stream of the host: a file, a pipe or a terminal.
+pub(crate) struct HostStream {
+    pub file: File,
+    pub is_regular: bool,
+    pub is_terminal: bool,
+}
+
+impl HostStream {
+    fn new(file: File) -> io::Result<HostStream> {
+        Ok(HostStream {
+            is_regular: file.metadata()?.is_file(),
+            is_terminal: file.is_terminal(),
+            file,
+        })
+    }
+
+    /// Waits until the stream can be used without blocking, so that an interruption can end the wait.
+    #[cfg(unix)]
+    fn wait(&self, direction: Direction, interrupt: &Interrupt) -> io::Result<()> {
+        use rustix::event::{PollFd, Timespec, poll};
+        if self.is_regular {
+            return Ok(());
+        }
+        let slice = Timespec::try_from(crate::interrupt::WAIT_SLICE).map_err(|_| io::ErrorKind::InvalidInput)?;
+        loop {
+            let mut fds = [PollFd::new(&self.file, direction.poll_flags())];
+            match poll(&mut fds, Some(&slice)) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+            if interrupt.check().is_some() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn wait(&self, _direction: Direction, _interrupt: &Interrupt) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+impl Direction {
+    pub fn poll_flags(self) -> rustix::event::PollFlags {
+        match self {
+            Direction::Read => rustix::event::PollFlags::IN,
+            Direction::Write => rustix::event::PollFlags::OUT,
+        }
+    }
+}
+
+#[cfg(unix)]
+pub(crate) use std::os::fd::AsFd as HostHandle;
+#[cfg(windows)]
+pub(crate) use std::os::windows::io::AsHandle as HostHandle;
+
+/// A second handle on one of this process's streams, free of the buffer that std puts in front of it.
+fn inherit(own: &impl HostHandle) -> io::Result<File> {
+    #[cfg(unix)]
+    return Ok(own.as_fd().try_clone_to_owned()?.into());
+    #[cfg(windows)]
+    return Ok(own.as_handle().try_clone_to_owned()?.into());
+}

@@ -1,0 +1,49 @@
+//! From a path in the guest's words to one that a [`FileSystem`](crate::FileSystem) takes.
+
+use super::abi::Errno;
+
+const PATH_SIZE_MAX_BYTES: usize = 4096;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    pub path: String,
+    /// The guest wrote the path with a slash or a dot at its end, which only a directory may have.
+    pub must_be_directory: bool,
+}
+
+/// Resolves a path against the directory it is relative to.
+///
+/// `..` may lead back, but never above that directory: what a guest was given is all that it can name.
+pub fn resolve(directory: &str, path: &str) -> Result<Resolved, Errno> {
+    match path.as_bytes() {
+        [] => return Err(Errno::Noent),
+        [b'/', ..] => return Err(Errno::Perm),
+        bytes if bytes.len() > PATH_SIZE_MAX_BYTES => return Err(Errno::Nametoolong),
+        bytes if bytes.contains(&0) => return Err(Errno::Inval),
+        _ => {}
+    }
+    let mut resolved = String::with_capacity(directory.len() + 1 + path.len());
+    if directory != "." {
+        resolved.push_str(directory);
+    }
+    let mut depth: usize = 0;
+    for part in path.split('/') {
+        depth = match part {
+            "" | "." => continue,
+            ".." => depth.checked_sub(1).ok_or(Errno::Perm)?,
+            _ => depth + 1,
+        };
+        if !resolved.is_empty() {
+            resolved.push('/');
+        }
+        resolved.push_str(part);
+    }
+    if resolved.is_empty() {
+        resolved.push('.');
+    }
+    let last = path.rsplit('/').next();
+    Ok(Resolved {
+        path: resolved,
+        must_be_directory: matches!(last, Some("" | "." | "..")),
+    })
+}

@@ -1,0 +1,187 @@
+//! `poll_oneoff`: sleeping, and waiting for streams.
+
+use super::abi::{self, Errno, clock, event_type};
+use super::descriptors::Descriptor;
+use super::{Answer, GuestMemory, Host, Memory};
+use crate::stdio::Direction;
+use std::time::{Duration, Instant};
+
+/// More than any program has files; the bound keeps a hostile count from costing the host memory.
+const SUBSCRIPTIONS_MAX: u32 = 4096;
+
+struct Subscription {
+    user_data: u64,
+    event_type: u8,
+    wanted: Wanted,
+}
+
+enum Wanted {
+    /// A time so far away that no clock will reach it is `None`.
+    Time(Option<Instant>),
+    Stream(u32, Direction),
+    /// Known before anything is waited for.
+    Known(Result<u64, Errno>),
+}
+
+impl Host {
+    pub fn poll_oneoff(
+        &mut self,
+        memory: Memory,
+        subscriptions: u32,
+        events: u32,
+        count: u32,
+        happened: u32,
+    ) -> Answer {
+        if count == 0 || count > SUBSCRIPTIONS_MAX {
+            return Err(Errno::Inval);
+        }
+        memory.slice(subscriptions, count * abi::SUBSCRIPTION_SIZE_BYTES)?;
+        memory.slice(events, count * abi::EVENT_SIZE_BYTES)?;
+        memory.slice(happened, 4)?;
+        let subscriptions = (0..count)
+            .map(|index| self.subscription(memory, subscriptions + index * abi::SUBSCRIPTION_SIZE_BYTES))
+            .collect::<Result<Vec<_>, _>>()?;
+
+        let answers = self.wait(&subscriptions)?;
+        let mut event = events;
+        let mut happened_count = 0;
+        for (subscription, answer) in subscriptions.iter().zip(answers) {
+            let Some(answer) = answer else { continue };
+            let mut bytes = [0; abi::EVENT_SIZE_BYTES as usize];
+            bytes[0..8].copy_from_slice(&subscription.user_data.to_le_bytes());
+            let error = answer.err().unwrap_or(Errno::Success);
+            bytes[8..10].copy_from_slice(&(error as u16).to_le_bytes());
+            bytes[10] = subscription.event_type;
+            bytes[16..24].copy_from_slice(&answer.unwrap_or(0).to_le_bytes());
+            memory.write(event, &bytes)?;
+            event += abi::EVENT_SIZE_BYTES;
+            happened_count += 1;
+        }
+        memory.write_u32(happened, happened_count)
+    }
+
+    fn subscription(&mut self, memory: &GuestMemory, at: u32) -> Result<Subscription, Errno> {
+        // The caller has checked that the whole structure lies in memory, so these sums cannot overflow.
+        let event_type = memory.read_u8(at + 8)?;
+        let wanted = match event_type {
+            event_type::CLOCK => {
+                let clock = memory.read_u32(at + 16)?;
+                let time = Duration::from_nanos(memory.read_u64(at + 24)?);
+                let absolute = memory.read_u16(at + 40)? & abi::SUBSCRIPTION_CLOCK_ABSOLUTE != 0;
+                match (clock, self.now(clock)) {
+                    (clock::REALTIME | clock::MONOTONIC, Ok(now)) => {
+                        let span = if absolute { time.saturating_sub(now) } else { time };
+                        Wanted::Time(Instant::now().checked_add(span))
+                    }
+                    _ => Wanted::Known(Err(Errno::Inval)),
+                }
+            }
+            event_type::FD_READ => self.readiness(memory.read_u32(at + 16)?, Direction::Read),
+            event_type::FD_WRITE => self.readiness(memory.read_u32(at + 16)?, Direction::Write),
+            _ => return Err(Errno::Inval),
+        };
+        Ok(Subscription {
+            user_data: memory.read_u64(at)?,
+            event_type,
+            wanted,
+        })
+    }
+
+    fn readiness(&mut self, fd: u32, direction: Direction) -> Wanted {
+        Wanted::Known(match self.descriptors.get(fd) {
+            Ok(Descriptor::Stream(stream)) => match stream.host() {
+                Some(host) if !host.is_regular => return Wanted::Stream(fd, direction),
+                // What lies in memory, or in a file, is always ready; what a reader has is not known before it is read.
+                _ => Ok(1),
+            },
+            Ok(Descriptor::File(open)) => match (direction, open.file.metadata()) {
+                (Direction::Read, Ok(metadata)) => Ok(metadata.size_bytes.saturating_sub(open.position)),
+                _ => Ok(1),
+            },
+            Ok(Descriptor::Directory(_)) | Err(_) => Err(Errno::Badf),
+        })
+    }
+
+    /// For each subscription whether it has happened, and with what result; at least one has.
+    fn wait(&self, subscriptions: &[Subscription]) -> Result<Vec<Option<Result<u64, Errno>>>, Errno> {
+        let any_known = subscriptions
+            .iter()
+            .any(|subscription| matches!(subscription.wanted, Wanted::Known(_)));
+        let wake_up = subscriptions
+            .iter()
+            .filter_map(|subscription| match subscription.wanted {
+                Wanted::Time(time) => time,
+                _ => None,
+            });
+        let wake_up = wake_up.min();
+        loop {
+            let mut any_happened = any_known;
+            let now = Instant::now();
+            let until = if any_known { Some(now) } else { wake_up };
+            let ready = self.wait_for_streams(subscriptions, until)?;
+            let now = Instant::now();
+            let answers = subscriptions.iter().enumerate().map(|(index, subscription)| {
+                let answer = match subscription.wanted {
+                    Wanted::Known(answer) => Some(answer),
+                    Wanted::Time(time) => time.is_some_and(|time| time <= now).then_some(Ok(0)),
+                    Wanted::Stream(..) => ready.contains(&index).then_some(Ok(1)),
+                };
+                any_happened |= answer.is_some();
+                answer
+            });
+            let answers = answers.collect();
+            if any_happened {
+                return Ok(answers);
+            }
+            if self.interrupt.check().is_some() {
+                return Err(Errno::Intr);
+            }
+        }
+    }
+
+    /// Waits until then, or until a stream is ready; returns the subscriptions whose streams are.
+    #[cfg(unix)]
+    fn wait_for_streams(&self, wanted: &[Subscription], until: Option<Instant>) -> Result<Vec<usize>, Errno> {
+        use crate::interrupt::WAIT_SLICE;
+        use rustix::event::{PollFd, Timespec, poll};
+
+        let streams: Vec<_> = wanted
+            .iter()
+            .enumerate()
+            .filter_map(|(index, subscription)| match subscription.wanted {
+                Wanted::Stream(fd, direction) => Some((index, &self.descriptors.stream(fd)?.host()?.file, direction)),
+                _ => None,
+            })
+            .collect();
+        if streams.is_empty() {
+            self.interrupt.sleep_until(until).map_err(|_| Errno::Intr)?;
+            return Ok(Vec::new());
+        }
+        let remaining = until.map_or(WAIT_SLICE, |until| until.saturating_duration_since(Instant::now()));
+        let slice = Timespec::try_from(remaining.min(WAIT_SLICE)).map_err(|_| Errno::Inval)?;
+        let mut fds: Vec<PollFd> = streams
+            .iter()
+            .map(|(_, file, direction)| PollFd::new(*file, direction.poll_flags()))
+            .collect();
+        match poll(&mut fds, Some(&slice)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(std::io::Error::from(error).into()),
+        }
+        let ready = streams.iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
+        Ok(ready.map(|((index, ..), _)| *index).collect())
+    }
+
+    /// Without a poll for every kind of stream, all of them count as ready: a read then blocks instead.
+    #[cfg(not(unix))]
+    fn wait_for_streams(&self, wanted: &[Subscription], until: Option<Instant>) -> Result<Vec<usize>, Errno> {
+        let streams: Vec<usize> = wanted
+            .iter()
+            .enumerate()
+            .filter_map(|(index, subscription)| matches!(subscription.wanted, Wanted::Stream(..)).then_some(index))
+            .collect();
+        if streams.is_empty() {
+            self.interrupt.sleep_until(until).map_err(|_| Errno::Intr)?;
+        }
+        Ok(streams)
+    }
+}

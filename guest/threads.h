@@ -17,7 +17,7 @@ enum {
 enum {
     AFMPEG_PROGRAM_STACK_BYTES = 8 << 20, // the program's thread: what Linux gives to main
     AFMPEG_THREAD_STACK_BYTES = 2 << 20,  // every other thread, unless its attributes ask for more
-    AFMPEG_STACK_GUARD_BYTES = 4 << 10,   // part of both: never used, so a change in it is an overflow
+    AFMPEG_STACK_GUARD_BYTES = 32 << 10,  // of both, at the low end: what is written there is an overflow, but no harm
 };
 
 // Runs program(argc, argv) as the first thread and schedules it and the threads that it creates. Returns what program

@@ -42,6 +42,14 @@ bool afmpeg_can_suspend(void)
     return afmpeg_foreign_depth == 0 && afmpeg_threads_run;
 }
 
+// Asyncify itself looks for an overflow only before the first function and after the last one has saved its locals, and
+// then by a trap that explains nothing.
+static void check_saved_locals(const struct __pthread *thread)
+{
+    if (thread->unwound.position > thread->unwound.end)
+        afmpeg_report_stack_overflow(thread);
+}
+
 // Entered twice for each suspension: to leave, and to come back. It keeps its external name because the build looks
 // for its callers.
 __attribute__((noinline, used, visibility("default"))) void afmpeg_suspend(void)
@@ -56,14 +64,8 @@ __attribute__((noinline, used, visibility("default"))) void afmpeg_suspend(void)
     // Whatever the C frames leave free of the stack is free for the saved locals.
     self->unwound.position = afmpeg_stack_bottom(&self->stack);
     self->unwound.end = get_stack_pointer();
+    check_saved_locals(self);
     asyncify_start_unwind(&self->unwound);
-}
-
-static bool has_overflowed(const struct __pthread *thread)
-{
-    // Asyncify itself looks for an overflow only when it is told to stop, and then by a trap that explains nothing.
-    const bool by_saved_locals = thread->is_suspended && thread->unwound.position > thread->unwound.end;
-    return by_saved_locals || !afmpeg_stack_is_intact(&thread->stack);
 }
 
 // The scheduler's loop: runs one thread after the other, each on its own stack, until the program is over. Asyncify
@@ -94,17 +96,19 @@ __attribute__((noinline, used, visibility("default"))) int afmpeg_run_threads(in
         set_stack_pointer(own_stack_pointer);
         thread->saved_errno = errno;
 
-        if (has_overflowed(thread))
-            afmpeg_report_stack_overflow(thread);
         if (thread->is_suspended) {
+            check_saved_locals(thread);
             asyncify_stop_unwind();
-            if (!thread->is_ending)
-                continue;
-        } else if (thread->phase == AFMPEG_IN_PROGRAM) {
-            return exit_code;
-        } else if (thread->phase == AFMPEG_IN_ENTRY) {
-            thread->result = result;
         }
+        const bool goes_on = thread->is_suspended && !thread->is_ending;
+        if (!afmpeg_stack_is_intact(&thread->stack, goes_on ? AFMPEG_SAMPLE : AFMPEG_EVERY_WORD))
+            afmpeg_report_stack_overflow(thread);
+        if (goes_on)
+            continue;
+        if (!thread->is_ending && thread->phase == AFMPEG_IN_PROGRAM)
+            return exit_code;
+        if (!thread->is_ending && thread->phase == AFMPEG_IN_ENTRY)
+            thread->result = result;
         afmpeg_phase_ended(thread);
     }
 }

@@ -99,7 +99,8 @@ bool afmpeg_stack_allocate(struct afmpeg_stack *stack, size_t size_bytes);
 void afmpeg_stack_release(struct afmpeg_stack *stack);
 char *afmpeg_stack_top(const struct afmpeg_stack *stack);
 char *afmpeg_stack_bottom(const struct afmpeg_stack *stack);
-bool afmpeg_stack_is_intact(const struct afmpeg_stack *stack);
+enum afmpeg_thoroughness { AFMPEG_EVERY_WORD = 1, AFMPEG_SAMPLE = 128 };
+bool afmpeg_stack_is_intact(const struct afmpeg_stack *stack, enum afmpeg_thoroughness thoroughness);
 
 // scheduler.c
 extern struct __pthread *afmpeg_current;

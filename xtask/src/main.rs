@@ -1,36 +1,50 @@
-//! The build tool. `main.rs` parses, finds the root and dispatches; each verb has its own file.
+//! The build tool. This file parses, finds the root and dispatches; each verb has its own file.
 
 mod cache;
+mod compress;
+mod describe;
 mod digest;
 mod error;
+mod execute;
 mod fetch;
+mod flags;
+mod inspect;
+mod patch;
 mod pins;
+mod plan;
 mod process;
 mod profile;
+mod progress;
+mod record;
 mod sdk;
+mod suspend;
 mod unpack;
+mod verb;
+mod workshop;
 
-fn main() {
-    let root = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
-    let r = (|| -> anyhow::Result<()> {
-        let pins = pins::Pins::load(&root)?;
-        let cache = cache::Cache::open()?;
-        let host = pins::host();
-        let f = fetch::Fetcher::new(&cache, &[], false, host.clone());
-        for (n, s) in &pins.source {
-            if n != "wasi-sdk" && n != "wasi-sysroot" {
-                match f.tree(n, s) {
-                    Ok(p) => println!("{n} {}", p.display()),
-                    Err(e) => error::print(&e),
-                }
-            }
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use flags::{Flags, Verb};
+use workshop::Workshop;
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    match run(&flags) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error::print(&error);
+            ExitCode::from(error::exit_code(&error))
         }
-        let s = sdk::locate(&cache, &pins, &f, &host)?;
-        println!("{s:?}");
-        Ok(())
-    })();
-    if let Err(e) = r {
-        error::print(&e);
-        std::process::exit(error::exit_code(&e) as i32);
+    }
+}
+
+fn run(flags: &Flags) -> anyhow::Result<()> {
+    let workshop = Workshop::open(workshop::root()?)?;
+    match &flags.verb {
+        Verb::Build(flags) => verb::build::run(&workshop, flags),
+        Verb::Fetch(flags) => verb::fetch::run(&workshop, flags),
+        Verb::Test(_) => Ok(()),
     }
 }

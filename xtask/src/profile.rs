@@ -56,6 +56,8 @@ pub struct ComponentSet {
     pub libraries: Vec<String>,
     pub configure: Vec<String>,
     pub requires: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    pub forbids: BTreeMap<String, Vec<String>>,
 }
 
 /// Reads a TOML file; an error names the file, the line and the key.

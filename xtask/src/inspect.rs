@@ -1,0 +1,145 @@
+//! Finishes a module and checks that it is what its record will say: every fault is gathered before it fails.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use walrus::{ExportItem, Module, ModuleConfig};
+use wasmparser::{Parser, Payload, Validator, WasmFeatures};
+
+/// Engine features by the names that the toolchain gives them.
+const FEATURES: [(&str, WasmFeatures); 11] = [
+    ("bulk-memory", WasmFeatures::BULK_MEMORY),
+    ("exception-handling", WasmFeatures::EXCEPTIONS),
+    ("memory64", WasmFeatures::MEMORY64),
+    ("multivalue", WasmFeatures::MULTI_VALUE),
+    ("mutable-globals", WasmFeatures::MUTABLE_GLOBAL),
+    ("nontrapping-float-to-int", WasmFeatures::SATURATING_FLOAT_TO_INT),
+    ("reference-types", WasmFeatures::REFERENCE_TYPES),
+    ("relaxed-simd", WasmFeatures::RELAXED_SIMD),
+    ("sign-ext", WasmFeatures::SIGN_EXTENSION),
+    ("simd", WasmFeatures::SIMD),
+    ("threads", WasmFeatures::THREADS),
+];
+
+/// What a module asks of an engine.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Inspection {
+    pub engine_features: BTreeSet<String>,
+    pub exports: BTreeSet<String>,
+    pub function_count: usize,
+    pub imports: BTreeSet<String>,
+    pub memory_initial_bytes: u64,
+    pub memory_maximum_bytes: u64,
+}
+
+const EXPORTS: [&str; 2] = ["_start", "memory"];
+const IMPORT_MODULE: &str = "wasi_snapshot_preview1";
+const PAGE_BYTES: u64 = 64 << 10;
+
+/// Takes names, producers and needless exports out of a module, writes it to `to` and checks what it wrote.
+pub fn finish(from: &Path, declared_features: &[String], host_paths: &[PathBuf], to: &Path) -> Result<Inspection> {
+    let mut config = ModuleConfig::new();
+    config.generate_name_section(false).generate_producers_section(false).generate_dwarf(false);
+    let mut module = config.parse_file(from)?;
+    let needless: Vec<_> = module
+        .exports
+        .iter()
+        .filter(|export| !EXPORTS.contains(&export.name.as_str()))
+        .map(|export| (export.id(), matches!(export.item, ExportItem::Function(_))))
+        .collect();
+    for (export, _) in needless {
+        module.exports.delete(export);
+    }
+    let customs: Vec<_> = module.customs.iter().map(|(id, _)| id).collect();
+    for custom in customs {
+        module.customs.delete(custom);
+    }
+    walrus::passes::gc::run(&mut module);
+    write(&mut module, to)?;
+    let data = fs::read(to)?;
+    let (inspection, faults) = inspect(&data, declared_features, host_paths)?;
+    if !faults.is_empty() {
+        bail!("the module is not what it should be:\n  {}", faults.join("\n  "));
+    }
+    Ok(inspection)
+}
+
+fn write(module: &mut Module, to: &Path) -> Result<()> {
+    fs::write(to, module.emit_wasm()).with_context(|| format!("cannot write {}", to.display()))
+}
+
+/// What a module is, and every way in which it is not what it should be.
+pub fn inspect(data: &[u8], declared_features: &[String], host_paths: &[PathBuf]) -> Result<(Inspection, Vec<String>)> {
+    let mut faults = Vec::new();
+    let mut inspection = Inspection {
+        engine_features: required_features(data)?,
+        exports: BTreeSet::new(),
+        function_count: 0,
+        imports: BTreeSet::new(),
+        memory_initial_bytes: 0,
+        memory_maximum_bytes: 0,
+    };
+    for payload in Parser::new(0).parse_all(data) {
+        match payload? {
+            Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    let import = import?;
+                    inspection.imports.insert(format!("{}.{}", import.module, import.name));
+                    if import.module != IMPORT_MODULE {
+                        faults.push(format!("it imports {}.{}, and only {IMPORT_MODULE} is allowed", import.module, import.name));
+                    }
+                }
+            }
+            Payload::ExportSection(section) => {
+                for export in section {
+                    inspection.exports.insert(export?.name.to_owned());
+                }
+            }
+            Payload::MemorySection(section) => {
+                for memory in section {
+                    let memory = memory?;
+                    inspection.memory_initial_bytes = memory.initial * PAGE_BYTES;
+                    inspection.memory_maximum_bytes = memory.maximum.unwrap_or(1 << 16) * PAGE_BYTES;
+                }
+            }
+            Payload::FunctionSection(section) => inspection.function_count = section.count() as usize,
+            Payload::CustomSection(section) => faults.push(format!("it has a custom section {}", section.name())),
+            _ => {}
+        }
+    }
+    if inspection.exports != EXPORTS.map(str::to_owned).into() {
+        faults.push(format!("it exports {:?}, not {EXPORTS:?}", inspection.exports));
+    }
+    for feature in &inspection.engine_features {
+        if !declared_features.contains(feature) {
+            faults.push(format!("it needs the engine feature {feature}, which its profile does not declare"));
+        }
+    }
+    for path in host_paths {
+        if let Some(path) = path.to_str()
+            && let Some(position) = memchr::memmem::find(data, path.as_bytes())
+        {
+            let rest = &data[position..data.len().min(position + 200)];
+            let text: String = rest.iter().take_while(|byte| byte.is_ascii_graphic()).map(|&byte| byte as char).collect();
+            faults.push(format!("it holds a path of this machine at byte {position}: {text}"));
+        }
+    }
+    Ok((inspection, faults))
+}
+
+/// A feature is required if the module is not valid without it.
+fn required_features(data: &[u8]) -> Result<BTreeSet<String>> {
+    let every = FEATURES.iter().fold(WasmFeatures::WASM1, |every, (_, feature)| every | *feature);
+    let is_valid = |features| Validator::new_with_features(features).validate_all(data);
+    is_valid(every).context("the module is not valid")?;
+    let mut required = BTreeSet::new();
+    for (name, feature) in FEATURES {
+        if is_valid(every.difference(feature)).is_err() {
+            required.insert(name.to_owned());
+        }
+    }
+    Ok(required)
+}

@@ -1,0 +1,436 @@
+//! The plan: from a profile and digests to steps with keys. Pure: it reads no file and starts nothing, so that a test can
+//! compare it with what it was, and `--dry-run` can print it.
+//!
+//! Paths and numbers of the machine are placeholders (`{work}`, `{jobs}`), filled in when a step runs; so a step's key, the
+//! hash of all that goes into it, is the same on every machine.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
+use serde::Serialize;
+
+use crate::digest::Key;
+use crate::error::usage;
+use crate::pins::{Pins, Source};
+use crate::profile::{ComponentSet, Profile};
+
+/// What a build makes, in order.
+#[derive(Debug, Clone, Serialize)]
+pub struct Plan {
+    pub profile: String,
+    pub steps: Vec<Step>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Step {
+    pub name: String,
+    /// The hash of everything below, and of the keys of the steps whose results it takes.
+    pub key: String,
+    pub inputs: BTreeMap<String, String>,
+    pub actions: Vec<Action>,
+}
+
+/// One thing that a step does. Paths are relative to the step's work folder `{work}`, unless they say otherwise.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Compiler wrappers in `bin`, which is put on PATH.
+    Toolchain,
+    /// An upstream tree with our patches, in a folder of its name.
+    Source { name: String },
+    /// Files of guest/, in a folder `guest`.
+    Guest { files: Vec<String> },
+    /// The result of an earlier step, copied to a folder.
+    Result { step: String, to: String },
+    Write { path: String, text: String },
+    Run { directory: String, program: String, arguments: Vec<String> },
+    /// Takes files (a glob) into the step's result.
+    Keep { from: String, files: Vec<String>, to: String },
+    /// Finds what may be suspended and makes it known to Asyncify (suspend.rs).
+    Suspend { module: String, objects: String, to: String },
+    /// Runs wasm-opt of the pinned Binaryen.
+    Optimise { module: String, arguments: Vec<String>, to: String },
+    /// Strips and checks the finished module (inspect.rs).
+    Finish { module: String, features: Vec<String>, to: String },
+    /// Writes .gz and .br beside a module.
+    Compress { module: String },
+    /// Asks the module what it can do and writes it down, with its sizes and digests.
+    Describe { module: String, to: String },
+}
+
+/// Digests of what lies in the repository and of the SDK: all that a plan depends on beside the data files.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    pub sdk: String,
+    pub binaryen: String,
+    /// File below guest/ -> digest.
+    pub guest: BTreeMap<String, String>,
+    /// Project -> digest of its patches.
+    pub patches: BTreeMap<String, String>,
+    /// Source file of the build tool that transforms a module -> digest.
+    pub transforms: BTreeMap<String, String>,
+}
+
+/// Every engine feature that the guest's code may need, as wasm-opt names it. clang 22 enables these for its default
+/// target; naming them keeps Binaryen from using newer ones, which engines refuse.
+const BASE_FEATURES: [&str; 8] = [
+    "bulk-memory",
+    "bulk-memory-opt",
+    "call-indirect-overlong",
+    "multivalue",
+    "mutable-globals",
+    "nontrapping-float-to-int",
+    "reference-types",
+    "sign-ext",
+];
+const SIMD_FEATURE: &str = "simd";
+
+/// How the guest's own C is compiled, in the folder guest.
+pub const GUEST_C_FLAGS: &str = "-std=c17 -Wall -Wextra -Wpedantic -Wshadow -Werror -I.";
+
+/// The stack comes first in memory, so that its overflow traps instead of overwriting data; it is only the scheduler's, since
+/// every thread has its own. The exports are for suspend.rs, which takes them away.
+pub const LINK_FLAGS: &str = "-Wl,--stack-first -Wl,-z,stack-size=1048576 -Wl,--max-memory=4294967296 -Wl,--strip-debug \
+                              -Wl,--fatal-warnings -Wl,--export=afmpeg_foreign_depth -Wl,--export=afmpeg_permitted_index";
+
+/// Asyncify for exactly the functions that suspend.rs has named.
+pub fn asyncify_arguments() -> Vec<String> {
+    vec![
+        "--asyncify".into(),
+        "--pass-arg=asyncify-ignore-indirect".into(),
+        "--pass-arg=asyncify-imports@none".into(),
+        format!("--pass-arg=asyncify-onlylist@{}*", crate::suspend::SUSPENDABLE_PREFIX),
+    ]
+}
+
+/// Where the libraries that FFmpeg is built on lie, in a build's work folder.
+const PREFIX: &str = "prefix";
+
+struct Planner<'a> {
+    profile: &'a Profile,
+    components: &'a ComponentSet,
+    pins: &'a Pins,
+    facts: &'a Facts,
+    steps: Vec<Step>,
+}
+
+pub fn plan(name: &str, profile: &Profile, components: &ComponentSet, pins: &Pins, facts: &Facts) -> Result<Plan> {
+    let mut planner = Planner { profile, components, pins, facts, steps: Vec::new() };
+    for library in &components.libraries {
+        match library.as_str() {
+            "zlib" => planner.zlib()?,
+            "x264" => planner.x264()?,
+            "openh264" => planner.openh264()?,
+            other => {
+                let message = format!("profiles/components/{}.toml: there is no recipe for the library `{other}`", profile.components);
+                return Err(usage(message).hint("the libraries are: openh264, x264, zlib").into());
+            }
+        }
+    }
+    planner.ffmpeg()?;
+    planner.link()?;
+    planner.optimise()?;
+    planner.finish()?;
+    planner.describe()?;
+    Ok(Plan { profile: name.to_owned(), steps: planner.steps })
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+fn run(directory: &str, program: &str, arguments: Vec<String>) -> Action {
+    Action::Run { directory: directory.into(), program: program.into(), arguments }
+}
+
+fn keep(from: &str, files: &[&str], to: &str) -> Action {
+    Action::Keep { from: from.into(), files: files.iter().map(|&file| file.to_owned()).collect(), to: to.into() }
+}
+
+/// The digest that a source stands for in keys and records: of its tree where containers differ, else of its container.
+pub fn source_digest(source: &Source) -> Option<&str> {
+    source.tree_sha256.as_deref().or(source.sha256.as_deref())
+}
+
+impl Planner<'_> {
+    /// Adds a step; what its actions take becomes part of its key.
+    fn step(&mut self, name: &str, actions: Vec<Action>) -> Result<()> {
+        let mut inputs = BTreeMap::new();
+        for action in &actions {
+            match action {
+                Action::Toolchain => drop(inputs.insert("sdk".to_owned(), self.facts.sdk.clone())),
+                Action::Source { name } => {
+                    let source = self.pins.source(name)?;
+                    let Some(digest) = source_digest(source) else { bail!("source.{name} needs a sha256 or tree_sha256") };
+                    let digest = Key::new("source").field(digest).field(source.keep.join("\n")).finish();
+                    inputs.insert(format!("source {name}"), digest);
+                    if let Some(patches) = self.facts.patches.get(name) {
+                        inputs.insert(format!("patches {name}"), patches.clone());
+                    }
+                }
+                Action::Guest { files } => {
+                    for file in files {
+                        let Some(digest) = self.facts.guest.get(file) else { bail!("there is no guest/{file}") };
+                        inputs.insert(format!("guest {file}"), digest.clone());
+                    }
+                }
+                Action::Result { step, .. } => {
+                    let Some(earlier) = self.steps.iter().find(|earlier| earlier.name == *step) else {
+                        bail!("{name} takes the result of {step}, which comes later");
+                    };
+                    inputs.insert(format!("step {step}"), earlier.key.clone());
+                }
+                Action::Suspend { .. } => self.transform(&mut inputs, "suspend"),
+                Action::Finish { .. } => self.transform(&mut inputs, "inspect"),
+                Action::Describe { .. } => self.transform(&mut inputs, "describe"),
+                Action::Optimise { .. } => drop(inputs.insert("binaryen".to_owned(), self.facts.binaryen.clone())),
+                Action::Write { .. } | Action::Run { .. } | Action::Keep { .. } | Action::Compress { .. } => {}
+            }
+        }
+        let mut key = Key::new("step 1").field(name);
+        for (input, digest) in &inputs {
+            key = key.field(input).field(digest);
+        }
+        key = key.field(serde_json::to_string(&actions)?);
+        self.steps.push(Step { name: name.to_owned(), key: key.finish(), inputs, actions });
+        Ok(())
+    }
+
+    fn transform(&self, inputs: &mut BTreeMap<String, String>, name: &str) {
+        inputs.insert(format!("transform {name}"), self.facts.transforms.get(name).cloned().unwrap_or_default());
+    }
+
+    /// What the profile says to the compiler, for every C and C++ file of a module.
+    fn compile_flags(&self) -> Vec<String> {
+        let mut flags = vec![self.profile.optimise.flag().to_owned()];
+        if self.profile.simd {
+            flags.push("-msimd128".to_owned());
+        }
+        flags
+    }
+
+    fn features(&self) -> Vec<String> {
+        let mut features: Vec<String> = BASE_FEATURES.iter().map(|&feature| feature.to_owned()).collect();
+        if self.profile.simd {
+            features.push(SIMD_FEATURE.to_owned());
+        }
+        features.sort();
+        features
+    }
+
+    fn zlib(&mut self) -> Result<()> {
+        const FILES: &str = "adler32 compress crc32 deflate gzclose gzlib gzread gzwrite infback inffast inflate inftrees \
+                             trees uncompr zutil";
+        let sources = FILES.split_whitespace().map(|file| format!("{file}.c"));
+        let objects = FILES.split_whitespace().map(|file| format!("{file}.o"));
+        let mut compile = self.compile_flags();
+        // Without HAVE_UNISTD_H zlib's gz files miss declarations of read and write.
+        compile.extend(words("-fvisibility=hidden -DHAVE_UNISTD_H -c"));
+        compile.extend(sources);
+        let archive = words("crD libz.a").into_iter().chain(objects).collect();
+        self.step(
+            "zlib",
+            vec![
+                Action::Toolchain,
+                Action::Source { name: "zlib".into() },
+                run("zlib", "wasm-cc", compile),
+                run("zlib", "wasm-ar", archive),
+                keep("zlib", &["zlib.h", "zconf.h"], "include"),
+                keep("zlib", &["libz.a"], "lib"),
+                keep("zlib", &["LICENSE"], "licenses/zlib"),
+            ],
+        )
+    }
+
+    fn x264(&mut self) -> Result<()> {
+        let version = &self.pins.source("x264")?.version;
+        let Some((point_version, commit)) = version.split_once('-') else {
+            bail!("source.x264: the version must be MAJOR.MINOR.REVISION-COMMIT");
+        };
+        let revision = point_version.rsplit('.').next().unwrap_or_default();
+        let short_commit = commit.get(..7).unwrap_or(commit);
+        // Upstream's script asks git, which would find whatever repository lies around the build.
+        let version_script = format!(
+            "#!/bin/sh\necho '#define X264_VERSION \" r{revision} {short_commit}\"'\n\
+             echo '#define X264_POINTVER \"{point_version} {short_commit}\"'\n"
+        );
+        let mut configure = words(
+            "configure --host=wasm32-unknown-wasi --cross-prefix=wasm- --prefix=/ --enable-static --disable-cli --disable-asm \
+             --disable-opencl --disable-thread --bit-depth=all --chroma-format=all",
+        );
+        configure.push(format!("--extra-cflags={}", self.compile_flags().join(" ")));
+        self.step(
+            "x264",
+            vec![
+                Action::Toolchain,
+                Action::Source { name: "x264".into() },
+                Action::Write { path: "x264/version.sh".into(), text: version_script },
+                // configure looks into an object for the byte order with `strings`, which a machine may lack.
+                run("x264", "env", words("CC=wasm-cc").into_iter().chain(["STRINGS=grep -a .".into(), "bash".into()]).chain(configure).collect()),
+                run("x264", "make", words("-j{jobs} lib-static")),
+                keep("x264", &["x264.h", "x264_config.h"], "include"),
+                keep("x264", &["libx264.a"], "lib"),
+                keep("x264", &["COPYING"], "licenses/x264"),
+            ],
+        )
+    }
+
+    fn openh264(&mut self) -> Result<()> {
+        let flags = self.compile_flags().join(" ");
+        let mut make = words("-j{jobs} OS=linux ARCH=wasm32 USE_ASM=No USE_STACK_PROTECTOR=No CC=wasm-cc CXX=wasm-c++ AR=wasm-ar");
+        make.push(format!(
+            "CFLAGS_OPT={flags} -fvisibility=hidden -D_WASI_EMULATED_SIGNAL -include ../guest/single_threaded.h"
+        ));
+        make.push("CXXFLAGS=-fno-exceptions -fno-rtti -fno-PIC".into());
+        make.push("libopenh264.a".into());
+        self.step(
+            "openh264",
+            vec![
+                Action::Toolchain,
+                Action::Source { name: "openh264".into() },
+                Action::Guest { files: words("single_threaded.h") },
+                run("openh264", "make", make),
+                keep("openh264/codec/api", &["wels/codec*.h"], "include"),
+                keep("openh264", &["libopenh264.a"], "lib"),
+                keep("openh264", &["LICENSE"], "licenses/openh264"),
+            ],
+        )
+    }
+
+    /// FFmpeg's configure asks pkg-config for the libraries, which a fresh machine lacks; it is answered here.
+    fn pkg_config(&self) -> String {
+        let answers: String = self
+            .components
+            .libraries
+            .iter()
+            .map(|library| match library.as_str() {
+                "openh264" => "    openh264*) libraries='-lopenh264 -lc++ -lc++abi' ;;\n".to_owned(),
+                "zlib" => "    zlib*) libraries='-lz' ;;\n".to_owned(),
+                other => format!("    {other}*) libraries='-l{other}' ;;\n"),
+            })
+            .collect();
+        format!(
+            "#!/bin/sh\nfor package; do :; done\ncase $package in\n    --version) echo 0.29.2; exit ;;\n{answers}    \
+             *) echo \"Package $package was not found\" >&2; exit 1 ;;\nesac\ncase $1 in\n    --exists) ;;\n    \
+             --cflags) echo '-I../{PREFIX}/include' ;;\n    --libs) echo \"-L../{PREFIX}/lib $libraries\" ;;\n    \
+             *) echo ../{PREFIX}/include ;;\nesac\n"
+        )
+    }
+
+    fn ffmpeg(&mut self) -> Result<()> {
+        let mut configure = words(
+            "--arch=wasm32 --target-os=none --enable-cross-compile --cross-prefix=wasm- --cc=wasm-cc --cxx=wasm-c++ --host-cc=cc \
+             --disable-pthreads --disable-runtime-cpudetect --disable-autodetect --disable-network --disable-devices \
+             --enable-indev=lavfi --disable-doc --disable-debug --disable-ffplay --disable-stripping \
+             --disable-resource-compression --disable-shader-compression",
+        );
+        configure.push(format!("--optflags={}", self.profile.optimise.flag()));
+        let simd = if self.profile.simd { "-msimd128 " } else { "" };
+        if !self.profile.simd {
+            configure.push("--disable-simd128".into());
+        }
+        configure.push(format!("--extra-cflags={simd}-D_BSD_SOURCE -D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_PROCESS_CLOCKS"));
+        configure.push(format!("--extra-ldflags=-L../{PREFIX}/lib"));
+        configure.push("--extra-libs=-lwasi_gaps -lwasi-emulated-signal -lwasi-emulated-process-clocks".into());
+        configure.extend(self.components.configure.iter().cloned());
+
+        let mut compile_gaps = self.compile_flags();
+        compile_gaps.extend(words("-std=c17 -Wall -Wextra -Werror -c wasi_gaps.c -o wasi_gaps.o"));
+        let mut actions = vec![
+            Action::Toolchain,
+            Action::Source { name: "ffmpeg".into() },
+            Action::Guest { files: words("ffmpeg.mak programs.h threads.h wasi_gaps.c") },
+            Action::Write { path: "bin/wasm-pkg-config".into(), text: self.pkg_config() },
+        ];
+        actions.extend(self.components.libraries.iter().map(|library| Action::Result { step: library.clone(), to: PREFIX.into() }));
+        actions.extend([
+            run("guest", "wasm-cc", compile_gaps),
+            run("guest", "wasm-ar", words("crD ../prefix/lib/libwasi_gaps.a wasi_gaps.o")),
+            run("ffmpeg", "./configure", configure),
+            run("ffmpeg", "make", words("-j{jobs} -f ../guest/ffmpeg.mak afmpeg")),
+            keep("ffmpeg", &["afmpeg.objects", "afmpeg.libraries", "fftools/**/*.o", "lib*/lib*.a"], "ffmpeg"),
+            keep("ffmpeg", &["COPYING.*", "LICENSE.md"], "licenses/ffmpeg"),
+            keep("ffmpeg", &["config.h", "config_components.h", "ffbuild/config.mak"], "configuration"),
+            keep(PREFIX, &["lib/*.a"], PREFIX),
+        ]);
+        self.step("ffmpeg", actions)
+    }
+
+    /// The guest's own C, the link, and what may be suspended.
+    fn link(&mut self) -> Result<()> {
+        let sources: Vec<String> =
+            self.facts.guest.keys().filter(|file| file.starts_with("threads/") && file.ends_with(".c")).cloned().collect();
+        let headers = self.facts.guest.keys().filter(|file| file.ends_with(".h")).cloned();
+        let mut files: Vec<String> = words("callbacks.toml main.c");
+        files.extend(sources.iter().cloned());
+        files.extend(headers);
+        let mut actions = vec![Action::Toolchain, Action::Guest { files }, Action::Result { step: "ffmpeg".into(), to: ".".into() }];
+        let mut objects = Vec::new();
+        for source in ["main.c".to_owned()].into_iter().chain(sources) {
+            let object = format!("{}.o", source.trim_end_matches(".c").replace('/', "_"));
+            let mut compile = self.compile_flags();
+            compile.extend(GUEST_C_FLAGS.split_whitespace().map(str::to_owned));
+            compile.extend(["-c".to_owned(), source, "-o".to_owned(), object.clone()]);
+            actions.push(run("guest", "wasm-cc", compile));
+            objects.push(format!("../guest/{object}"));
+        }
+        actions.push(Action::Write { path: "ffmpeg/guest.objects".into(), text: objects.join("\n") + "\n" });
+        let libraries = self.components.libraries.iter().map(|library| match library.as_str() {
+            "zlib" => "-lz".to_owned(),
+            other => format!("-l{other}"),
+        });
+        let mut link = words(
+            "-o ../linked.wasm @guest.objects @afmpeg.objects @afmpeg.libraries -L../prefix/lib -lwasi_gaps \
+             -lwasi-emulated-signal -lwasi-emulated-process-clocks",
+        );
+        link.extend(libraries);
+        link.extend(words(LINK_FLAGS));
+        actions.push(run("ffmpeg", "wasm-c++", link));
+        actions.push(Action::Suspend {
+            module: "linked.wasm".into(),
+            objects: "ffmpeg/guest.objects ffmpeg/afmpeg.objects".into(),
+            to: "prepared.wasm".into(),
+        });
+        actions.push(keep(".", &["prepared.wasm", "suspend.json"], "."));
+        self.step("link", actions)
+    }
+
+    fn optimise(&mut self) -> Result<()> {
+        let mut arguments: Vec<String> = self.features().iter().map(|feature| format!("--enable-{feature}")).collect();
+        arguments.extend(asyncify_arguments());
+        arguments.extend(self.profile.wasm_opt.iter().cloned());
+        // With names, for profilers; they are taken out at the end.
+        arguments.push("--debuginfo".into());
+        self.step(
+            "optimise",
+            vec![
+                Action::Result { step: "link".into(), to: ".".into() },
+                Action::Optimise { module: "prepared.wasm".into(), arguments, to: "optimised.wasm".into() },
+                keep(".", &["optimised.wasm"], "."),
+            ],
+        )
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.step(
+            "finish",
+            vec![
+                Action::Result { step: "optimise".into(), to: ".".into() },
+                Action::Finish { module: "optimised.wasm".into(), features: self.features(), to: "module.wasm".into() },
+                Action::Compress { module: "module.wasm".into() },
+                keep(".", &["module.wasm", "module.wasm.gz", "module.wasm.br", "inspection.json"], "."),
+            ],
+        )
+    }
+
+    fn describe(&mut self) -> Result<()> {
+        self.step(
+            "describe",
+            vec![
+                Action::Result { step: "finish".into(), to: ".".into() },
+                Action::Describe { module: "module.wasm".into(), to: "description.json".into() },
+                keep(".", &["description.json"], "."),
+            ],
+        )
+    }
+}

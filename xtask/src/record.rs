@@ -1,0 +1,205 @@
+//! The record of a module: what it is, what went into it, what it asks of an engine, what it can do. Sorted keys, no clock,
+//! no path: same inputs, same bytes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::cache::{publish_file, write_file};
+use crate::describe::Description;
+use crate::digest;
+use crate::execute::Results;
+use crate::inspect::Inspection;
+use crate::plan::{Action, Facts, Plan, source_digest};
+use crate::sdk::Identity;
+use crate::workshop::Workshop;
+
+/// History of the format: 1, the first.
+const FORMAT_VERSION: u32 = 1;
+
+/// The forms of a module in artifacts/, by what follows the variant's name.
+const FORMS: [&str; 3] = ["wasm", "wasm.br", "wasm.gz"];
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Record {
+    pub commands: BTreeMap<String, Vec<String>>,
+    pub description: String,
+    pub ffmpeg: Description,
+    pub ffmpeg_version: String,
+    pub files: BTreeMap<String, FileRecord>,
+    pub format_version: u32,
+    pub guest: BTreeMap<String, String>,
+    pub license: String,
+    pub module: Inspection,
+    pub patches: BTreeMap<String, String>,
+    pub sources: BTreeMap<String, SourceRecord>,
+    pub tools: Tools,
+    pub variant: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct FileRecord {
+    pub sha256: String,
+    pub size_bytes: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SourceRecord {
+    pub license: String,
+    /// Of the archive, or of the unpacked tree where the archives of different origins differ.
+    pub digest: String,
+    pub version: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Tools {
+    pub clang: String,
+    pub sdk: BTreeMap<String, String>,
+    pub wasm_opt: String,
+}
+
+impl Record {
+    pub fn new(workshop: &Workshop, plan: &Plan, sdk: &Identity, facts: &Facts, results: &Results) -> Result<Record> {
+        let (profile, components) = workshop.recipe(&plan.profile)?;
+        let finished = results.folder("finish")?;
+        let mut files = BTreeMap::new();
+        for form in FORMS {
+            let path = finished.join(format!("module.{form}"));
+            let size_bytes = fs::metadata(&path).with_context(|| format!("{} is missing", path.display()))?.len();
+            files.insert(format!("{}.{form}", plan.profile), FileRecord { sha256: digest::file(&path)?, size_bytes });
+        }
+        let mut sources = BTreeMap::new();
+        for name in components.libraries.iter().map(String::as_str).chain(["ffmpeg"]) {
+            let source = workshop.pins.source(name)?;
+            let record = SourceRecord {
+                license: source.license.clone(),
+                digest: source_digest(source).unwrap_or_default().to_owned(),
+                version: source.version.clone(),
+            };
+            sources.insert(name.to_owned(), record);
+        }
+        let patches = facts.patches.iter().filter(|(name, _)| sources.contains_key(*name));
+        let record = Record {
+            commands: commands(plan),
+            description: profile.description.clone(),
+            ffmpeg: read_json(&results.folder("describe")?.join("description.json"))?,
+            ffmpeg_version: workshop.pins.source("ffmpeg")?.version.clone(),
+            format_version: FORMAT_VERSION,
+            guest: facts.guest.clone(),
+            license: components.license.clone(),
+            module: read_json(&finished.join("inspection.json"))?,
+            patches: patches.map(|(name, digest)| (name.clone(), digest.clone())).collect(),
+            sources,
+            tools: Tools { clang: sdk.clang.clone(), sdk: sdk.inputs.clone(), wasm_opt: facts.binaryen.clone() },
+            variant: plan.profile.clone(),
+            files,
+        };
+        let mut faults = record.ffmpeg.faults(&components);
+        for (form, budget_bytes) in [("wasm", profile.size_budget_bytes.raw), ("wasm.gz", profile.size_budget_bytes.gzip)] {
+            let size_bytes = record.size_bytes(form);
+            if size_bytes > budget_bytes {
+                faults.push(format!("{}.{form} has {size_bytes} bytes, and its budget is {budget_bytes}", plan.profile));
+            }
+        }
+        if !faults.is_empty() {
+            bail!("the module of profile {} is not what its profile says:\n  {}", plan.profile, faults.join("\n  "));
+        }
+        Ok(record)
+    }
+
+    pub fn size_bytes(&self, form: &str) -> u64 {
+        self.files.get(&format!("{}.{form}", self.variant)).map_or(0, |file| file.size_bytes)
+    }
+}
+
+/// The processes of each step, as the plan has them: with placeholders where a machine would show.
+fn commands(plan: &Plan) -> BTreeMap<String, Vec<String>> {
+    let mut commands = BTreeMap::new();
+    for step in &plan.steps {
+        let lines: Vec<String> = step
+            .actions
+            .iter()
+            .filter_map(|action| match action {
+                Action::Run { program, arguments, .. } => Some(format!("{program} {}", arguments.join(" "))),
+                Action::Optimise { arguments, .. } => Some(format!("wasm-opt {}", arguments.join(" "))),
+                _ => None,
+            })
+            .collect();
+        if !lines.is_empty() {
+            commands.insert(step.name.clone(), lines);
+        }
+    }
+    commands
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))
+}
+
+/// Puts a module in all its forms and its record into artifacts/. The record comes last: where it is, the rest is.
+pub fn publish(root: &Path, record: &Record, results: &Results) -> Result<()> {
+    let artifacts = root.join("artifacts");
+    let finished = results.folder("finish")?;
+    for form in FORMS {
+        let name = format!("{}.{form}", record.variant);
+        let target = artifacts.join(&name);
+        if target.is_file() && digest::file(&target)? == record.files[&name].sha256 {
+            continue;
+        }
+        let mut file = tempfile::NamedTempFile::new_in(&artifacts)?;
+        let source = finished.join(format!("module.{form}"));
+        std::io::copy(&mut fs::File::open(&source)?, &mut file).with_context(|| format!("cannot write {}", target.display()))?;
+        publish_file(file, &target)?;
+    }
+    let json = serde_json::to_string_pretty(record)? + "\n";
+    write_if_changed(&artifacts.join(format!("{}.json", record.variant)), &json)?;
+    write_if_changed(&artifacts.join("latest"), &format!("{}.wasm\n", record.variant))?;
+    write_if_changed(&artifacts.join("README.md"), &table(&records(root)?))
+}
+
+fn write_if_changed(path: &Path, text: &str) -> Result<()> {
+    if fs::read_to_string(path).is_ok_and(|old| old == text) {
+        return Ok(());
+    }
+    write_file(path, text.as_bytes())
+}
+
+/// All records in artifacts/, by variant.
+pub fn records(root: &Path) -> Result<Vec<Record>> {
+    let mut records = Vec::new();
+    for name in crate::profile::names(root)? {
+        let path = root.join("artifacts").join(format!("{name}.json"));
+        if path.is_file() {
+            records.push(read_json(&path)?);
+        }
+    }
+    Ok(records)
+}
+
+/// artifacts/README.md.
+pub fn table(records: &[Record]) -> String {
+    let mut text = String::from(
+        "# Artifacts\n\n\
+         Generated by `cargo xtask build` from the records beside it. The modules themselves are not in git; `cargo xtask\n\
+         build --profile NAME` makes them again. Sizes in bytes.\n\n\
+         | variant | what | raw | gzip | brotli | licence | engine features |\n|---|---|--:|--:|--:|---|---|\n",
+    );
+    for record in records {
+        let features: Vec<&str> = record.module.engine_features.iter().map(String::as_str).collect();
+        text += &format!(
+            "| [{0}]({0}.json) | {1} | {2} | {3} | {4} | {5} | {6} |\n",
+            record.variant,
+            record.description,
+            record.size_bytes("wasm"),
+            record.size_bytes("wasm.gz"),
+            record.size_bytes("wasm.br"),
+            record.license,
+            features.join(" ")
+        );
+    }
+    text
+}

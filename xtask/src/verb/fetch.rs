@@ -1,0 +1,28 @@
+//! `cargo xtask fetch`: everything that builds and tests need, into the cache.
+
+use anyhow::Result;
+
+use crate::flags::Fetch;
+use crate::progress::Progress;
+use crate::workshop::Workshop;
+
+pub fn run(workshop: &Workshop, flags: &Fetch) -> Result<()> {
+    let progress = Progress::new();
+    let fetcher = workshop.fetcher(&flags.origins);
+    let mut sources = vec!["binaryen".to_owned(), "ffmpeg".to_owned(), "test-video".to_owned()];
+    for name in workshop.profiles(&flags.profiles)? {
+        sources.extend(workshop.recipe(&name)?.1.libraries);
+    }
+    sources.sort();
+    sources.dedup();
+    let work = progress.start("sdk");
+    let sdk = workshop.sdk(&fetcher)?;
+    work.finish(&sdk.identity.clang, None);
+    for name in sources {
+        let work = progress.start(&name);
+        let source = workshop.pins.source(&name)?;
+        fetcher.tree(&name, source)?;
+        work.finish(&source.version, None);
+    }
+    Ok(())
+}

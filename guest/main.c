@@ -1,5 +1,6 @@
 // One module, two programs: argv[0] chooses, as with busybox. FFmpeg's programs keep their own main(), renamed by
 // ffmpeg.mak; what their shared code expects of "the program" is defined here.
+#include <errno.h>
 #include <string.h>
 
 #include "programs.h"
@@ -29,14 +30,30 @@ static int names_ffprobe(const char *path)
     return strncmp(name, "ffprobe", length) == 0 && (name[length] == '\0' || name[length] == '.');
 }
 
+// A program that fails on a system error returns the error's number, negated, and scripts know Linux's: a missing input
+// is 254. WASI numbers its errors otherwise. Left out is what has number 1 here: FFmpeg also returns -1 for "failed".
+static const unsigned char linux_error[] = {
+    [EACCES] = 13,    [EAGAIN] = 11, [EBADF] = 9,       [EBUSY] = 16,        [EDOM] = 33,     [EEXIST] = 17,
+    [EFAULT] = 14,    [EFBIG] = 27,  [EILSEQ] = 84,     [EINTR] = 4,         [EINVAL] = 22,   [EIO] = 5,
+    [EISDIR] = 21,    [ELOOP] = 40,  [EMFILE] = 24,     [ENAMETOOLONG] = 36, [ENFILE] = 23,   [ENODEV] = 19,
+    [ENOENT] = 2,     [ENOMEM] = 12, [ENOSPC] = 28,     [ENOSYS] = 38,       [ENOTDIR] = 20,  [ENOTEMPTY] = 39,
+    [ENOTSUP] = 95,   [ENXIO] = 6,   [EOVERFLOW] = 75,  [EPERM] = 1,         [EPIPE] = 32,    [EPROTONOSUPPORT] = 93,
+    [ERANGE] = 34,    [EROFS] = 30,  [ESPIPE] = 29,     [ETIMEDOUT] = 110,   [EXDEV] = 18,    [ENOTCAPABLE] = 1,
+};
+
+// What the process ends with. An exit status has eight bits, and WASI does not cut it.
+static int exit_status(int status)
+{
+    if (status < 0 && status > -(int)sizeof linux_error && linux_error[-status] != 0)
+        status = -linux_error[-status];
+    return status & 0xff;
+}
+
 int main(int argc, char **argv)
 {
     is_ffprobe = argc > 0 && names_ffprobe(argv[0]);
     strcpy(program_name, is_ffprobe ? ffprobe_program_name : ffmpeg_program_name);
     program_birth_year = is_ffprobe ? ffprobe_program_birth_year : ffmpeg_program_birth_year;
 
-    const int status = afmpeg_threads_main(is_ffprobe ? ffprobe_main : ffmpeg_main, argc, argv);
-
-    // The programs return negative error codes; a process's exit status has eight bits, and WASI does not cut it.
-    return status & 0xff;
+    return exit_status(afmpeg_threads_main(is_ffprobe ? ffprobe_main : ffmpeg_main, argc, argv));
 }

@@ -60,6 +60,13 @@ impl Failure {
     }
 }
 
+/// Whether a write failed because the disk, a quota or a limit has no room for it.
+fn is_no_room(cause: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    matches!(kind, Some(StorageFull | QuotaExceeded | FileTooLarge))
+}
+
 /// The exit code that the documentation promises for this error.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
@@ -89,11 +96,9 @@ pub fn print(error: &anyhow::Error) {
         if let Some(failure) = cause.downcast_ref::<Failure>() {
             hint = failure.hint.as_ref().or(hint);
         }
-        if let Some(io) = cause.downcast_ref::<std::io::Error>()
-            && io.kind() == std::io::ErrorKind::StorageFull
-        {
-            eprintln!("hint: free some space, or point AFMPEG_CACHE_DIR at another disk; finished steps are kept");
-        }
+    }
+    if error.chain().any(is_no_room) {
+        eprintln!("hint: free some space, or point AFMPEG_CACHE_DIR at another disk; finished steps are kept");
     }
     if let Some(hint) = hint {
         eprintln!("hint: {hint}");

@@ -7,25 +7,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::cache::Cache;
 use crate::fetch::Fetcher;
 use crate::patch;
-use crate::pins::Pins;
 use crate::plan::{Action, Plan, Step};
 use crate::process::{self, Invocation};
 use crate::progress::Progress;
 use crate::sdk::Sdk;
 use crate::suspend::{self, Callbacks};
+use crate::workshop::Workshop;
 use crate::{compress, describe, inspect, profile, unpack};
 
 /// What running a plan needs beside the plan.
 pub struct Executor<'a> {
-    pub root: &'a Path,
-    pub cache: &'a Cache,
-    pub pins: &'a Pins,
+    pub workshop: &'a Workshop,
     pub fetcher: &'a Fetcher<'a>,
     pub sdk: &'a Sdk,
-    pub wasm_opt: &'a Path,
     pub jobs: usize,
 }
 
@@ -61,12 +57,12 @@ impl Executor<'_> {
 
     fn step(&self, step: &Step, results: &Results, doing: impl Fn(&str)) -> Result<(PathBuf, bool)> {
         let name = format!("{}-{}", step.name, &step.key[..32]);
-        self.cache.folder("steps", &name, |made| {
-            let scratch = self.cache.scratch()?;
+        self.workshop.cache.folder("steps", &name, |made| {
+            let scratch = self.workshop.cache.scratch()?;
             // Compilers must not see a path that differs between machines as part of a name they keep.
             let work = scratch.path().join("work");
             fs::create_dir(&work)?;
-            let log = self.cache.path("logs", &format!("{name}.log"));
+            let log = self.workshop.cache.path("logs", &format!("{name}.log"));
             fs::write(&log, "")?;
             for action in &step.actions {
                 self.action(action, &work, made, &log, results, &doing)?;
@@ -77,19 +73,19 @@ impl Executor<'_> {
 
     fn action(&self, action: &Action, work: &Path, made: &Path, log: &Path, results: &Results, doing: &impl Fn(&str)) -> Result<()> {
         match action {
-            Action::Toolchain => self.write_toolchain(work),
+            Action::Toolchain => write_toolchain(self.sdk, work),
             Action::Source { name } => {
                 doing(&format!("unpacking {name}"));
-                let tree = self.fetcher.tree(name, self.pins.source(name)?)?;
+                let tree = self.fetcher.tree(name, self.workshop.pins.source(name)?)?;
                 let target = work.join(name);
                 unpack::copy_tree(&tree, &target)?;
-                patch::apply_series(&self.root.join("patches").join(name), &target)
+                patch::apply_series(&self.workshop.root.join("patches").join(name), &target)
             }
             Action::Guest { files } => {
                 for file in files {
                     let target = work.join("guest").join(file);
                     fs::create_dir_all(target.parent().context("a file has a folder")?)?;
-                    let source = self.root.join("guest").join(file);
+                    let source = self.workshop.root.join("guest").join(file);
                     fs::copy(&source, &target).with_context(|| format!("cannot copy {}", source.display()))?;
                 }
                 Ok(())
@@ -120,14 +116,15 @@ impl Executor<'_> {
             }
             Action::Optimise { module, arguments, to } => {
                 doing("wasm-opt");
+                let wasm_opt = self.workshop.wasm_opt(self.fetcher)?;
                 let arguments = [module.clone(), "-o".into(), to.clone()].into_iter().chain(arguments.iter().cloned());
-                let mut invocation = Invocation::new(self.wasm_opt.display().to_string(), work).arguments(arguments);
+                let mut invocation = Invocation::new(wasm_opt.display().to_string(), work).arguments(arguments);
                 invocation.environment.insert("BINARYEN_CORES".into(), self.jobs.to_string());
                 invocation.run(log)
             }
             Action::Finish { module, features, to } => {
                 doing("stripping and checking");
-                let host_paths = [self.cache.root(), self.root, &self.sdk.path].map(Path::to_owned);
+                let host_paths = [self.workshop.cache.root(), &self.workshop.root, &self.sdk.path].map(Path::to_owned);
                 let inspection = inspect::finish(&work.join(module), features, &host_paths, &work.join(to))?;
                 write_json(&work.join("inspection.json"), &inspection)
             }
@@ -140,27 +137,6 @@ impl Executor<'_> {
                 write_json(&work.join(to), &describe::describe(&work.join(module))?)
             }
         }
-    }
-
-    /// Compilers that carry what every call needs and no recorded configuration should name: the SDK's place, and how to
-    /// forget it and the work folder's.
-    fn write_toolchain(&self, work: &Path) -> Result<()> {
-        let bin = work.join("bin");
-        fs::create_dir(&bin)?;
-        let (sdk, work) = (self.sdk.path.display(), work.display());
-        for (name, program) in [("wasm-cc", "clang"), ("wasm-c++", "clang++")] {
-            let text = format!(
-                "#!/bin/sh\nexec \"{sdk}/bin/{program}\" --target=wasm32-wasip1 --sysroot=\"{sdk}/share/wasi-sysroot\" \
-                 --start-no-unused-arguments --no-wasm-opt --end-no-unused-arguments \
-                 -Werror=date-time -ffile-prefix-map=\"{work}\"=. -ffile-prefix-map=\"{sdk}\"=sdk \"$@\"\n"
-            );
-            process::write_program(&bin.join(name), &text)?;
-        }
-        for tool in ["ar", "nm", "ranlib"] {
-            let text = format!("#!/bin/sh\nexec \"{sdk}/bin/llvm-{tool}\" \"$@\"\n");
-            process::write_program(&bin.join(format!("wasm-{tool}")), &text)?;
-        }
-        Ok(())
     }
 
     fn suspend(&self, module: &Path, objects: &str, work: &Path, to: &Path) -> Result<()> {
@@ -177,6 +153,27 @@ impl Executor<'_> {
         write_json(&work.join("suspend.json"), &report)?;
         module.emit_wasm_file(to)
     }
+}
+
+/// Compilers that carry what every call needs and no recorded configuration should name: the SDK's place, and how to
+/// forget it and the work folder's.
+pub fn write_toolchain(sdk: &Sdk, work: &Path) -> Result<()> {
+    let bin = work.join("bin");
+    fs::create_dir(&bin)?;
+    let (sdk, work) = (sdk.path.display(), work.display());
+    for (name, program) in [("wasm-cc", "clang"), ("wasm-c++", "clang++")] {
+        let text = format!(
+            "#!/bin/sh\nexec \"{sdk}/bin/{program}\" --target=wasm32-wasip1 --sysroot=\"{sdk}/share/wasi-sysroot\" \
+             --start-no-unused-arguments --no-wasm-opt --end-no-unused-arguments \
+             -Werror=date-time -ffile-prefix-map=\"{work}\"=. -ffile-prefix-map=\"{sdk}\"=sdk \"$@\"\n"
+        );
+        process::write_program(&bin.join(name), &text)?;
+    }
+    for tool in ["ar", "nm", "ranlib"] {
+        let text = format!("#!/bin/sh\nexec \"{sdk}/bin/llvm-{tool}\" \"$@\"\n");
+        process::write_program(&bin.join(format!("wasm-{tool}")), &text)?;
+    }
+    Ok(())
 }
 
 fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {

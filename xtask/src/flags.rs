@@ -27,6 +27,9 @@ Environment: AFMPEG_CACHE_DIR moves the cache (default: afmpeg in the user's cac
 with source archives, separated as in PATH; WASI_SDK_PATH names an unpacked wasi-sdk to use."
 )]
 pub struct Flags {
+    /// The repository to work on, for tests of this tool; its own otherwise
+    #[arg(long, hide = true, global = true, value_name = "DIR")]
+    pub root: Option<PathBuf>,
     #[command(subcommand)]
     pub verb: Verb,
 }
@@ -41,7 +44,7 @@ pub enum Verb {
     Test(Test),
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Origins {
     /// A folder with source archives under any names; may be given several times
     #[arg(long, value_name = "DIR")]
@@ -74,6 +77,9 @@ pub struct Build {
     /// Print the plan as JSON and touch nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Stop after this step of the plan, and publish nothing
+    #[arg(long, value_name = "STEP")]
+    pub until: Option<String>,
 }
 
 #[derive(Debug, Args)]

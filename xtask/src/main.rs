@@ -8,6 +8,7 @@ mod error;
 mod execute;
 mod fetch;
 mod flags;
+mod guest_tests;
 mod inspect;
 mod patch;
 mod pins;
@@ -41,10 +42,11 @@ fn main() -> ExitCode {
 }
 
 fn run(flags: &Flags) -> anyhow::Result<()> {
-    let workshop = Workshop::open(workshop::root()?)?;
+    let root = flags.root.clone().map_or_else(workshop::root, Ok)?;
+    let workshop = Workshop::open(std::path::absolute(root)?)?;
     match &flags.verb {
         Verb::Build(flags) => verb::build::run(&workshop, flags),
         Verb::Fetch(flags) => verb::fetch::run(&workshop, flags),
-        Verb::Test(_) => Ok(()),
+        Verb::Test(flags) => verb::test::run(&workshop, flags),
     }
 }

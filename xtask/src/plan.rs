@@ -73,7 +73,7 @@ pub struct Facts {
 
 /// Every engine feature that the guest's code may need, as wasm-opt names it. clang 22 enables these for its default
 /// target; naming them keeps Binaryen from using newer ones, which engines refuse.
-const BASE_FEATURES: [&str; 8] = [
+pub const BASE_FEATURES: [&str; 8] = [
     "bulk-memory",
     "bulk-memory-opt",
     "call-indirect-overlong",

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 /// A dead origin costs this much once, not minutes.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(8);
 /// A slow line may take long for a large file, but not forever.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// No input is larger; what is would fill the disk of a user who meets a wrong server.

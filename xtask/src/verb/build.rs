@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
+use crate::error::usage;
 use crate::execute::Executor;
 use crate::flags::Build;
 use crate::progress::Progress;
@@ -21,23 +22,23 @@ pub fn run(workshop: &Workshop, flags: &Build) -> Result<()> {
         }
         return Ok(());
     }
-    let wasm_opt = workshop.wasm_opt(&fetcher)?;
     let jobs = flags.jobs.map_or_else(std::thread::available_parallelism, |jobs| {
         std::num::NonZero::new(jobs).ok_or_else(|| std::io::Error::other("--jobs must be at least 1"))
     })?;
-    let executor = Executor {
-        root: &workshop.root,
-        cache: &workshop.cache,
-        pins: &workshop.pins,
-        fetcher: &fetcher,
-        sdk: &sdk,
-        wasm_opt: &wasm_opt,
-        jobs: jobs.get(),
-    };
+    let executor = Executor { workshop, fetcher: &fetcher, sdk: &sdk, jobs: jobs.get() };
     let progress = Progress::new();
     for name in &names {
         let started = Instant::now();
-        let plan = workshop.plan(name, &facts)?;
+        let mut plan = workshop.plan(name, &facts)?;
+        if let Some(last) = &flags.until {
+            let Some(position) = plan.steps.iter().position(|step| step.name == *last) else {
+                let steps: Vec<&str> = plan.steps.iter().map(|step| step.name.as_str()).collect();
+                return Err(usage(format!("profile {name} has no step `{last}`; its steps are: {}", steps.join(", "))).into());
+            };
+            plan.steps.truncate(position + 1);
+            executor.run(&plan, &progress)?;
+            continue;
+        }
         let results = executor.run(&plan, &progress)?;
         let record = Record::new(workshop, &plan, &sdk.identity, &facts, &results)?;
         record::publish(&workshop.root, &record, &results).with_context(|| format!("profile {name}"))?;

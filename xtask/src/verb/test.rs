@@ -26,6 +26,7 @@ pub fn run(workshop: &Workshop, flags: &Test) -> Result<()> {
         origins: flags.origins.clone(),
         jobs: None,
         dry_run: false,
+        until: None,
     };
     super::build::run(workshop, &build)?;
     let fetcher = workshop.fetcher(&flags.origins);

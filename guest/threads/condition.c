@@ -1,7 +1,9 @@
 // Condition variables. A signal wakes the thread that has waited longest, and only that one.
-#include <errno.h>
-
 #include "internal.h"
+
+#include <errno.h>
+#include <time.h>
+#include <wasi/api.h>
 
 // Kept in pthread_cond_t itself. All zero, as PTHREAD_COND_INITIALIZER has it, is one that goes by the wall clock.
 struct __attribute__((may_alias)) condition {
@@ -18,10 +20,10 @@ static struct condition *state_of(pthread_cond_t *condition)
 
 int pthread_cond_init(pthread_cond_t *restrict condition, const pthread_condattr_t *restrict attributes)
 {
-    clockid_t clock = CLOCK_REALTIME;
-    if (attributes != NULL)
-        pthread_condattr_getclock(attributes, &clock);
-    *state_of(condition) = (struct condition){ .is_monotonic = clock == CLOCK_MONOTONIC };
+    // wasi-libc's pthread_condattr_setclock() keeps WASI's number of the clock in the low bits, as musl does with its own;
+    // its pthread_condattr_getclock() says nothing.
+    const unsigned clock = attributes != NULL ? attributes->__attr & INT_MAX : __WASI_CLOCKID_REALTIME;
+    *state_of(condition) = (struct condition){ .is_monotonic = clock == __WASI_CLOCKID_MONOTONIC };
     return 0;
 }
 

@@ -3,10 +3,10 @@
 // A thread that has to wait calls afmpeg_suspend, which makes every function between it and afmpeg_run_threads save
 // its locals and return. To resume the thread the loop calls the same function again; each function on the way
 // restores its locals and repeats the call it was in, down to afmpeg_suspend, which ends the rewinding.
+#include "internal.h"
+
 #include <errno.h>
 #include <stdlib.h>
-
-#include "internal.h"
 
 #define ASYNCIFY(name) __attribute__((import_module("asyncify"), import_name(#name)))
 ASYNCIFY(start_unwind) void asyncify_start_unwind(struct afmpeg_unwound_frames *frames);

@@ -1,9 +1,11 @@
-// What the files of the thread library share. Nothing else includes this.
+// What the files of the thread library share. They include it first; nothing else includes it.
 //
 // One rule holds it together: every function that may wait reaches afmpeg_suspend through direct calls. The build
 // derives from those calls which functions Asyncify has to instrument, and a call through a pointer would hide one.
 #ifndef AFMPEG_THREADS_INTERNAL_H
 #define AFMPEG_THREADS_INTERNAL_H
+
+#define _GNU_SOURCE // declares POSIX's clocks and pthread_setname_np()
 
 #include <limits.h>
 #include <pthread.h>

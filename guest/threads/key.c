@@ -1,7 +1,7 @@
 // Thread-specific values and their destructors.
-#include <errno.h>
-
 #include "internal.h"
+
+#include <errno.h>
 
 static struct {
     bool is_used;

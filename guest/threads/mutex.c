@@ -4,9 +4,9 @@
 // A mutex that is unlocked is free for whoever runs next, even if a thread was woken to have it: a producer then fills
 // its whole queue before it loses the processor, not one item. A thread that found the mutex taken again after it was
 // woken has lost its turn; it waits at the head of the queue and the next unlock hands it the mutex, so nobody starves.
-#include <errno.h>
-
 #include "internal.h"
+
+#include <errno.h>
 
 // Kept in pthread_mutex_t itself. All zero, as PTHREAD_MUTEX_INITIALIZER has it, is a free normal mutex.
 struct __attribute__((may_alias)) mutex {

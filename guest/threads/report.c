@@ -1,10 +1,9 @@
 // The last words before the process ends for a reason that no caller can handle. They go out unbuffered and nothing is
 // flushed, as with abort(): what the program has buffered may be in any state.
-#include <stdarg.h>
+#include "internal.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "internal.h"
 
 static const struct __pthread *living(unsigned id)
 {

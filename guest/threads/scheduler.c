@@ -1,10 +1,10 @@
 // Who runs next: a queue of the threads that can run, a list of those that wait for the clock, and nothing that
 // depends on anything else, so that a program without timeouts takes the same path every time.
+#include "internal.h"
+
 #include <errno.h>
 #include <sched.h>
 #include <time.h>
-
-#include "internal.h"
 
 static struct afmpeg_queue runnable;
 static struct __pthread *earliest, *latest; // the threads that have deadlines, in their order
@@ -36,9 +36,10 @@ static void leave_queue(struct __pthread *thread)
     thread->queue = NULL;
 }
 
+enum { NANOSECONDS_PER_SECOND = 1000000000 };
+
 static int64_t nanoseconds(const struct timespec *time)
 {
-    enum { NANOSECONDS_PER_SECOND = 1000000000 };
     if (time->tv_sec < 0)
         return 0;
     if (time->tv_sec >= AFMPEG_NEVER / NANOSECONDS_PER_SECOND)
@@ -121,10 +122,17 @@ static void wake_those_due(void)
     }
 }
 
+// Says how long, not until when: some engines take the one for the other, and some never wake from a sleep of nothing.
 static void sleep_until(int64_t deadline_ns)
 {
-    const struct timespec until = { .tv_sec = deadline_ns / 1000000000, .tv_nsec = (long)(deadline_ns % 1000000000) };
-    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+    int64_t delay_ns;
+    while ((delay_ns = deadline_ns - now_ns(CLOCK_MONOTONIC)) > 0) {
+        const struct timespec delay = {
+            .tv_sec = delay_ns / NANOSECONDS_PER_SECOND,
+            .tv_nsec = (long)(delay_ns % NANOSECONDS_PER_SECOND),
+        };
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &delay, NULL);
+    }
 }
 
 // Takes the thread whose turn it is off the run queue; if there is none, sleeps until a deadline makes one. NULL when

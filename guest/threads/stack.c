@@ -1,7 +1,7 @@
 // Where the stacks come from, and how an overflow is noticed: WebAssembly has no pages that trap.
-#include <stdlib.h>
-
 #include "internal.h"
+
+#include <stdlib.h>
 
 enum {
     STACK_ALIGNMENT = 16, // the C ABI's

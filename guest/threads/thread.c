@@ -1,10 +1,9 @@
 // The life of a thread, from pthread_create to the end of its stack and, when someone has taken its result, of itself.
-#define _GNU_SOURCE // declares pthread_setname_np()
+#include "internal.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "internal.h"
 
 // The program's thread is current from the start, because constructors lock mutexes before main and handlers of exit()
 // do so after it.

@@ -381,7 +381,7 @@ impl Planner<'_> {
         });
         let mut link = words(
             "-o ../linked.wasm @guest.objects @afmpeg.objects @afmpeg.libraries -L../prefix/lib -lwasi_gaps \
-             -lwasi-emulated-signal -lwasi-emulated-process-clocks",
+             -lwasi-emulated-getpid -lwasi-emulated-process-clocks -lwasi-emulated-signal",
         );
         link.extend(libraries);
         link.extend(words(LINK_FLAGS));
@@ -432,5 +432,79 @@ impl Planner<'_> {
                 keep(".", &["description.json"], "."),
             ],
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn facts() -> Facts {
+        let guest = ["callbacks.toml", "ffmpeg.mak", "main.c", "programs.h", "single_threaded.h", "threads.h", "threads/a.c", "wasi_gaps.c"];
+        Facts {
+            sdk: "digest of the SDK".into(),
+            binaryen: "132".into(),
+            guest: guest.map(|file| (file.to_owned(), format!("digest of {file}"))).into(),
+            patches: ["ffmpeg", "openh264", "x264"].map(|name| (name.to_owned(), format!("digest of {name}'s"))).into(),
+            transforms: ["describe", "inspect", "suspend"].map(|name| (name.to_owned(), format!("digest of {name}.rs"))).into(),
+        }
+    }
+
+    fn recipe(name: &str) -> (Profile, ComponentSet, Pins) {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let profile = Profile::load(root, name).unwrap();
+        let components = ComponentSet::load(root, &profile.components).unwrap();
+        (profile, components, Pins::load(root).unwrap())
+    }
+
+    fn keys(name: &str, profile: &Profile, facts: &Facts) -> BTreeMap<String, String> {
+        let (_, components, pins) = recipe(name);
+        let plan = plan(name, profile, &components, &pins, facts).unwrap();
+        plan.steps.into_iter().map(|step| (step.name, step.key)).collect()
+    }
+
+    #[test]
+    fn the_plan_of_a_profile_is_known() {
+        let (profile, components, pins) = recipe("o3-gpl");
+        let mut plan = plan("o3-gpl", &profile, &components, &pins, &facts()).unwrap();
+        for step in &mut plan.steps {
+            // Keys follow from the rest, and would change in every line.
+            step.key = format!("{} characters", step.key.len());
+            for (input, digest) in &mut step.inputs {
+                if input.starts_with("step ") || input.starts_with("source ") {
+                    *digest = format!("{} characters", digest.len());
+                }
+            }
+        }
+        insta::assert_json_snapshot!(plan);
+    }
+
+    #[test]
+    fn only_what_a_change_touches_is_made_again() {
+        let (profile, ..) = recipe("o3-gpl");
+        let before = keys("o3-gpl", &profile, &facts());
+        let changed = |after: &BTreeMap<String, String>| -> Vec<String> {
+            before.iter().filter(|(name, key)| after[*name] != **key).map(|(name, _)| name.clone()).collect()
+        };
+
+        let other_passes = Profile { wasm_opt: vec!["-Oz".into()], ..profile.clone() };
+        assert_eq!(changed(&keys("o3-gpl", &other_passes, &facts())), ["describe", "finish", "optimise"]);
+
+        let mut other_threads = facts();
+        other_threads.guest.insert("threads/a.c".into(), "other".into());
+        assert_eq!(changed(&keys("o3-gpl", &profile, &other_threads)), ["describe", "finish", "link", "optimise"]);
+
+        let mut other_patches = facts();
+        other_patches.patches.insert("x264".into(), "other".into());
+        assert_eq!(changed(&keys("o3-gpl", &profile, &other_patches)), ["describe", "ffmpeg", "finish", "link", "optimise", "x264"]);
+
+        let mut other_sdk = facts();
+        other_sdk.sdk = "other".into();
+        assert_eq!(changed(&keys("o3-gpl", &profile, &other_sdk)).len(), before.len());
+
+        let scalar = Profile { simd: false, ..profile.clone() };
+        assert_eq!(changed(&keys("o3-gpl", &scalar, &facts())).len(), before.len());
     }
 }

@@ -367,3 +367,58 @@ fn take_address(module: &mut Module, name: &str) -> Result<i32> {
     module.exports.remove(name)?;
     Ok(address)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A module in the shape of a linked one: `waits` waits, `$library` and `$program` call through pointers of its type.
+    const MODULE: &str = r#"(module
+        (type $callback (func (param i32) (result i32)))
+        (import "asyncify" "start_unwind" (func $start_unwind (param i32)))
+        (import "asyncify" "stop_unwind" (func $stop_unwind))
+        (import "asyncify" "start_rewind" (func $start_rewind (param i32)))
+        (import "asyncify" "stop_rewind" (func $stop_rewind))
+        (memory (export "memory") 1)
+        (table 4 funcref)
+        (elem (i32.const 1) $waits $computes)
+        (global (export "afmpeg_foreign_depth") i32 (i32.const 16))
+        (global (export "afmpeg_permitted_index") i32 (i32.const 20))
+        (func $afmpeg_suspend (call $start_unwind (i32.const 0)) (call $stop_rewind))
+        (func $afmpeg_run_threads (call $start_rewind (i32.const 0)) (call $stop_unwind)
+            (drop (call_indirect (type $callback) (i32.const 0) (i32.const 1))))
+        (func $lock (call $afmpeg_suspend))
+        (func $waits (type $callback) (call $lock) (local.get 0))
+        (func $computes (type $callback) (local.get 0))
+        (func $program (param i32) (result i32) (call_indirect (type $callback) (local.get 0) (local.get 0)))
+        (func $program_caller (export "_start") (drop (call $program (i32.const 1))))
+        (func $library (param i32) (result i32) (call_indirect (type $callback) (local.get 0) (local.get 0))))"#;
+
+    fn prepared(declared: &[&str]) -> Result<(Module, Report)> {
+        let mut module = Module::from_buffer(&wat::parse_str(MODULE)?)?;
+        let program = ["program", "program_caller", "waits", "computes"].map(str::to_owned).into();
+        let callback = |name: &&str| Callback { function: (*name).to_owned(), called_by: "a test".into() };
+        let callbacks = Callbacks { callback: declared.iter().map(callback).collect() };
+        let report = prepare(&mut module, &program, &callbacks)?;
+        Ok((module, report))
+    }
+
+    #[test]
+    fn exactly_what_may_be_suspended_is_found() {
+        let (mut module, report) = prepared(&["waits"]).unwrap();
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<BTreeSet<String>>();
+        assert_eq!(report.suspendable, names(&["afmpeg_suspend", "lock", "program", "program_caller", "waits"]));
+        assert_eq!(report.callbacks, names(&["waits"]));
+        // Asyncify's list takes all but the function that unwinds, and the thunk that stands in the table.
+        let listed = module.funcs.iter().filter(|function| function.name.as_ref().is_some_and(|name| name.starts_with(SUSPENDABLE_PREFIX)));
+        assert_eq!(listed.count(), 5);
+        assert!(module.exports.iter().all(|export| !export.name.starts_with("afmpeg_")));
+        wasmparser::validate(&module.emit_wasm()).unwrap();
+    }
+
+    #[test]
+    fn a_waiting_function_that_is_called_through_a_pointer_must_be_declared() {
+        let message = format!("{:#}", prepared(&[]).unwrap_err());
+        assert!(message.contains("waits") && message.contains("guest/callbacks.toml"), "{message}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Runs the steps of a plan. A step's result lies in the cache under its key; what is there is fresh.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -58,14 +58,18 @@ impl Executor<'_> {
     fn step(&self, step: &Step, results: &Results, doing: impl Fn(&str)) -> Result<(PathBuf, bool)> {
         let name = format!("{}-{}", step.name, &step.key[..32]);
         self.workshop.cache.folder("steps", &name, |made| {
-            let scratch = self.workshop.cache.scratch()?;
+            let mut scratch = self.workshop.cache.scratch()?;
             // Compilers must not see a path that differs between machines as part of a name they keep.
             let work = scratch.path().join("work");
             fs::create_dir(&work)?;
             let log = self.workshop.cache.path("logs", &format!("{name}.log"));
             fs::write(&log, "")?;
             for action in &step.actions {
-                self.action(action, &work, made, &log, results, &doing)?;
+                if let Err(error) = self.action(action, &work, made, &log, results, &doing) {
+                    // The command that the error shows is run in there; the next build removes it.
+                    scratch.disable_cleanup(true);
+                    return Err(error);
+                }
             }
             Ok(())
         })
@@ -110,9 +114,18 @@ impl Executor<'_> {
                 invocation.run(log)
             }
             Action::Keep { from, files, to } => keep(&work.join(from), files, &made.join(to)),
-            Action::Suspend { module, objects, to } => {
+            Action::Suspend { module, map, objects, to } => {
                 doing("finding what may be suspended");
-                self.suspend(&work.join(module), objects, work, &work.join(to))
+                let declared: Callbacks = profile::read_toml(&work.join("guest/callbacks.toml"))?;
+                let mut listed = HashSet::new();
+                for list in objects {
+                    listed.extend(read(&work.join(list))?.lines().map(str::to_owned));
+                }
+                let mut module = walrus::Module::from_file(work.join(module))?;
+                let program = suspend::functions_of(&module, &read(&work.join(map))?, &listed)?;
+                let report = suspend::prepare(&mut module, &program, &declared)?;
+                write_json(&work.join("suspend.json"), &report)?;
+                module.emit_wasm_file(work.join(to))
             }
             Action::Optimise { module, arguments, to } => {
                 doing("wasm-opt");
@@ -138,21 +151,10 @@ impl Executor<'_> {
             }
         }
     }
+}
 
-    fn suspend(&self, module: &Path, objects: &str, work: &Path, to: &Path) -> Result<()> {
-        let declared: Callbacks = profile::read_toml(&work.join("guest/callbacks.toml"))?;
-        let mut paths = Vec::new();
-        for list in objects.split_whitespace() {
-            let list = work.join(list);
-            let folder = list.parent().context("a list has a folder")?;
-            let text = fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
-            paths.extend(text.lines().map(|line| folder.join(line)));
-        }
-        let mut module = walrus::Module::from_file(module)?;
-        let report = suspend::prepare(&mut module, &suspend::defined_functions(paths)?, &declared)?;
-        write_json(&work.join("suspend.json"), &report)?;
-        module.emit_wasm_file(to)
-    }
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// Compilers that carry what every call needs and no recorded configuration should name: the SDK's place, and how to

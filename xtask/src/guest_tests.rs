@@ -125,24 +125,28 @@ impl Builder<'_> {
 
     /// Compiles, links and prepares a test as the product is.
     fn build(&self, source: &str, threads: &[PathBuf]) -> Result<PathBuf> {
-        let mut objects = vec![self.compile(&format!("tests/{source}"))?];
-        let own_functions = suspend::defined_functions(&objects)?;
-        objects.extend(threads.iter().cloned());
-        let path = |kind: &str| self.scratch.join(format!("{source}.{kind}.wasm"));
-        let linked = path("linked").display().to_string();
-        let words = LINK_FLAGS.split_whitespace().chain(["-lwasi-emulated-process-clocks", "-o", &linked]).map(str::to_owned);
-        self.invoke("wasm-cc", objects.iter().map(|object| object.display().to_string()).chain(words))?;
-        // In a test, every function of its own may wait beneath a pointer, as those that a product declares.
-        let callback = |function: String| Callback { function, called_by: "its test".into() };
-        let declared = Callbacks { callback: own_functions.into_iter().map(callback).collect() };
+        let own = self.compile(&format!("tests/{source}"))?.display().to_string();
+        let objects: Vec<String> = [own.clone()].into_iter().chain(threads.iter().map(|path| path.display().to_string())).collect();
+        let path = |kind: &str| self.scratch.join(format!("{source}.{kind}"));
+        let (linked, map) = (path("linked.wasm"), path("map"));
+        let words = LINK_FLAGS.split_whitespace().chain(["-lwasi-emulated-process-clocks"]).map(str::to_owned);
+        let outputs = [format!("-Wl,-Map={}", map.display()), "-o".into(), linked.display().to_string()];
+        self.invoke("wasm-cc", objects.iter().cloned().chain(words).chain(outputs))?;
         let mut module = walrus::Module::from_file(&linked)?;
-        suspend::prepare(&mut module, &suspend::defined_functions(&objects)?, &declared)?;
-        module.emit_wasm_file(path("prepared"))?;
-        let mut arguments = vec![path("prepared").display().to_string(), "-o".into(), path("finished").display().to_string()];
+        let map = fs::read_to_string(&map)?;
+        let program = suspend::functions_of(&module, &map, &objects.iter().cloned().collect())?;
+        // In a test, every function of its own may wait beneath a pointer, as those that a product declares.
+        let names = program.iter().filter(|(_, object)| **object == own);
+        let names = names.filter_map(|(&id, _)| module.funcs.get(id).name.clone());
+        let declare = |function| Callback { function, called_from: objects.clone(), why: "its test".into() };
+        let declared = Callbacks { callback: names.map(declare).collect() };
+        suspend::prepare(&mut module, &program, &declared)?;
+        module.emit_wasm_file(path("prepared.wasm"))?;
+        let mut arguments = vec![path("prepared.wasm").display().to_string(), "-o".into(), path("finished.wasm").display().to_string()];
         arguments.extend(BASE_FEATURES.iter().map(|feature| format!("--enable-{feature}")));
         arguments.extend(asyncify_arguments());
         arguments.push("-O2".into());
         Invocation::new(self.wasm_opt.display().to_string(), self.scratch).arguments(arguments).output()?;
-        Ok(path("finished"))
+        Ok(path("finished.wasm"))
     }
 }

@@ -47,7 +47,7 @@ pub enum Action {
     /// Takes files (a glob) into the step's result.
     Keep { from: String, files: Vec<String>, to: String },
     /// Finds what may be suspended and makes it known to Asyncify (suspend.rs).
-    Suspend { module: String, objects: String, to: String },
+    Suspend { module: String, map: String, objects: Vec<String>, to: String },
     /// Runs wasm-opt of the pinned Binaryen.
     Optimise { module: String, arguments: Vec<String>, to: String },
     /// Strips and checks the finished module (inspect.rs).
@@ -380,7 +380,7 @@ impl Planner<'_> {
             other => format!("-l{other}"),
         });
         let mut link = words(
-            "-o ../linked.wasm @guest.objects @afmpeg.objects @afmpeg.libraries -L../prefix/lib -lwasi_gaps \
+            "-o ../linked.wasm -Wl,-Map=../linked.map @guest.objects @afmpeg.objects @afmpeg.libraries -L../prefix/lib -lwasi_gaps \
              -lwasi-emulated-getpid -lwasi-emulated-process-clocks -lwasi-emulated-signal",
         );
         link.extend(libraries);
@@ -388,7 +388,8 @@ impl Planner<'_> {
         actions.push(run("ffmpeg", "wasm-c++", link));
         actions.push(Action::Suspend {
             module: "linked.wasm".into(),
-            objects: "ffmpeg/guest.objects ffmpeg/afmpeg.objects".into(),
+            map: "linked.map".into(),
+            objects: words("ffmpeg/guest.objects ffmpeg/afmpeg.objects"),
             to: "prepared.wasm".into(),
         });
         actions.push(keep(".", &["prepared.wasm", "suspend.json"], "."));

@@ -83,7 +83,7 @@ impl Invocation {
             .append(true)
             .open(log)
             .with_context(|| format!("cannot write the log {}", log.display()))?;
-        writeln!(file, "$ {}", self.pasteable())?;
+        writeln!(file, "$ {} {}", self.program, self.arguments.join(" "))?;
         let status = self
             .command()?
             .stdin(Stdio::null())

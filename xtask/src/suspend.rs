@@ -8,17 +8,15 @@
 //!    suspended.
 //! 2. A function of that set whose address is taken may also be called through a pointer. Each must be declared in
 //!    guest/callbacks.toml by someone who has looked at who calls it; one that isn't declared fails the build.
-//! 3. Of the functions that call through a pointer of such a type, those of FFmpeg's programs and of the guest join the set,
-//!    and their direct callers with them. Those of the libraries don't: they are never instrumented.
-//! 4. What remains is a library that calls such a function after all. A thunk in the function table notices: it knows the
+//! 3. The declaration names the object files that call it. Their functions that call through a pointer of its type join the
+//!    set, and their direct callers with them. Those of the libraries don't: they are never instrumented.
+//! 4. What remains is another place that calls such a function after all. A thunk in the function table notices: it knows the
 //!    calls that step 3 made safe, and counts any other in `afmpeg_foreign_depth`. To wait beneath one of those ends the
 //!    process with a message, where it would otherwise corrupt the stack.
 //!
 //! The functions are renamed `suspendable.*`, which is the list that Asyncify is given.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::fs;
-use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -48,9 +46,10 @@ pub struct Callbacks {
 #[serde(deny_unknown_fields)]
 pub struct Callback {
     pub function: String,
+    pub called_from: Vec<String>,
     /// Who calls it through a pointer, for the reader.
-    #[expect(dead_code, reason = "the declaration is worth something only with its reason beside it")]
-    pub called_by: String,
+    #[expect(dead_code, reason = "a declaration is worth something only with its reason beside it")]
+    pub why: String,
 }
 
 /// What was found, for the log.
@@ -61,34 +60,44 @@ pub struct Report {
     pub callbacks: BTreeSet<String>,
 }
 
-/// The names of all functions that object files define, local ones included.
-pub fn defined_functions(objects: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<HashSet<String>> {
-    let mut names = HashSet::new();
-    for path in objects {
-        let path = path.as_ref();
-        let data = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        object_functions(&data, &mut names).with_context(|| format!("{} is no WebAssembly object", path.display()))?;
-    }
-    Ok(names)
-}
-
-fn object_functions(data: &[u8], names: &mut HashSet<String>) -> Result<()> {
-    use wasmparser::{KnownCustom, Linking, Parser, Payload, SymbolFlags, SymbolInfo};
-    for payload in Parser::new(0).parse_all(data) {
-        let Payload::CustomSection(section) = payload? else { continue };
-        let KnownCustom::Linking(linking) = section.as_known() else { continue };
-        for subsection in linking.subsections() {
-            let Linking::SymbolTable(symbols) = subsection? else { continue };
-            for symbol in symbols {
-                if let SymbolInfo::Func { flags, name: Some(name), .. } = symbol?
-                    && !flags.contains(SymbolFlags::UNDEFINED)
-                {
-                    names.insert(name.to_owned());
+/// The functions of a linked module that come from these object files, and from which, by the linker's map. Names can't tell: libraries have
+/// static functions of the same names.
+pub fn functions_of(module: &Module, map: &str, objects: &HashSet<String>) -> Result<HashMap<FunctionId, String>> {
+    let mut entries = map.lines().skip_while(|line| !line.ends_with(" CODE")).skip(1).take_while(|line| !line.ends_with(" DATA"));
+    let mut functions = module.funcs.iter_local();
+    let mut found = HashMap::new();
+    // Both are in the order of the code, but for lines of the map that repeat a function as a symbol, further indented.
+    let mut next = || entries.by_ref().find_map(input_section);
+    loop {
+        match (next(), functions.next()) {
+            (Some((object, name)), Some((id, _))) => {
+                if !objects.contains(object) {
+                    continue;
                 }
+                let known = module.funcs.get(id).name.as_deref();
+                // The C function main has the name of its signature in one of the two.
+                if known != Some(name) && !(known == Some("main") && name == "__main_argc_argv") {
+                    bail!("the linker's map has {name} where the module has {}", known.unwrap_or("a function without a name"));
+                }
+                found.insert(id, object.to_owned());
             }
+            (None, None) => break,
+            _ => bail!("the linker's map and the module have different numbers of functions"),
         }
     }
-    Ok(())
+    if found.is_empty() {
+        bail!("the linker's map has no function of the program");
+    }
+    Ok(found)
+}
+
+/// The object and the function of a line of the map that stands for a section of an input file, which begin in column 36.
+fn input_section(line: &str) -> Option<(&str, &str)> {
+    let (before, section) = (line.get(27..35)?, line.get(35..)?);
+    if !before.trim().is_empty() || section.starts_with(' ') {
+        return None;
+    }
+    section.strip_suffix(')')?.split_once(":(")
 }
 
 #[derive(Default)]
@@ -107,9 +116,8 @@ impl<'instr> Visitor<'instr> for Calls {
     }
 }
 
-/// Prepares a linked module. `program_functions` are those of FFmpeg's programs and the guest, the only ones that may call a
-/// waiting function through a pointer.
-pub fn prepare(module: &mut Module, program_functions: &HashSet<String>, declared: &Callbacks) -> Result<Report> {
+/// Prepares a linked module. `program` has the functions of FFmpeg's programs and the guest, with their object files.
+pub fn prepare(module: &mut Module, program: &HashMap<FunctionId, String>, declared: &Callbacks) -> Result<Report> {
     let suspend = by_name(module, SUSPEND)?;
     let scheduler = by_name(module, SCHEDULER)?;
     let calls: HashMap<FunctionId, Calls> = module
@@ -129,12 +137,11 @@ pub fn prepare(module: &mut Module, program_functions: &HashSet<String>, declare
             direct_callers.entry(callee).or_default().push(caller);
         }
     }
-    let is_program = |id: FunctionId| module.funcs.get(id).name.as_ref().is_some_and(|name| program_functions.contains(name));
     let table = table_indexes(module)?;
 
     let mut suspendable = HashSet::from([suspend]);
     let mut work = vec![suspend];
-    let mut callback_types = HashSet::new();
+    let mut permitted_callers: BTreeMap<FunctionId, HashSet<TypeId>> = BTreeMap::new();
     loop {
         while let Some(function) = work.pop() {
             for &caller in direct_callers.get(&function).into_iter().flatten() {
@@ -143,10 +150,17 @@ pub fn prepare(module: &mut Module, program_functions: &HashSet<String>, declare
                 }
             }
         }
-        callback_types.extend(suspendable.iter().filter(|id| table.contains_key(id)).map(|&id| module.funcs.get(id).ty()));
-        for (&caller, calls) in &calls {
-            if is_program(caller) && caller != scheduler && !calls.indirect.is_disjoint(&callback_types) && suspendable.insert(caller) {
-                work.push(caller);
+        for (&callback, _) in table.iter().filter(|(id, _)| suspendable.contains(id)).collect::<Vec<_>>() {
+            let ty = module.funcs.get(callback).ty();
+            let name = module.funcs.get(callback).name.as_deref().unwrap_or_default();
+            let declarations = declared.callback.iter().filter(|callback| callback.function == name);
+            let objects: HashSet<&String> = declarations.flat_map(|callback| &callback.called_from).collect();
+            let callers = program.iter().filter(|(id, object)| objects.contains(object) || **id == scheduler).map(|(&id, _)| id);
+            for caller in callers.filter(|id| calls[id].indirect.contains(&ty)) {
+                permitted_callers.entry(caller).or_default().insert(ty);
+                if caller != scheduler && suspendable.insert(caller) {
+                    work.push(caller);
+                }
             }
         }
         if work.is_empty() {
@@ -176,16 +190,9 @@ pub fn prepare(module: &mut Module, program_functions: &HashSet<String>, declare
     };
 
     suspendable.remove(&suspend);
-    let permitted_callers: Vec<FunctionId> = suspendable
-        .iter()
-        .copied()
-        .filter(|id| is_program(*id))
-        .chain([scheduler])
-        .filter(|id| !calls[id].indirect.is_disjoint(&callback_types))
-        .collect();
     let guard = Guard::find(module)?;
-    for caller in permitted_callers {
-        guard.permit_calls(module, caller, &callback_types);
+    for (caller, types) in &permitted_callers {
+        guard.permit_calls(module, *caller, types);
     }
     let mut order: Vec<FunctionId> = suspendable.into_iter().collect();
     order.sort_by_key(|id| id.index());
@@ -396,8 +403,13 @@ mod tests {
 
     fn prepared(declared: &[&str]) -> Result<(Module, Report)> {
         let mut module = Module::from_buffer(&wat::parse_str(MODULE)?)?;
-        let program = ["program", "program_caller", "waits", "computes"].map(str::to_owned).into();
-        let callback = |name: &&str| Callback { function: (*name).to_owned(), called_by: "a test".into() };
+        let program = ["program", "program_caller", "waits", "computes", SCHEDULER];
+        let program = program.map(|name| (by_name(&module, name).unwrap(), "program.o".to_owned())).into();
+        let callback = |name: &&str| Callback {
+            function: (*name).to_owned(),
+            called_from: vec!["program.o".into()],
+            why: "a test".into(),
+        };
         let callbacks = Callbacks { callback: declared.iter().map(callback).collect() };
         let report = prepare(&mut module, &program, &callbacks)?;
         Ok((module, report))
@@ -414,6 +426,25 @@ mod tests {
         assert_eq!(listed.count(), 5);
         assert!(module.exports.iter().all(|export| !export.name.starts_with("afmpeg_")));
         wasmparser::validate(&module.emit_wasm()).unwrap();
+    }
+
+    #[test]
+    fn the_map_tells_functions_of_one_name_apart() {
+        let text = r#"(module (func $same) (func $same) (func $other) (func $main))"#.replacen("$same", "", 1);
+        let mut module = Module::from_buffer(&wat::parse_str(text).unwrap()).unwrap();
+        let ids: Vec<FunctionId> = module.funcs.iter_local().map(|(id, _)| id).collect();
+        module.funcs.get_mut(ids[0]).name = Some("same".into());
+        let map = "    Addr      Off     Size Out     In      Symbol\n       -        8      9a9 TYPE\n\
+                   \x20      -     d060  134dc59 CODE\n\
+                   \x20      -     d06e       58         a.o:(same)\n       -     d06e       58                 same\n\
+                   \x20      -     d0c6       27         lib.a(b.o):(same)\n\
+                   \x20      -     d0c6       27         lib.a(b.o):(other)\n\
+                   \x20      -     d0c6       27         a.o:(__main_argc_argv)\n\
+                   \x20  4b1ac4  170c789       14 DATA\n";
+        let objects = HashSet::from(["a.o".to_owned()]);
+        assert_eq!(functions_of(&module, map, &objects).unwrap(), [(ids[0], "a.o".into()), (ids[3], "a.o".into())].into());
+        assert!(functions_of(&module, &map.replace("a.o:(same)", "a.o:(other)"), &objects).is_err());
+        assert!(functions_of(&module, &map.replace("       -     d0c6       27         lib.a(b.o):(other)\n", ""), &objects).is_err());
     }
 
     #[test]

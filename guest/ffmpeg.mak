@@ -20,6 +20,15 @@ $(AFMPEG_OBJS): CFLAGS += -include pthread.h -include $(guest)programs.h -Dav_us
 $(filter fftools/ffmpeg%.o,$(AFMPEG_OBJS)): CFLAGS += $(call afmpeg_names,ffmpeg)
 $(filter fftools/ffprobe%.o,$(AFMPEG_OBJS)): CFLAGS += $(call afmpeg_names,ffprobe)
 
+# AFMPEG_COLD_FLAGS, where given, are for what holds no hot loops, most of it; of two -O flags the last one counts. GNU make
+# applies the pattern that fits best last, so a codec named below gets AFMPEG_HOT_FLAGS back.
+ifdef AFMPEG_COLD_FLAGS
+afmpeg_hot := aac% ac3% av1% cabac% ffv1% flac% h263% h264% hevc/% hpel% idct% intra% jpeg% me_cmp% mjpeg% motion_% mpeg4video% \
+              mpeg12% mpegaudio% mpegvideo% opus% png% prores% qpel% simple_idct% vc1% videodsp% vorbis% vp8% vp9% wasm/% %dsp
+$(foreach folder,libavcodec libavdevice libavfilter libavformat fftools,$(eval $(folder)/%.o: CFLAGS += $(AFMPEG_COLD_FLAGS)))
+$(foreach codec,$(afmpeg_hot),$(eval libavcodec/$(codec).o: CFLAGS += $(AFMPEG_HOT_FLAGS)))
+endif
+
 # The linker reads the lists, so that a new FFmpeg version's files need no change in our build.
 .PHONY: afmpeg
 afmpeg: $(AFMPEG_OBJS) $(AFMPEG_LIBS)

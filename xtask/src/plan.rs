@@ -334,6 +334,13 @@ impl Planner<'_> {
         configure.push("--extra-libs=-lwasi_gaps -lwasi-emulated-signal -lwasi-emulated-process-clocks".into());
         configure.extend(self.components.configure.iter().cloned());
 
+        let mut make = words("-j{jobs} -f ../guest/ffmpeg.mak");
+        if let Some(cold) = self.profile.optimise_cold {
+            make.push(format!("AFMPEG_HOT_FLAGS={}", self.profile.optimise.flag()));
+            make.push(format!("AFMPEG_COLD_FLAGS={}", cold.flag()));
+        }
+        make.push("afmpeg".into());
+
         let mut compile_gaps = self.compile_flags();
         compile_gaps.extend(words("-std=c17 -Wall -Wextra -Werror -c wasi_gaps.c -o wasi_gaps.o"));
         let mut actions = vec![
@@ -347,7 +354,7 @@ impl Planner<'_> {
             run("guest", "wasm-cc", compile_gaps),
             run("guest", "wasm-ar", words("crD ../prefix/lib/libwasi_gaps.a wasi_gaps.o")),
             run("ffmpeg", "./configure", configure),
-            run("ffmpeg", "make", words("-j{jobs} -f ../guest/ffmpeg.mak afmpeg")),
+            run("ffmpeg", "make", make),
             keep("ffmpeg", &["afmpeg.objects", "afmpeg.libraries", "fftools/**/*.o", "lib*/lib*.a"], "ffmpeg"),
             keep("ffmpeg", &["COPYING.*", "LICENSE.md"], "licenses/ffmpeg"),
             keep("ffmpeg", &["config.h", "config_components.h", "ffbuild/config.mak"], "configuration"),

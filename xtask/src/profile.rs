@@ -15,6 +15,7 @@ pub struct Profile {
     pub description: String,
     pub components: String,
     pub optimise: OptimiseLevel,
+    pub optimise_cold: Option<OptimiseLevel>,
     pub simd: bool,
     pub wasm_opt: Vec<String>,
     pub size_budget_bytes: SizeBudget,

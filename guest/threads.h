@@ -11,13 +11,12 @@ enum {
     AFMPEG_EXIT_NO_MEMORY = 73,      // there is no memory for the program's own stack
 };
 
-// A stack holds a thread's C frames at its upper end and, while the thread is suspended, what Asyncify saved of its
-// WebAssembly frames at its lower end. WebAssembly keeps scalars and return addresses outside of linear memory, so the
-// same code needs less here than natively, where FFmpeg's threads do with 512 KiB on macOS and 1 MiB on Windows.
+// Every thread has a stack of this size, unless its attributes ask for more. It holds the thread's C frames at its upper
+// end and, while the thread is suspended, what Asyncify saved of its WebAssembly frames at its lower end. README.md says
+// what FFmpeg needs of it: a fraction, since WebAssembly keeps scalars and return addresses outside of linear memory.
 enum {
-    AFMPEG_PROGRAM_STACK_BYTES = 8 << 20, // the program's thread: what Linux gives to main
-    AFMPEG_THREAD_STACK_BYTES = 2 << 20,  // every other thread, unless its attributes ask for more
-    AFMPEG_STACK_GUARD_BYTES = 32 << 10,  // of both, at the low end: what is written there is an overflow, but no harm
+    AFMPEG_STACK_BYTES = 2 << 20,
+    AFMPEG_STACK_GUARD_BYTES = 32 << 10, // of it, at the low end: what is written there is an overflow, but no harm
 };
 
 // Runs program(argc, argv) as the first thread and schedules it and the threads that it creates. Returns what program

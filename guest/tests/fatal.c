@@ -106,7 +106,7 @@ __attribute__((noinline)) static int descend(int levels, bool waits_there)
 }
 
 // The deepest frame lies within the guard, a few KiB below the stack's end.
-static const int too_many_levels = (AFMPEG_THREAD_STACK_BYTES - AFMPEG_STACK_GUARD_BYTES) / 1024;
+static const int too_many_levels = (AFMPEG_STACK_BYTES - AFMPEG_STACK_GUARD_BYTES) / 1024;
 
 static void *overflow_and_return(void *wait)
 {

@@ -103,7 +103,7 @@ static void detaching(void)
     CHECK_EQUAL(pthread_detach(ended), 0);
 }
 
-enum { MUCH_BYTES = 3 << 20, DEFAULT_BYTES = AFMPEG_THREAD_STACK_BYTES - (64 << 10) };
+enum { MUCH_BYTES = 3 << 20, DEFAULT_BYTES = AFMPEG_STACK_BYTES - (64 << 10) };
 
 static void *fill_large_stack(void *unused)
 {

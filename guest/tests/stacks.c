@@ -20,7 +20,7 @@ static void *descend_in_thread(void *unused)
 {
     (void)unused;
     // All but an eighth, for what the suspension itself needs.
-    CHECK_EQUAL(descend(AFMPEG_THREAD_STACK_BYTES / 8 * 7 / FRAME_BYTES), 0);
+    CHECK_EQUAL(descend(AFMPEG_STACK_BYTES / 8 * 7 / FRAME_BYTES), 0);
     return NULL;
 }
 
@@ -28,7 +28,7 @@ static int program(int argc, char **argv)
 {
     (void)argc, (void)argv;
     const pthread_t threads[] = { start(descend_in_thread, NULL), start(descend_in_thread, NULL) };
-    CHECK_EQUAL(descend(AFMPEG_PROGRAM_STACK_BYTES / 8 * 7 / FRAME_BYTES), 0);
+    CHECK_EQUAL(descend(AFMPEG_STACK_BYTES / 8 * 7 / FRAME_BYTES), 0);
     join(threads[0]);
     join(threads[1]);
     return 0;

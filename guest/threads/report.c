@@ -96,6 +96,6 @@ _Noreturn void afmpeg_report_stack_overflow(const struct __pthread *thread)
 
 _Noreturn void afmpeg_report_no_memory(void)
 {
-    fprintf(stderr, "afmpeg: no memory for the program's stack of %d bytes\n", AFMPEG_PROGRAM_STACK_BYTES);
+    fprintf(stderr, "afmpeg: no memory for the program's stack of %d bytes\n", AFMPEG_STACK_BYTES);
     _Exit(AFMPEG_EXIT_NO_MEMORY);
 }

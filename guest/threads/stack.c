@@ -18,7 +18,7 @@ static unsigned kept_count;
 bool afmpeg_stack_allocate(struct afmpeg_stack *stack, size_t size_bytes)
 {
     stack->size_bytes = (size_bytes + STACK_ALIGNMENT - 1) / STACK_ALIGNMENT * STACK_ALIGNMENT;
-    if (stack->size_bytes == AFMPEG_THREAD_STACK_BYTES && kept_count > 0) {
+    if (stack->size_bytes == AFMPEG_STACK_BYTES && kept_count > 0) {
         stack->low = kept[--kept_count];
         return true;
     }
@@ -33,7 +33,7 @@ bool afmpeg_stack_allocate(struct afmpeg_stack *stack, size_t size_bytes)
 
 void afmpeg_stack_release(struct afmpeg_stack *stack)
 {
-    if (stack->size_bytes == AFMPEG_THREAD_STACK_BYTES && kept_count < STACKS_KEPT)
+    if (stack->size_bytes == AFMPEG_STACK_BYTES && kept_count < STACKS_KEPT)
         kept[kept_count++] = stack->low;
     else
         free(stack->low);

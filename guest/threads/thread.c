@@ -45,7 +45,7 @@ static bool start(struct __pthread *thread, size_t stack_size_bytes)
 
 bool afmpeg_start_program(void)
 {
-    return start(&program_thread, AFMPEG_PROGRAM_STACK_BYTES);
+    return start(&program_thread, AFMPEG_STACK_BYTES);
 }
 
 int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attributes, void *(*entry)(void *),
@@ -58,8 +58,8 @@ int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict at
         pthread_attr_getstacksize(attributes, &stack_size_bytes);
     }
     // The C library's default attributes ask for less than what is known to be enough.
-    if (stack_size_bytes < AFMPEG_THREAD_STACK_BYTES)
-        stack_size_bytes = AFMPEG_THREAD_STACK_BYTES;
+    if (stack_size_bytes < AFMPEG_STACK_BYTES)
+        stack_size_bytes = AFMPEG_STACK_BYTES;
 
     struct __pthread *const created = calloc(1, sizeof *created);
     if (created == NULL)

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::fetch::Fetcher;
+use crate::module::Module;
 use crate::patch;
 use crate::plan::{Action, Plan, Step};
 use crate::process::{self, Invocation};
@@ -121,11 +122,12 @@ impl Executor<'_> {
                 for list in objects {
                     listed.extend(read(&work.join(list))?.lines().map(str::to_owned));
                 }
-                let mut module = walrus::Module::from_file(work.join(module))?;
+                let data = fs::read(work.join(module)).with_context(|| format!("cannot read {module}"))?;
+                let module = Module::parse(&data)?;
                 let program = suspend::functions_of(&module, &read(&work.join(map))?, &listed)?;
-                let report = suspend::prepare(&mut module, &program, &declared)?;
-                write_json(&work.join("suspend.json"), &report)?;
-                module.emit_wasm_file(work.join(to))
+                let prepared = suspend::prepare(&module, &program, &declared)?;
+                write_json(&work.join("suspend.json"), &prepared.report)?;
+                fs::write(work.join(to), prepared.module).with_context(|| format!("cannot write {to}"))
             }
             Action::Optimise { module, arguments, to } => {
                 doing("wasm-opt");
@@ -208,10 +210,10 @@ fn keep(from: &Path, patterns: &[String], to: &Path) -> Result<()> {
 /// Digests of the parts of this tool that transform modules: their results depend on them.
 pub fn transforms() -> BTreeMap<String, String> {
     [
-        ("suspend", include_bytes!("suspend.rs").as_slice()),
-        ("inspect", include_bytes!("inspect.rs").as_slice()),
-        ("describe", include_bytes!("describe.rs").as_slice()),
+        ("suspend", [include_bytes!("suspend.rs").as_slice(), include_bytes!("module.rs")].concat()),
+        ("inspect", [include_bytes!("inspect.rs").as_slice(), include_bytes!("module.rs")].concat()),
+        ("describe", include_bytes!("describe.rs").to_vec()),
     ]
-    .map(|(name, source)| (name.to_owned(), crate::digest::bytes(source)))
+    .map(|(name, source)| (name.to_owned(), crate::digest::bytes(&source)))
     .into()
 }

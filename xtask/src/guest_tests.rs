@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::execute;
 use crate::flags::Origins;
+use crate::module::Module;
 use crate::plan::{BASE_FEATURES, GUEST_C_FLAGS, LINK_FLAGS, asyncify_arguments};
 use crate::process::Invocation;
 use crate::profile::read_toml;
@@ -132,16 +133,16 @@ impl Builder<'_> {
         let words = LINK_FLAGS.split_whitespace().chain(["-lwasi-emulated-process-clocks"]).map(str::to_owned);
         let outputs = [format!("-Wl,-Map={}", map.display()), "-o".into(), linked.display().to_string()];
         self.invoke("wasm-cc", objects.iter().cloned().chain(words).chain(outputs))?;
-        let mut module = walrus::Module::from_file(&linked)?;
+        let data = fs::read(&linked)?;
+        let module = Module::parse(&data)?;
         let map = fs::read_to_string(&map)?;
         let program = suspend::functions_of(&module, &map, &objects.iter().cloned().collect())?;
         // In a test, every function of its own may wait beneath a pointer, as those that a product declares.
         let names = program.iter().filter(|(_, object)| **object == own);
-        let names = names.filter_map(|(&id, _)| module.funcs.get(id).name.clone());
-        let declare = |function| Callback { function, called_from: objects.clone(), why: "its test".into() };
+        let names = names.map(|(&id, _)| module.name(id));
+        let declare = |function: &str| Callback { function: function.to_owned(), called_from: objects.clone(), why: "its test".into() };
         let declared = Callbacks { callback: names.map(declare).collect() };
-        suspend::prepare(&mut module, &program, &declared)?;
-        module.emit_wasm_file(path("prepared.wasm"))?;
+        fs::write(path("prepared.wasm"), suspend::prepare(&module, &program, &declared)?.module)?;
         let mut arguments = vec![path("prepared.wasm").display().to_string(), "-o".into(), path("finished.wasm").display().to_string()];
         arguments.extend(BASE_FEATURES.iter().map(|feature| format!("--enable-{feature}")));
         arguments.extend(asyncify_arguments());

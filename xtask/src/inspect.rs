@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use walrus::{ExportItem, Module, ModuleConfig};
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
+
+use crate::module::Module;
 
 /// Engine features by the names that the toolchain gives them.
 const FEATURES: [(&str, WasmFeatures); 11] = [
@@ -41,34 +42,18 @@ const PAGE_BYTES: u64 = 64 << 10;
 
 /// Takes names, producers and needless exports out of a module, writes it to `to` and checks what it wrote.
 pub fn finish(from: &Path, declared_features: &[String], host_paths: &[PathBuf], to: &Path) -> Result<Inspection> {
-    let mut config = ModuleConfig::new();
-    config.generate_name_section(false).generate_producers_section(false).generate_dwarf(false);
-    let mut module = config.parse_file(from)?;
-    let needless: Vec<_> = module
-        .exports
-        .iter()
-        .filter(|export| !EXPORTS.contains(&export.name.as_str()))
-        .map(|export| (export.id(), matches!(export.item, ExportItem::Function(_))))
-        .collect();
-    for (export, _) in needless {
-        module.exports.delete(export);
-    }
-    let customs: Vec<_> = module.customs.iter().map(|(id, _)| id).collect();
-    for custom in customs {
-        module.customs.delete(custom);
-    }
-    walrus::passes::gc::run(&mut module);
-    write(&mut module, to)?;
-    let data = fs::read(to)?;
+    let data = fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
+    let module = Module::parse(&data)?;
+    let mut edit = module.edit();
+    edit.keep_exports(|name| EXPORTS.contains(&name));
+    edit.remove_custom_sections();
+    let data = edit.finish()?;
     let (inspection, faults) = inspect(&data, declared_features, host_paths)?;
     if !faults.is_empty() {
         bail!("the module is not what it should be:\n  {}", faults.join("\n  "));
     }
+    fs::write(to, data).with_context(|| format!("cannot write {}", to.display()))?;
     Ok(inspection)
-}
-
-fn write(module: &mut Module, to: &Path) -> Result<()> {
-    fs::write(to, module.emit_wasm()).with_context(|| format!("cannot write {}", to.display()))
 }
 
 /// What a module is, and every way in which it is not what it should be.

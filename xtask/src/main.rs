@@ -10,6 +10,7 @@ mod fetch;
 mod flags;
 mod guest_tests;
 mod inspect;
+mod module;
 mod patch;
 mod pins;
 mod plan;

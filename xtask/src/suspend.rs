@@ -18,13 +18,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
-use walrus::ir::{self, BinaryOp, Instr, InstrSeqId, LoadKind, MemArg, StoreKind, Value, Visitor, VisitorMut};
-use walrus::{
-    ConstExpr, ElementItems, ElementKind, ExportItem, FunctionBuilder, FunctionId, FunctionKind, GlobalKind, InstrSeqBuilder,
-    LocalId, MemoryId, Module, TypeId,
-};
+use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
+use wasm_encoder::{BlockType, Function, Instruction, MemArg, ValType};
+use wasmparser::{ElementItems, ElementKind, Operator};
+
+use crate::module::Module;
 
 /// The name under which wasm-opt finds the functions to instrument.
 pub const SUSPENDABLE_PREFIX: &str = "suspendable.";
@@ -60,30 +60,26 @@ pub struct Report {
     pub callbacks: BTreeSet<String>,
 }
 
-/// The functions of a linked module that come from these object files, and from which, by the linker's map. Names can't tell: libraries have
-/// static functions of the same names.
-pub fn functions_of(module: &Module, map: &str, objects: &HashSet<String>) -> Result<HashMap<FunctionId, String>> {
-    let mut entries = map.lines().skip_while(|line| !line.ends_with(" CODE")).skip(1).take_while(|line| !line.ends_with(" DATA"));
-    let mut functions = module.funcs.iter_local();
-    let mut found = HashMap::new();
+/// The functions of a linked module that come from these object files, and from which, by the linker's map. Names can't tell:
+/// libraries have static functions of the same names.
+pub fn functions_of(module: &Module, map: &str, objects: &HashSet<String>) -> Result<HashMap<u32, String>> {
+    let lines = map.lines().skip_while(|line| !line.ends_with(" CODE")).skip(1).take_while(|line| !line.ends_with(" DATA"));
     // Both are in the order of the code, but for lines of the map that repeat a function as a symbol, further indented.
-    let mut next = || entries.by_ref().find_map(input_section);
-    loop {
-        match (next(), functions.next()) {
-            (Some((object, name)), Some((id, _))) => {
-                if !objects.contains(object) {
-                    continue;
-                }
-                let known = module.funcs.get(id).name.as_deref();
-                // The C function main has the name of its signature in one of the two.
-                if known != Some(name) && !(known == Some("main") && name == "__main_argc_argv") {
-                    bail!("the linker's map has {name} where the module has {}", known.unwrap_or("a function without a name"));
-                }
-                found.insert(id, object.to_owned());
-            }
-            (None, None) => break,
-            _ => bail!("the linker's map and the module have different numbers of functions"),
+    let entries: Vec<(&str, &str)> = lines.filter_map(input_section).collect();
+    if entries.len() != module.bodies.len() {
+        bail!("the linker's map has {} functions, and the module {}", entries.len(), module.bodies.len());
+    }
+    let mut found = HashMap::new();
+    for ((object, name), function) in entries.into_iter().zip(module.first_local()..) {
+        if !objects.contains(object) {
+            continue;
         }
+        let known = module.name(function);
+        // The C function main has the name of its signature in one of the two.
+        if known != name && !(known == "main" && name == "__main_argc_argv") {
+            bail!("the linker's map has {name} where the module has {known}");
+        }
+        found.insert(function, object.to_owned());
     }
     if found.is_empty() {
         bail!("the linker's map has no function of the program");
@@ -102,36 +98,44 @@ fn input_section(line: &str) -> Option<(&str, &str)> {
 
 #[derive(Default)]
 struct Calls {
-    direct: HashSet<FunctionId>,
-    indirect: HashSet<TypeId>,
+    direct: HashSet<u32>,
+    /// Types of the calls through pointers.
+    indirect: HashSet<u32>,
 }
 
-impl<'instr> Visitor<'instr> for Calls {
-    fn visit_call(&mut self, call: &ir::Call) {
-        self.direct.insert(call.func);
+impl Calls {
+    fn of(module: &Module) -> Result<HashMap<u32, Calls>> {
+        let mut all = HashMap::new();
+        for (body, function) in module.bodies.iter().zip(module.first_local()..) {
+            let mut calls = Calls::default();
+            for operator in body.get_operators_reader()? {
+                match operator? {
+                    Operator::Call { function_index } => drop(calls.direct.insert(function_index)),
+                    Operator::CallIndirect { type_index, .. } => drop(calls.indirect.insert(type_index)),
+                    Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } => bail!("the module has tail calls"),
+                    _ => {}
+                }
+            }
+            all.insert(function, calls);
+        }
+        Ok(all)
     }
+}
 
-    fn visit_call_indirect(&mut self, call: &ir::CallIndirect) {
-        self.indirect.insert(call.ty);
-    }
+/// What `prepare` made.
+pub struct Prepared {
+    pub module: Vec<u8>,
+    pub report: Report,
 }
 
 /// Prepares a linked module. `program` has the functions of FFmpeg's programs and the guest, with their object files.
-pub fn prepare(module: &mut Module, program: &HashMap<FunctionId, String>, declared: &Callbacks) -> Result<Report> {
-    let suspend = by_name(module, SUSPEND)?;
-    let scheduler = by_name(module, SCHEDULER)?;
-    let calls: HashMap<FunctionId, Calls> = module
-        .funcs
-        .iter_local()
-        .map(|(id, function)| {
-            let mut calls = Calls::default();
-            ir::dfs_in_order(&mut calls, function, function.entry_block());
-            (id, calls)
-        })
-        .collect();
+pub fn prepare(module: &Module, program: &HashMap<u32, String>, declared: &Callbacks) -> Result<Prepared> {
+    let suspend = module.function(SUSPEND)?;
+    let scheduler = module.function(SCHEDULER)?;
+    let calls = Calls::of(module)?;
     check_who_unwinds(module, &calls, suspend, scheduler)?;
 
-    let mut direct_callers: HashMap<FunctionId, Vec<FunctionId>> = HashMap::new();
+    let mut direct_callers: HashMap<u32, Vec<u32>> = HashMap::new();
     for (&caller, calls) in &calls {
         for &callee in &calls.direct {
             direct_callers.entry(callee).or_default().push(caller);
@@ -139,9 +143,9 @@ pub fn prepare(module: &mut Module, program: &HashMap<FunctionId, String>, decla
     }
     let table = table_indexes(module)?;
 
-    let mut suspendable = HashSet::from([suspend]);
+    let mut suspendable = BTreeSet::from([suspend]);
     let mut work = vec![suspend];
-    let mut permitted_callers: BTreeMap<FunctionId, HashSet<TypeId>> = BTreeMap::new();
+    let mut permitted_callers: BTreeMap<u32, HashSet<u32>> = BTreeMap::new();
     loop {
         while let Some(function) = work.pop() {
             for &caller in direct_callers.get(&function).into_iter().flatten() {
@@ -150,11 +154,11 @@ pub fn prepare(module: &mut Module, program: &HashMap<FunctionId, String>, decla
                 }
             }
         }
-        for (&callback, _) in table.iter().filter(|(id, _)| suspendable.contains(id)).collect::<Vec<_>>() {
-            let ty = module.funcs.get(callback).ty();
-            let name = module.funcs.get(callback).name.as_deref().unwrap_or_default();
-            let declarations = declared.callback.iter().filter(|callback| callback.function == name);
-            let objects: HashSet<&String> = declarations.flat_map(|callback| &callback.called_from).collect();
+        let callbacks: Vec<u32> = suspendable.iter().copied().filter(|function| table.contains_key(function)).collect();
+        for callback in callbacks {
+            let ty = module.type_of(callback)?;
+            let declarations = declared.callback.iter().filter(|declared| declared.function == module.name(callback));
+            let objects: HashSet<&String> = declarations.flat_map(|declared| &declared.called_from).collect();
             let callers = program.iter().filter(|(id, object)| objects.contains(object) || **id == scheduler).map(|(&id, _)| id);
             for caller in callers.filter(|id| calls[id].indirect.contains(&ty)) {
                 permitted_callers.entry(caller).or_default().insert(ty);
@@ -171,11 +175,9 @@ pub fn prepare(module: &mut Module, program: &HashMap<FunctionId, String>, decla
         bail!("the scheduler {SCHEDULER} reaches {SUSPEND}, but it is what a suspended thread returns to");
     }
 
-    let name_of = |id: FunctionId| module.funcs.get(id).name.clone().unwrap_or_else(|| format!("function {}", id.index()));
-    let mut callbacks: Vec<FunctionId> = suspendable.iter().copied().filter(|id| table.contains_key(id)).collect();
-    callbacks.sort_by_key(|id| table[id]);
-    let declared: HashSet<&str> = declared.callback.iter().map(|callback| callback.function.as_str()).collect();
-    let undeclared: BTreeSet<String> = callbacks.iter().map(|&id| name_of(id)).filter(|name| !declared.contains(name.as_str())).collect();
+    let callbacks: Vec<u32> = suspendable.iter().copied().filter(|function| table.contains_key(function)).collect();
+    let is_declared = |name: &str| declared.callback.iter().any(|callback| callback.function == name);
+    let undeclared: BTreeSet<&str> = callbacks.iter().map(|&id| module.name(id)).filter(|name| !is_declared(name)).collect();
     if !undeclared.is_empty() {
         bail!(
             "these functions may wait for another thread, their addresses are taken, and guest/callbacks.toml does not declare \
@@ -183,70 +185,48 @@ pub fn prepare(module: &mut Module, program: &HashMap<FunctionId, String>, decla
             undeclared.into_iter().collect::<Vec<_>>().join(", ")
         );
     }
+    let names = |functions: &mut dyn Iterator<Item = u32>| functions.map(|id| module.name(id).to_owned()).collect();
     let report = Report {
         function_count: calls.len(),
-        suspendable: suspendable.iter().map(|&id| name_of(id)).collect(),
-        callbacks: callbacks.iter().map(|&id| name_of(id)).collect(),
+        suspendable: names(&mut suspendable.iter().copied()),
+        callbacks: names(&mut callbacks.iter().copied()),
     };
-
-    suspendable.remove(&suspend);
     let guard = Guard::find(module)?;
-    for (caller, types) in &permitted_callers {
-        guard.permit_calls(module, *caller, types);
-    }
-    let mut order: Vec<FunctionId> = suspendable.into_iter().collect();
-    order.sort_by_key(|id| id.index());
-    // Two static functions may share a name, and Asyncify wants unique ones.
-    for (count, id) in order.into_iter().enumerate() {
-        let function = module.funcs.get_mut(id);
-        let name = function.name.take().unwrap_or_default();
-        function.name = Some(format!("{SUSPENDABLE_PREFIX}{count}.{name}"));
-    }
-    for callback in callbacks {
-        let thunk = guard.thunk(module, callback, table[&callback])?;
-        replace_in_table(module, callback, thunk);
-    }
-    Ok(report)
+    let module = guard.rewrite(module, suspend, &suspendable, &permitted_callers, &table, &callbacks)?;
+    Ok(Prepared { module, report })
 }
 
-fn by_name(module: &Module, name: &str) -> Result<FunctionId> {
-    let mut found = module.funcs.iter().filter(|function| function.name.as_deref() == Some(name));
-    let function = found.next().with_context(|| format!("the module has no function {name}"))?;
-    if found.next().is_some() {
-        bail!("the module has several functions {name}");
-    }
-    Ok(function.id())
-}
-
-fn check_who_unwinds(module: &Module, calls: &HashMap<FunctionId, Calls>, suspend: FunctionId, scheduler: FunctionId) -> Result<()> {
+fn check_who_unwinds(module: &Module, calls: &HashMap<u32, Calls>, suspend: u32, scheduler: u32) -> Result<()> {
     for (primitive, only) in [
         ("start_unwind", suspend),
         ("stop_rewind", suspend),
         ("start_rewind", scheduler),
         ("stop_unwind", scheduler),
     ] {
-        let import = module.imports.get_func("asyncify", primitive).with_context(|| format!("nothing uses asyncify.{primitive}"))?;
-        let callers: HashSet<FunctionId> =
-            calls.iter().filter(|(_, calls)| calls.direct.contains(&import)).map(|(&id, _)| id).collect();
+        let import = module.import("asyncify", primitive)?;
+        let callers: HashSet<u32> = calls.iter().filter(|(_, calls)| calls.direct.contains(&import)).map(|(&id, _)| id).collect();
         if callers != HashSet::from([only]) {
-            bail!("asyncify.{primitive} must be called by {} alone", module.funcs.get(only).name.as_deref().unwrap_or_default());
+            bail!("asyncify.{primitive} must be called by {} alone", module.name(only));
         }
     }
     Ok(())
 }
 
 /// Every function whose address is taken, with its address: its index in the table.
-fn table_indexes(module: &Module) -> Result<BTreeMap<FunctionId, i32>> {
-    let mut indexes = BTreeMap::new();
-    for element in module.elements.iter() {
-        let ElementKind::Active { offset: ConstExpr::Value(Value::I32(offset)), .. } = element.kind else {
+fn table_indexes(module: &Module) -> Result<HashMap<u32, i32>> {
+    let mut indexes = HashMap::new();
+    for element in &module.elements {
+        let ElementKind::Active { offset_expr, .. } = &element.kind else {
+            bail!("the module has a table segment that is not in place from the start");
+        };
+        let Operator::I32Const { value: offset } = offset_expr.get_operators_reader().read()? else {
             bail!("the module has a table segment without a constant place");
         };
         let ElementItems::Functions(functions) = &element.items else {
             bail!("the module has a table segment of expressions");
         };
-        for (position, &function) in functions.iter().enumerate() {
-            if indexes.insert(function, offset + i32::try_from(position)?).is_some() {
+        for (function, index) in functions.clone().into_iter().zip(offset..) {
+            if indexes.insert(function?, index).is_some() {
                 bail!("a function is in the table twice, so that its thunk could not tell its calls");
             }
         }
@@ -254,125 +234,122 @@ fn table_indexes(module: &Module) -> Result<BTreeMap<FunctionId, i32>> {
     Ok(indexes)
 }
 
-fn replace_in_table(module: &mut Module, function: FunctionId, thunk: FunctionId) {
-    for element in module.elements.iter_mut() {
-        if let ElementItems::Functions(functions) = &mut element.items {
-            for item in functions.iter_mut().filter(|item| **item == function) {
-                *item = thunk;
-            }
-        }
-    }
-}
-
 /// The two variables by which safe calls through pointers are told from others.
 struct Guard {
-    memory: MemoryId,
     foreign_depth_address: i32,
     permitted_index_address: i32,
 }
 
-const WORD: MemArg = MemArg { align: 4, offset: 0 };
+const WORD: MemArg = MemArg { align: 2, offset: 0, memory_index: 0 };
 
 impl Guard {
-    fn find(module: &mut Module) -> Result<Guard> {
-        let memory = module.get_memory_id()?;
-        let foreign_depth_address = take_address(module, FOREIGN_DEPTH)?;
-        let permitted_index_address = take_address(module, PERMITTED_INDEX)?;
-        Ok(Guard { memory, foreign_depth_address, permitted_index_address })
+    fn find(module: &Module) -> Result<Guard> {
+        Ok(Guard {
+            foreign_depth_address: module.exported_address(FOREIGN_DEPTH)?,
+            permitted_index_address: module.exported_address(PERMITTED_INDEX)?,
+        })
     }
 
-    /// In `caller`, before each call through a pointer of one of the types: tells the callee that it may wait.
-    fn permit_calls(&self, module: &mut Module, caller: FunctionId, types: &HashSet<TypeId>) {
-        struct Permit<'a> {
-            guard: &'a Guard,
-            types: &'a HashSet<TypeId>,
-            index: LocalId,
+    /// The module with names for Asyncify, permissions before calls and thunks in the table. All else stays byte for byte,
+    /// the order of the functions too: neighbours resemble each other, and compress better where they are.
+    fn rewrite(
+        &self,
+        module: &Module,
+        suspend: u32,
+        suspendable: &BTreeSet<u32>,
+        permitted_callers: &BTreeMap<u32, HashSet<u32>>,
+        table: &HashMap<u32, i32>,
+        callbacks: &[u32],
+    ) -> Result<Vec<u8>> {
+        let mut new = module.edit();
+        for (&caller, types) in permitted_callers {
+            new.replace_body(caller, self.permit_calls(module, caller, types)?);
         }
-        impl VisitorMut for Permit<'_> {
-            fn start_instr_seq_mut(&mut self, sequence: &mut ir::InstrSeq) {
-                let mut instructions = Vec::with_capacity(sequence.instrs.len());
-                for (instruction, location) in sequence.instrs.drain(..) {
-                    if let Instr::CallIndirect(call) = &instruction
-                        && self.types.contains(&call.ty)
-                    {
-                        let address = Value::I32(self.guard.permitted_index_address);
-                        let index = self.index;
-                        for added in [
-                            Instr::from(ir::LocalSet { local: index }),
-                            ir::Const { value: address }.into(),
-                            ir::LocalGet { local: index }.into(),
-                            ir::Store { memory: self.guard.memory, kind: StoreKind::I32 { atomic: false }, arg: WORD }.into(),
-                            ir::LocalGet { local: index }.into(),
-                        ] {
-                            instructions.push((added, location));
-                        }
-                    }
-                    instructions.push((instruction, location));
-                }
-                sequence.instrs = instructions;
+        for &function in suspendable.iter().filter(|&&function| function != suspend) {
+            // Two static functions may share a name, and Asyncify wants unique ones.
+            new.rename(function, format!("{SUSPENDABLE_PREFIX}{function}.{}", module.name(function)));
+        }
+        for &callback in callbacks {
+            let index = table[&callback];
+            let ty = module.type_of(callback)?;
+            let thunk = new.add_function(ty, self.thunk(module, callback, index)?);
+            new.rename(thunk, format!("{SUSPENDABLE_PREFIX}{thunk}.thunk"));
+            new.replace_in_tables(callback, thunk);
+        }
+        new.keep_exports(|name| name != FOREIGN_DEPTH && name != PERMITTED_INDEX);
+        new.finish()
+    }
+
+    /// The body of `caller`, with word for the callee that it may wait before each call through a pointer of the types.
+    fn permit_calls(&self, module: &Module, caller: u32, types: &HashSet<u32>) -> Result<Function> {
+        let body = module.body(caller)?;
+        let mut locals = Vec::new();
+        for group in body.get_locals_reader()? {
+            let (count, ty) = group?;
+            locals.push((count, RoundtripReencoder.val_type(ty)?));
+        }
+        let declared: u32 = locals.iter().map(|(count, _)| count).sum();
+        let index = module.signature(module.type_of(caller)?)?.params().len() as u32 + declared;
+        locals.push((1, ValType::I32));
+        let mut function = Function::new(locals);
+        for operator in body.get_operators_reader()? {
+            let operator = operator?;
+            if let Operator::CallIndirect { type_index, .. } = &operator
+                && types.contains(type_index)
+            {
+                function
+                    .instruction(&Instruction::LocalSet(index))
+                    .instruction(&Instruction::I32Const(self.permitted_index_address))
+                    .instruction(&Instruction::LocalGet(index))
+                    .instruction(&Instruction::I32Store(WORD))
+                    .instruction(&Instruction::LocalGet(index));
             }
+            function.instruction(&RoundtripReencoder.instruction(operator)?);
         }
-        let index = module.locals.add(walrus::ValType::I32);
-        let FunctionKind::Local(function) = &mut module.funcs.get_mut(caller).kind else { return };
-        let entry: InstrSeqId = function.entry_block();
-        ir::dfs_pre_order_mut(&mut Permit { guard: self, types, index }, function, entry);
+        Ok(function)
     }
 
     /// What stands in the table for `callback`: a permitted call goes through, any other is counted while it lasts.
-    fn thunk(&self, module: &mut Module, callback: FunctionId, index: i32) -> Result<FunctionId> {
-        let (params, results) = module.types.params_results(module.funcs.get(callback).ty());
-        let (params, results) = (params.to_vec(), results.to_vec());
-        let result = match results[..] {
-            [] => None,
-            [result] => Some(result),
-            _ => bail!("a callback with several results"),
+    fn thunk(&self, module: &Module, callback: u32, index: i32) -> Result<Function> {
+        let signature = module.signature(module.type_of(callback)?)?;
+        let result = match signature.results() {
+            [] => BlockType::Empty,
+            &[result] => BlockType::Result(RoundtripReencoder.val_type(result)?),
+            _ => bail!("{} has several results", module.name(callback)),
         };
-        let arguments: Vec<LocalId> = params.iter().map(|&ty| module.locals.add(ty)).collect();
-        let mut builder = FunctionBuilder::new(&mut module.types, &params, &results);
-        builder.name(format!("{}thunk.{index}", SUSPENDABLE_PREFIX));
-        let call = |body: &mut InstrSeqBuilder| {
-            for &argument in &arguments {
-                body.local_get(argument);
+        let mut function = Function::new([]);
+        let call = |function: &mut Function| {
+            for argument in 0..signature.params().len() as u32 {
+                function.instruction(&Instruction::LocalGet(argument));
             }
-            body.call(callback);
+            function.instruction(&Instruction::Call(callback));
         };
-        let count = |body: &mut InstrSeqBuilder, operation: BinaryOp| {
-            body.i32_const(self.foreign_depth_address).i32_const(self.foreign_depth_address);
-            body.load(self.memory, LoadKind::I32 { atomic: false }, WORD).i32_const(1).binop(operation);
-            body.store(self.memory, StoreKind::I32 { atomic: false }, WORD);
+        let count = |function: &mut Function, operation: Instruction| {
+            function
+                .instruction(&Instruction::I32Const(self.foreign_depth_address))
+                .instruction(&Instruction::I32Const(self.foreign_depth_address))
+                .instruction(&Instruction::I32Load(WORD))
+                .instruction(&Instruction::I32Const(1))
+                .instruction(&operation)
+                .instruction(&Instruction::I32Store(WORD));
         };
-        builder
-            .func_body()
-            .i32_const(self.permitted_index_address)
-            .load(self.memory, LoadKind::I32 { atomic: false }, WORD)
-            .i32_const(index)
-            .binop(BinaryOp::I32Eq)
-            .if_else(
-                result,
-                |permitted| {
-                    permitted.i32_const(self.permitted_index_address).i32_const(0);
-                    permitted.store(self.memory, StoreKind::I32 { atomic: false }, WORD);
-                    call(permitted);
-                },
-                |foreign| {
-                    count(foreign, BinaryOp::I32Add);
-                    call(foreign);
-                    count(foreign, BinaryOp::I32Sub);
-                },
-            );
-        Ok(builder.finish(arguments, &mut module.funcs))
+        function
+            .instruction(&Instruction::I32Const(self.permitted_index_address))
+            .instruction(&Instruction::I32Load(WORD))
+            .instruction(&Instruction::I32Const(index))
+            .instruction(&Instruction::I32Eq)
+            .instruction(&Instruction::If(result))
+            .instruction(&Instruction::I32Const(self.permitted_index_address))
+            .instruction(&Instruction::I32Const(0))
+            .instruction(&Instruction::I32Store(WORD));
+        call(&mut function);
+        function.instruction(&Instruction::Else);
+        count(&mut function, Instruction::I32Add);
+        call(&mut function);
+        count(&mut function, Instruction::I32Sub);
+        function.instruction(&Instruction::End).instruction(&Instruction::End);
+        Ok(function)
     }
-}
-
-/// The address of an exported variable. The export has done its work then.
-fn take_address(module: &mut Module, name: &str) -> Result<i32> {
-    let export = module.exports.iter().find(|export| export.name == name).with_context(|| format!("{name} is not exported"))?;
-    let ExportItem::Global(global) = export.item else { bail!("{name} is no variable") };
-    let GlobalKind::Local(ConstExpr::Value(Value::I32(address))) = module.globals.get(global).kind else {
-        bail!("{name} has no constant address");
-    };
-    module.exports.remove(name)?;
-    Ok(address)
 }
 
 #[cfg(test)]
@@ -401,39 +378,42 @@ mod tests {
         (func $program_caller (export "_start") (drop (call $program (i32.const 1))))
         (func $library (param i32) (result i32) (call_indirect (type $callback) (local.get 0) (local.get 0))))"#;
 
-    fn prepared(declared: &[&str]) -> Result<(Module, Report)> {
-        let mut module = Module::from_buffer(&wat::parse_str(MODULE)?)?;
+    fn prepared(declared: &[&str]) -> Result<Prepared> {
+        let data = wat::parse_str(MODULE)?;
+        let module = Module::parse(&data)?;
         let program = ["program", "program_caller", "waits", "computes", SCHEDULER];
-        let program = program.map(|name| (by_name(&module, name).unwrap(), "program.o".to_owned())).into();
+        let program = program.map(|name| (module.function(name).unwrap(), "program.o".to_owned())).into();
         let callback = |name: &&str| Callback {
             function: (*name).to_owned(),
             called_from: vec!["program.o".into()],
             why: "a test".into(),
         };
         let callbacks = Callbacks { callback: declared.iter().map(callback).collect() };
-        let report = prepare(&mut module, &program, &callbacks)?;
-        Ok((module, report))
+        prepare(&module, &program, &callbacks)
     }
 
     #[test]
     fn exactly_what_may_be_suspended_is_found() {
-        let (mut module, report) = prepared(&["waits"]).unwrap();
+        let Prepared { module: data, report } = prepared(&["waits"]).unwrap();
         let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<BTreeSet<String>>();
         assert_eq!(report.suspendable, names(&["afmpeg_suspend", "lock", "program", "program_caller", "waits"]));
         assert_eq!(report.callbacks, names(&["waits"]));
         // Asyncify's list takes all but the function that unwinds, and the thunk that stands in the table.
-        let listed = module.funcs.iter().filter(|function| function.name.as_ref().is_some_and(|name| name.starts_with(SUSPENDABLE_PREFIX)));
-        assert_eq!(listed.count(), 5);
-        assert!(module.exports.iter().all(|export| !export.name.starts_with("afmpeg_")));
-        wasmparser::validate(&module.emit_wasm()).unwrap();
+        wasmparser::validate(&data).unwrap();
+        let module = Module::parse(&data).unwrap();
+        let all = module.first_local()..module.first_local() + module.bodies.len() as u32;
+        assert_eq!(all.filter(|&function| module.name(function).starts_with(SUSPENDABLE_PREFIX)).count(), 5);
+        let table = table_indexes(&module).unwrap();
+        let named = |name: &str| table.iter().find(|(function, _)| module.name(**function).ends_with(name)).map(|(_, &index)| index);
+        assert_eq!((named("thunk"), named("computes"), named("waits")), (Some(1), Some(2), None));
+        assert!(module.exported_address(FOREIGN_DEPTH).is_err());
     }
 
     #[test]
     fn the_map_tells_functions_of_one_name_apart() {
-        let text = r#"(module (func $same) (func $same) (func $other) (func $main))"#.replacen("$same", "", 1);
-        let mut module = Module::from_buffer(&wat::parse_str(text).unwrap()).unwrap();
-        let ids: Vec<FunctionId> = module.funcs.iter_local().map(|(id, _)| id).collect();
-        module.funcs.get_mut(ids[0]).name = Some("same".into());
+        let text = r#"(module (func $same) (func (@name "same")) (func $other) (func $main))"#;
+        let data = wat::parse_str(text).unwrap();
+        let module = Module::parse(&data).unwrap();
         let map = "    Addr      Off     Size Out     In      Symbol\n       -        8      9a9 TYPE\n\
                    \x20      -     d060  134dc59 CODE\n\
                    \x20      -     d06e       58         a.o:(same)\n       -     d06e       58                 same\n\
@@ -442,14 +422,14 @@ mod tests {
                    \x20      -     d0c6       27         a.o:(__main_argc_argv)\n\
                    \x20  4b1ac4  170c789       14 DATA\n";
         let objects = HashSet::from(["a.o".to_owned()]);
-        assert_eq!(functions_of(&module, map, &objects).unwrap(), [(ids[0], "a.o".into()), (ids[3], "a.o".into())].into());
+        assert_eq!(functions_of(&module, map, &objects).unwrap(), [(0, "a.o".into()), (3, "a.o".into())].into());
         assert!(functions_of(&module, &map.replace("a.o:(same)", "a.o:(other)"), &objects).is_err());
         assert!(functions_of(&module, &map.replace("       -     d0c6       27         lib.a(b.o):(other)\n", ""), &objects).is_err());
     }
 
     #[test]
     fn a_waiting_function_that_is_called_through_a_pointer_must_be_declared() {
-        let message = format!("{:#}", prepared(&[]).unwrap_err());
+        let message = format!("{:#}", prepared(&[]).err().unwrap());
         assert!(message.contains("waits") && message.contains("guest/callbacks.toml"), "{message}");
     }
 }

@@ -94,24 +94,27 @@ static void exit_in_callback(void)
     pthread_exit(NULL);
 }
 
-__attribute__((noinline)) static int descend(int levels, bool waits_there)
+enum { ALL_BYTES = AFMPEG_STACK_BYTES - AFMPEG_STACK_GUARD_BYTES };
+
+// Goes so deep that this many bytes of the stack are in use.
+__attribute__((noinline)) static int descend(uintptr_t start, uintptr_t bytes, bool waits_there)
 {
     enum { FRAME_BYTES = 1024 };
     volatile char frame[FRAME_BYTES];
     for (int i = 0; i < FRAME_BYTES; i++)
         frame[i] = 1;
-    if (levels == 0 && waits_there)
+    if (start - (uintptr_t)frame < bytes)
+        return frame[0] + descend(start, bytes, waits_there);
+    if (waits_there)
         sched_yield();
-    return levels == 0 ? 0 : descend(levels - 1, waits_there) + frame[0];
+    return frame[0];
 }
-
-// The deepest frame lies within the guard, a few KiB below the stack's end.
-static const int too_many_levels = (AFMPEG_STACK_BYTES - AFMPEG_STACK_GUARD_BYTES) / 1024;
 
 static void *overflow_and_return(void *wait)
 {
+    char first = 1;
     name_thread("deep");
-    descend(too_many_levels, false);
+    CHECK(descend((uintptr_t)&first, ALL_BYTES + 4096, false) > first);
     if (wait != NULL)
         sched_yield();
     return NULL;
@@ -120,8 +123,9 @@ static void *overflow_and_return(void *wait)
 static void *overflow_and_wait_there(void *unused)
 {
     (void)unused;
+    char first = 1;
     name_thread("deep");
-    descend(too_many_levels, true);
+    CHECK(descend((uintptr_t)&first, ALL_BYTES + 4096, true) > first);
     return NULL;
 }
 
@@ -129,8 +133,9 @@ static void *overflow_and_wait_there(void *unused)
 static void *overflow_by_saved_locals(void *unused)
 {
     (void)unused;
+    char first = 1;
     name_thread("deep");
-    descend(too_many_levels - 20, true);
+    CHECK(descend((uintptr_t)&first, ALL_BYTES - (20 << 10), true) > first);
     return NULL;
 }
 

@@ -1,34 +1,37 @@
 // Deep stacks work, and survive suspension at their deepest. (What goes deeper is in fatal.c.)
 #include "check.h"
 
-enum { FRAME_BYTES = 4096 };
+// An eighth is left for what the suspension itself needs.
+enum { FRAME_BYTES = 4096, DEPTH_BYTES = AFMPEG_STACK_BYTES / 8 * 7 };
 
-__attribute__((noinline)) static long long descend(int levels)
+__attribute__((noinline)) static int descend(uintptr_t start, int level)
 {
     volatile unsigned char frame[FRAME_BYTES];
     for (int i = 0; i < FRAME_BYTES; i++)
-        frame[i] = (unsigned char)(levels + i);
-    if (levels == 0)
+        frame[i] = (unsigned char)(level + i);
+    int damage = 0;
+    if (start - (uintptr_t)frame < DEPTH_BYTES)
+        damage = descend(start, level + 1);
+    else
         sched_yield();
-    long long sum = levels == 0 ? 0 : descend(levels - 1);
     for (int i = 0; i < FRAME_BYTES; i++)
-        sum += frame[i] != (unsigned char)(levels + i);
-    return sum;
+        damage += frame[i] != (unsigned char)(level + i);
+    return damage;
 }
 
-static void *descend_in_thread(void *unused)
+static void *go_deep(void *unused)
 {
     (void)unused;
-    // All but an eighth, for what the suspension itself needs.
-    CHECK_EQUAL(descend(AFMPEG_STACK_BYTES / 8 * 7 / FRAME_BYTES), 0);
+    char first;
+    CHECK_EQUAL(descend((uintptr_t)&first, 0), 0);
     return NULL;
 }
 
 static int program(int argc, char **argv)
 {
     (void)argc, (void)argv;
-    const pthread_t threads[] = { start(descend_in_thread, NULL), start(descend_in_thread, NULL) };
-    CHECK_EQUAL(descend(AFMPEG_STACK_BYTES / 8 * 7 / FRAME_BYTES), 0);
+    const pthread_t threads[] = { start(go_deep, NULL), start(go_deep, NULL) };
+    go_deep(NULL);
     join(threads[0]);
     join(threads[1]);
     return 0;

@@ -4,7 +4,7 @@
 #include <wasi/api.h>
 
 // Waits may be late by what a loaded machine takes to notice, never early.
-enum { TIMEOUT_MS = 100, LATENESS_MS = 400 };
+enum { TIMEOUT_MS = 100, LATENESS_MS = 2000 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
@@ -121,24 +121,29 @@ static void while_others_run(void)
 }
 
 static char order[8];
+static struct timespec deadlines[4];
 
-static void *sleep_and_sign(void *letter)
+static void *wait_and_sign(void *letter)
 {
-    // a: 40 ms, b: 20 ms, c: 30 ms, d: 10 ms
-    static const unsigned delays_ms[] = { 40, 20, 30, 10 };
-    afmpeg_usleep(delays_ms[*(const char *)letter - 'a'] * 1000);
+    pthread_mutex_lock(&mutex);
+    CHECK_EQUAL(pthread_cond_timedwait(&condition, &mutex, &deadlines[*(const char *)letter - 'a']), ETIMEDOUT);
     strcat(order, letter);
+    pthread_mutex_unlock(&mutex);
     return NULL;
 }
 
 static void in_the_order_of_the_deadlines(void)
 {
     static char letters[4][2] = { "a", "b", "c", "d" };
-    pthread_t sleepers[4];
+    static const int places[4] = { 4, 2, 3, 1 };
+    pthread_t waiters[4];
+    // Far enough for all to wait before the first is due, even on a loaded machine.
     for (int i = 0; i < 4; i++)
-        sleepers[i] = start(sleep_and_sign, letters[i]);
+        deadlines[i] = in_ms(CLOCK_REALTIME, 1000 + places[i] * 10);
     for (int i = 0; i < 4; i++)
-        join(sleepers[i]);
+        waiters[i] = start(wait_and_sign, letters[i]);
+    for (int i = 0; i < 4; i++)
+        join(waiters[i]);
     CHECK_TEXT(order, "dbca");
 }
 

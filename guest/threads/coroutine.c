@@ -25,14 +25,15 @@ bool afmpeg_threads_run;
 // The assembler must be told the type of the linker's stack pointer before inline code may name it.
 __asm__(".globaltype __stack_pointer, i32\n");
 
-static inline char *get_stack_pointer(void)
+// Always inline, because a frame of their own would be in the way.
+__attribute__((always_inline)) static inline char *get_stack_pointer(void)
 {
     char *pointer;
     __asm__ volatile("global.get __stack_pointer\n\tlocal.set %0" : "=r"(pointer) : : "memory");
     return pointer;
 }
 
-static inline void set_stack_pointer(char *pointer)
+__attribute__((always_inline)) static inline void set_stack_pointer(char *pointer)
 {
     __asm__ volatile("local.get %0\n\tglobal.set __stack_pointer" : : "r"(pointer) : "memory");
 }

@@ -105,7 +105,6 @@ enum afmpeg_thoroughness { AFMPEG_EVERY_WORD = 1, AFMPEG_SAMPLE = 128 };
 bool afmpeg_stack_is_intact(const struct afmpeg_stack *stack, enum afmpeg_thoroughness thoroughness);
 
 // scheduler.c
-extern struct __pthread *afmpeg_current;
 void afmpeg_make_runnable(struct __pthread *thread);
 struct __pthread *afmpeg_next_runnable(void);
 struct __pthread *afmpeg_wake_first(struct afmpeg_queue *queue);
@@ -114,6 +113,7 @@ int64_t afmpeg_deadline(clockid_t clock, const struct timespec *until);
 int afmpeg_wait(struct afmpeg_queue *queue, enum afmpeg_wait_kind kind, const void *awaited, int64_t deadline_ns);
 
 // thread.c
+extern struct __pthread *afmpeg_current; // never NULL
 extern struct __pthread *afmpeg_oldest_thread;
 bool afmpeg_start_program(void);
 void afmpeg_phase_ended(struct __pthread *thread);

@@ -346,7 +346,7 @@ impl Planner<'_> {
         let mut actions = vec![
             Action::Toolchain,
             Action::Source { name: "ffmpeg".into() },
-            Action::Guest { files: words("ffmpeg.mak programs.h threads.h wasi_gaps.c") },
+            Action::Guest { files: words("ffmpeg.mak programs.h wasi_gaps.c") },
             Action::Write { path: "bin/wasm-pkg-config".into(), text: self.pkg_config() },
         ];
         actions.extend(self.components.libraries.iter().map(|library| Action::Result { step: library.clone(), to: PREFIX.into() }));

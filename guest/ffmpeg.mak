@@ -4,21 +4,27 @@
 # FFmpeg's own rules do the work; this file adds what lets two programs share a link:
 #   - both define `main` and the few names that cmdutils.c expects of a program: each gets names of its own, and
 #     guest/main.c defines the shared ones after it knows which program runs;
-#   - the programs use threads, the libraries are built without: pthread.h is included by force, because FFmpeg's
-#     thread.h leaves it out when the libraries have no threads;
+#   - the ffmpeg program uses threads, the libraries are built without: with_threads.h tells its sources. Its message queues
+#     between threads come from a library's source, which is compiled once more, for the program, and found first at the link;
 #   - a sleep in the programs must let the other coroutines run: guest/threads.h declares afmpeg_usleep.
 guest := $(dir $(firstword $(MAKEFILE_LIST)))
 
 include Makefile
 
-AFMPEG_OBJS := $(sort $(OBJS-ffmpeg) $(OBJS-ffprobe))
+AFMPEG_OBJS := $(sort $(OBJS-ffmpeg) $(OBJS-ffprobe) fftools/ffmpeg_threadmessage.o)
 AFMPEG_LIBS := $(FF_STATIC_DEP_LIBS)
 
 afmpeg_names = $(foreach n,main program_name program_birth_year show_help_default,-D$(n)=$(1)_$(n))
 
-$(AFMPEG_OBJS): CFLAGS += -include pthread.h -include $(guest)programs.h -Dav_usleep=afmpeg_usleep
+$(AFMPEG_OBJS): CFLAGS += -include $(guest)programs.h -Dav_usleep=afmpeg_usleep
+$(filter fftools/ffmpeg%.o,$(AFMPEG_OBJS)): CFLAGS += -include $(guest)with_threads.h
+$(filter-out fftools/ffmpeg%.o,$(AFMPEG_OBJS)): CFLAGS += -include pthread.h
 $(filter fftools/ffmpeg%.o,$(AFMPEG_OBJS)): CFLAGS += $(call afmpeg_names,ffmpeg)
 $(filter fftools/ffprobe%.o,$(AFMPEG_OBJS)): CFLAGS += $(call afmpeg_names,ffprobe)
+
+fftools/ffmpeg_threadmessage.o: CFLAGS += -iquote libavutil
+fftools/ffmpeg_threadmessage.c: libavutil/threadmessage.c
+	$(Q)cp $< $@
 
 # AFMPEG_COLD_FLAGS, where given, are for what holds no hot loops, most of it; of two -O flags the last one counts. GNU make
 # applies the pattern that fits best last, so a codec named below gets AFMPEG_HOT_FLAGS back.

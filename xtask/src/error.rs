@@ -69,38 +69,28 @@ fn is_no_room(cause: &(dyn std::error::Error + 'static)) -> bool {
 
 /// The exit code that the documentation promises for this error.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
-    for cause in error.chain() {
-        if let Some(failure) = cause.downcast_ref::<Failure>() {
-            return failure.kind.exit_code();
-        }
-        if let Some(io) = cause.downcast_ref::<std::io::Error>()
-            && matches!(
-                io.kind(),
-                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
-            )
-        {
-            return Kind::Environment.exit_code();
-        }
+    // Errors of the system lie in the chain, ours may be the context of another: anyhow finds those by itself.
+    if error.chain().any(is_no_room) {
+        return Kind::Environment.exit_code();
     }
-    EXIT_CODE_FAILED
+    error.downcast_ref::<Failure>().map_or(EXIT_CODE_FAILED, |failure| failure.kind.exit_code())
 }
 
-/// Prints the error, its causes and the hint of the innermost failure that has one, each once.
+/// What to try next, where the error knows it.
+pub fn hint(error: &anyhow::Error) -> Option<&str> {
+    if error.chain().any(is_no_room) {
+        return Some("free some space, or point AFMPEG_CACHE_DIR at another disk; finished steps are kept");
+    }
+    error.downcast_ref::<Failure>()?.hint.as_deref()
+}
+
+/// Prints the error, its causes and its hint, each once.
 pub fn print(error: &anyhow::Error) {
     eprintln!("error: {error}");
-    let mut hint = None;
-    for (depth, cause) in error.chain().enumerate() {
-        if depth > 0 {
-            eprintln!("  because: {cause}");
-        }
-        if let Some(failure) = cause.downcast_ref::<Failure>() {
-            hint = failure.hint.as_ref().or(hint);
-        }
+    for cause in error.chain().skip(1) {
+        eprintln!("  because: {cause}");
     }
-    if error.chain().any(is_no_room) {
-        eprintln!("hint: free some space, or point AFMPEG_CACHE_DIR at another disk; finished steps are kept");
-    }
-    if let Some(hint) = hint {
+    if let Some(hint) = hint(error) {
         eprintln!("hint: {hint}");
     }
 }

@@ -113,6 +113,10 @@ impl<'a> Module<'a> {
         Ok(function)
     }
 
+    pub fn has_function(&self, name: &str) -> bool {
+        self.names.values().any(|known| *known == name)
+    }
+
     pub fn import(&self, module: &str, name: &str) -> Result<u32> {
         let position = self.imports.iter().position(|import| *import == (module, name));
         Ok(position.with_context(|| format!("the module does not import {module}.{name}"))? as u32)

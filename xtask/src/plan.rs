@@ -13,6 +13,7 @@ use crate::digest::Key;
 use crate::error::usage;
 use crate::pins::{Pins, Source};
 use crate::profile::{ComponentSet, Profile};
+use crate::suspend;
 
 /// What a build makes, in order.
 #[derive(Debug, Clone, Serialize)]
@@ -99,7 +100,8 @@ pub fn asyncify_arguments() -> Vec<String> {
         "--asyncify".into(),
         "--pass-arg=asyncify-ignore-indirect".into(),
         "--pass-arg=asyncify-imports@none".into(),
-        format!("--pass-arg=asyncify-onlylist@{}*", crate::suspend::SUSPENDABLE_PREFIX),
+        // The function that unwinds is not instrumented itself, but a call to it counts only if it is on the list.
+        format!("--pass-arg=asyncify-onlylist@{}*,{}", suspend::SUSPENDABLE_PREFIX, suspend::SUSPEND),
     ]
 }
 
@@ -346,7 +348,7 @@ impl Planner<'_> {
         let mut actions = vec![
             Action::Toolchain,
             Action::Source { name: "ffmpeg".into() },
-            Action::Guest { files: words("ffmpeg.mak programs.h wasi_gaps.c") },
+            Action::Guest { files: words("ffmpeg.mak programs.h wasi_gaps.c with_threads.h") },
             Action::Write { path: "bin/wasm-pkg-config".into(), text: self.pkg_config() },
         ];
         actions.extend(self.components.libraries.iter().map(|library| Action::Result { step: library.clone(), to: PREFIX.into() }));
@@ -450,7 +452,7 @@ mod tests {
     use super::*;
 
     fn facts() -> Facts {
-        let guest = ["callbacks.toml", "ffmpeg.mak", "main.c", "programs.h", "single_threaded.h", "threads.h", "threads/a.c", "wasi_gaps.c"];
+        let guest = ["callbacks.toml", "ffmpeg.mak", "main.c", "programs.h", "single_threaded.h", "threads.h", "threads/a.c", "wasi_gaps.c", "with_threads.h"];
         Facts {
             sdk: "digest of the SDK".into(),
             binaryen: "132".into(),

@@ -29,10 +29,32 @@ use crate::module::Module;
 /// The name under which wasm-opt finds the functions to instrument.
 pub const SUSPENDABLE_PREFIX: &str = "suspendable.";
 
-const SUSPEND: &str = "afmpeg_suspend";
+/// The one function that unwinds.
+pub const SUSPEND: &str = "afmpeg_suspend";
 const SCHEDULER: &str = "afmpeg_run_threads";
 const FOREIGN_DEPTH: &str = "afmpeg_foreign_depth";
 const PERMITTED_INDEX: &str = "afmpeg_permitted_index";
+
+/// Functions of POSIX threads that guest/threads leaves out, since FFmpeg uses none. The C library, built for one thread, has
+/// some that say yes and do nothing.
+const STUBS: [&str; 16] = [
+    "pthread_barrier_wait",
+    "pthread_cancel",
+    "pthread_mutex_timedlock",
+    "pthread_rwlock_rdlock",
+    "pthread_rwlock_timedrdlock",
+    "pthread_rwlock_timedwrlock",
+    "pthread_rwlock_tryrdlock",
+    "pthread_rwlock_trywrlock",
+    "pthread_rwlock_unlock",
+    "pthread_rwlock_wrlock",
+    "pthread_spin_lock",
+    "pthread_tryjoin_np",
+    "sem_post",
+    "sem_timedwait",
+    "sem_trywait",
+    "sem_wait",
+];
 
 /// guest/callbacks.toml.
 #[derive(Debug, Default, Deserialize)]
@@ -175,6 +197,10 @@ pub fn prepare(module: &Module, program: &HashMap<u32, String>, declared: &Callb
         bail!("the scheduler {SCHEDULER} reaches {SUSPEND}, but it is what a suspended thread returns to");
     }
 
+    let stubs = STUBS.iter().filter(|name| module.has_function(name)).copied().collect::<Vec<_>>();
+    if !stubs.is_empty() {
+        bail!("these functions are not in guest/threads, and those of the C library do nothing: {}", stubs.join(", "));
+    }
     let callbacks: Vec<u32> = suspendable.iter().copied().filter(|function| table.contains_key(function)).collect();
     let is_declared = |name: &str| declared.callback.iter().any(|callback| callback.function == name);
     let undeclared: BTreeSet<&str> = callbacks.iter().map(|&id| module.name(id)).filter(|name| !is_declared(name)).collect();

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::cache::{Cache, publish_file};
 use crate::digest::{self, Key};
-use crate::error::environment;
+use crate::error::{self, environment};
 use crate::pins::{Origin, OriginKind, SdkPackage, Source};
 use crate::unpack;
 
@@ -246,7 +246,8 @@ impl<'a> Fetcher<'a> {
 
 fn report(origin: &str, error: &anyhow::Error) -> String {
     let causes: Vec<_> = error.chain().map(|cause| cause.to_string()).collect();
-    format!("  {origin}\n    {}", causes.join(": ").replace('\n', "\n    "))
+    let hint = error::hint(error).map(|hint| format!(" ({hint})")).unwrap_or_default();
+    format!("  {origin}\n    {}{hint}", causes.join(": ").replace('\n', "\n    "))
 }
 
 fn all_origins_failed(name: &str, version: &str, reports: &[String]) -> anyhow::Error {

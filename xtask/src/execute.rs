@@ -212,6 +212,7 @@ pub fn transforms() -> BTreeMap<String, String> {
     [
         ("suspend", [include_bytes!("suspend.rs").as_slice(), include_bytes!("module.rs")].concat()),
         ("inspect", [include_bytes!("inspect.rs").as_slice(), include_bytes!("module.rs")].concat()),
+        ("compress", include_bytes!("compress.rs").to_vec()),
         ("describe", include_bytes!("describe.rs").to_vec()),
     ]
     .map(|(name, source)| (name.to_owned(), crate::digest::bytes(&source)))

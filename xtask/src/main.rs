@@ -1,5 +1,7 @@
 //! The build tool. This file parses, finds the root and dispatches; each verb has its own file.
 
+#![warn(clippy::unwrap_used)]
+
 mod cache;
 mod compress;
 mod describe;

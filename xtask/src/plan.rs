@@ -184,9 +184,10 @@ impl Planner<'_> {
                 }
                 Action::Suspend { .. } => self.transform(&mut inputs, "suspend"),
                 Action::Finish { .. } => self.transform(&mut inputs, "inspect"),
+                Action::Compress { .. } => self.transform(&mut inputs, "compress"),
                 Action::Describe { .. } => self.transform(&mut inputs, "describe"),
                 Action::Optimise { .. } => drop(inputs.insert("binaryen".to_owned(), self.facts.binaryen.clone())),
-                Action::Write { .. } | Action::Run { .. } | Action::Keep { .. } | Action::Compress { .. } => {}
+                Action::Write { .. } | Action::Run { .. } | Action::Keep { .. } => {}
             }
         }
         let mut key = Key::new("step 1").field(name);
@@ -458,7 +459,7 @@ mod tests {
             binaryen: "132".into(),
             guest: guest.map(|file| (file.to_owned(), format!("digest of {file}"))).into(),
             patches: ["ffmpeg", "openh264", "x264"].map(|name| (name.to_owned(), format!("digest of {name}'s"))).into(),
-            transforms: ["describe", "inspect", "suspend"].map(|name| (name.to_owned(), format!("digest of {name}.rs"))).into(),
+            transforms: ["compress", "describe", "inspect", "suspend"].map(|name| (name.to_owned(), format!("digest of {name}.rs"))).into(),
         }
     }
 

@@ -8,6 +8,9 @@ use crate::process::Invocation;
 use crate::workshop::Workshop;
 
 pub fn run(workshop: &Workshop, flags: &Test) -> Result<()> {
+    if flags.guest {
+        return guest_tests::run(workshop, &flags.origins);
+    }
     let cargo = |arguments: &[&str], variables: &[(&str, String)]| -> Result<()> {
         let mut invocation = Invocation::new("cargo", &workshop.root).arguments(arguments.iter().copied()).inherit_environment();
         // What builds need for their own sake is not for cargo.

@@ -18,7 +18,12 @@ pub fn beside(module: &Path) -> Result<()> {
     fs::write(module.with_added_extension("gz"), gzip)?;
 
     // The best quality but one, for half the time, and the largest window that every decoder accepts.
-    let parameters = brotli::enc::BrotliEncoderParams { quality: 10, lgwin: 24, size_hint: data.len(), ..Default::default() };
+    let parameters = brotli::enc::BrotliEncoderParams {
+        quality: 10,
+        lgwin: 24,
+        size_hint: data.len(),
+        ..Default::default()
+    };
     let mut file = BufWriter::new(File::create(module.with_added_extension("br"))?);
     brotli::BrotliCompress(&mut &data[..], &mut file, &parameters)?;
     Ok(file.flush()?)

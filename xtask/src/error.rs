@@ -73,7 +73,9 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     if error.chain().any(is_no_room) {
         return Kind::Environment.exit_code();
     }
-    error.downcast_ref::<Failure>().map_or(EXIT_CODE_FAILED, |failure| failure.kind.exit_code())
+    error
+        .downcast_ref::<Failure>()
+        .map_or(EXIT_CODE_FAILED, |failure| failure.kind.exit_code())
 }
 
 /// What to try next, where the error knows it.

@@ -34,13 +34,19 @@ pub struct Results {
 
 impl Results {
     pub fn folder(&self, step: &str) -> Result<&Path> {
-        self.folders.get(step).map(PathBuf::as_path).with_context(|| format!("no step {step} was run"))
+        self.folders
+            .get(step)
+            .map(PathBuf::as_path)
+            .with_context(|| format!("no step {step} was run"))
     }
 }
 
 impl Executor<'_> {
     pub fn run(&self, plan: &Plan, progress: &Progress) -> Result<Results> {
-        let mut results = Results { folders: BTreeMap::new(), seconds: BTreeMap::new() };
+        let mut results = Results {
+            folders: BTreeMap::new(),
+            seconds: BTreeMap::new(),
+        };
         for (position, step) in plan.steps.iter().enumerate() {
             let label = format!("[{}/{}] {} {}", position + 1, plan.steps.len(), plan.profile, step.name);
             let started = Instant::now();
@@ -50,7 +56,10 @@ impl Executor<'_> {
             if !fresh {
                 results.seconds.insert(step.name.clone(), started.elapsed());
             }
-            work.finish(if fresh { "fresh" } else { "done" }, (!fresh).then(|| started.elapsed()));
+            work.finish(
+                if fresh { "fresh" } else { "done" },
+                (!fresh).then(|| started.elapsed()),
+            );
             results.folders.insert(step.name.clone(), folder);
         }
         Ok(results)
@@ -76,7 +85,15 @@ impl Executor<'_> {
         })
     }
 
-    fn action(&self, action: &Action, work: &Path, made: &Path, log: &Path, results: &Results, doing: &impl Fn(&str)) -> Result<()> {
+    fn action(
+        &self,
+        action: &Action,
+        work: &Path,
+        made: &Path,
+        log: &Path,
+        results: &Results,
+        doing: &impl Fn(&str),
+    ) -> Result<()> {
         match action {
             Action::Toolchain => write_toolchain(self.sdk, work),
             Action::Source { name } => {
@@ -104,18 +121,34 @@ impl Executor<'_> {
                     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
                 }
             }
-            Action::Run { directory, program, arguments } => {
-                doing(&format!("{program} {}", arguments.first().map(String::as_str).unwrap_or_default()));
-                let arguments = arguments.iter().map(|argument| argument.replace("{jobs}", &self.jobs.to_string()));
+            Action::Run {
+                directory,
+                program,
+                arguments,
+            } => {
+                doing(&format!(
+                    "{program} {}",
+                    arguments.first().map(String::as_str).unwrap_or_default()
+                ));
+                let arguments = arguments
+                    .iter()
+                    .map(|argument| argument.replace("{jobs}", &self.jobs.to_string()));
                 let mut invocation = Invocation::new(program, &work.join(directory)).arguments(arguments);
                 let path = format!("{}:{}", work.join("bin").display(), invocation.environment["PATH"]);
                 invocation.environment.insert("PATH".into(), path);
                 // No version script may find the repository of the checkout that the cache could lie in.
-                invocation.environment.insert("GIT_CEILING_DIRECTORIES".into(), work.display().to_string());
+                invocation
+                    .environment
+                    .insert("GIT_CEILING_DIRECTORIES".into(), work.display().to_string());
                 invocation.run(log)
             }
             Action::Keep { from, files, to } => keep(&work.join(from), files, &made.join(to)),
-            Action::Suspend { module, map, objects, to } => {
+            Action::Suspend {
+                module,
+                map,
+                objects,
+                to,
+            } => {
                 doing("finding what may be suspended");
                 let declared: Callbacks = profile::read_toml(&work.join("guest/callbacks.toml"))?;
                 let mut listed = HashSet::new();
@@ -132,9 +165,13 @@ impl Executor<'_> {
             Action::Optimise { module, arguments, to } => {
                 doing("wasm-opt");
                 let wasm_opt = self.workshop.wasm_opt(self.fetcher)?;
-                let arguments = [module.clone(), "-o".into(), to.clone()].into_iter().chain(arguments.iter().cloned());
+                let arguments = [module.clone(), "-o".into(), to.clone()]
+                    .into_iter()
+                    .chain(arguments.iter().cloned());
                 let mut invocation = Invocation::new(wasm_opt.display().to_string(), work).arguments(arguments);
-                invocation.environment.insert("BINARYEN_CORES".into(), self.jobs.to_string());
+                invocation
+                    .environment
+                    .insert("BINARYEN_CORES".into(), self.jobs.to_string());
                 invocation.run(log)
             }
             Action::Finish { module, features, to } => {
@@ -181,7 +218,8 @@ pub fn write_toolchain(sdk: &Sdk, work: &Path) -> Result<()> {
 }
 
 fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
-    fs::write(path, serde_json::to_string_pretty(value)? + "\n").with_context(|| format!("cannot write {}", path.display()))
+    fs::write(path, serde_json::to_string_pretty(value)? + "\n")
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Copies the files that the globs name, with their folders. A glob that finds nothing is a mistake in the recipe.
@@ -210,8 +248,14 @@ fn keep(from: &Path, patterns: &[String], to: &Path) -> Result<()> {
 /// Digests of the parts of this tool that transform modules: their results depend on them.
 pub fn transforms() -> BTreeMap<String, String> {
     [
-        ("suspend", [include_bytes!("suspend.rs").as_slice(), include_bytes!("module.rs")].concat()),
-        ("inspect", [include_bytes!("inspect.rs").as_slice(), include_bytes!("module.rs")].concat()),
+        (
+            "suspend",
+            [include_bytes!("suspend.rs").as_slice(), include_bytes!("module.rs")].concat(),
+        ),
+        (
+            "inspect",
+            [include_bytes!("inspect.rs").as_slice(), include_bytes!("module.rs")].concat(),
+        ),
         ("compress", include_bytes!("compress.rs").to_vec()),
         ("describe", include_bytes!("describe.rs").to_vec()),
     ]

@@ -51,17 +51,27 @@ pub fn run(workshop: &Workshop, origins: &Origins) -> Result<()> {
     }
     let scratch = workshop.cache.scratch()?;
     execute::write_toolchain(&sdk, scratch.path())?;
-    let builder = Builder { folder, scratch: scratch.path(), wasm_opt };
+    let builder = Builder {
+        folder,
+        scratch: scratch.path(),
+        wasm_opt,
+    };
     let threads = builder.compile_threads()?;
     let mut runtimes: BTreeMap<&str, afmpeg::Runtime> = BTreeMap::new();
     let mut failures = Vec::new();
     for test in &tests.test {
         if !runtimes.contains_key(test.source.as_str()) {
-            let module = builder.build(&test.source, &threads).with_context(|| format!("guest/tests/{}", test.source))?;
+            let module = builder
+                .build(&test.source, &threads)
+                .with_context(|| format!("guest/tests/{}", test.source))?;
             runtimes.insert(&test.source, afmpeg::Runtime::from_file(module)?);
         }
         let faults = check(&runtimes[test.source.as_str()], test);
-        println!("guest test {} ... {}", test.name, if faults.is_empty() { "ok" } else { "FAILED" });
+        println!(
+            "guest test {} ... {}",
+            test.name,
+            if faults.is_empty() { "ok" } else { "FAILED" }
+        );
         failures.extend(faults.into_iter().map(|fault| format!("{}: {fault}", test.name)));
     }
     if !failures.is_empty() {
@@ -81,13 +91,19 @@ fn check(runtime: &afmpeg::Runtime, test: &Test) -> Vec<String> {
     let stderr = String::from_utf8_lossy(&output.stderr);
     let mut faults = Vec::new();
     if output.exit_code != test.exit_code {
-        faults.push(format!("ended with {} instead of {}: {stderr}", output.exit_code, test.exit_code));
+        faults.push(format!(
+            "ended with {} instead of {}: {stderr}",
+            output.exit_code, test.exit_code
+        ));
     }
     if test.stderr_contains.is_empty() && !stderr.is_empty() {
         faults.push(format!("printed an error: {stderr}"));
     }
     faults.extend(
-        test.stderr_contains.iter().filter(|text| !stderr.contains(*text)).map(|text| format!("`{text}` is not in: {stderr}")),
+        test.stderr_contains
+            .iter()
+            .filter(|text| !stderr.contains(*text))
+            .map(|text| format!("`{text}` is not in: {stderr}")),
     );
     faults
 }
@@ -107,15 +123,25 @@ impl Builder<'_> {
 
     fn compile(&self, source: &str) -> Result<PathBuf> {
         let object = self.scratch.join(source.replace('/', "_")).with_extension("o");
-        let flags = GUEST_C_FLAGS.split_whitespace().chain(COMPILE_FLAGS.split_whitespace()).map(str::to_owned);
-        self.invoke("wasm-cc", flags.chain(["-c".into(), source.into(), "-o".into(), object.display().to_string()]))?;
+        let flags = GUEST_C_FLAGS
+            .split_whitespace()
+            .chain(COMPILE_FLAGS.split_whitespace())
+            .map(str::to_owned);
+        self.invoke(
+            "wasm-cc",
+            flags.chain(["-c".into(), source.into(), "-o".into(), object.display().to_string()]),
+        )?;
         Ok(object)
     }
 
     fn compile_threads(&self) -> Result<Vec<PathBuf>> {
         let mut sources = Vec::new();
         for entry in fs::read_dir(self.folder.join("threads")).context("cannot list guest/threads")? {
-            let name = entry?.file_name().into_string().ok().context("a file name in guest/threads is not UTF-8")?;
+            let name = entry?
+                .file_name()
+                .into_string()
+                .ok()
+                .context("a file name in guest/threads is not UTF-8")?;
             if name.ends_with(".c") {
                 sources.push(format!("threads/{name}"));
             }
@@ -127,11 +153,21 @@ impl Builder<'_> {
     /// Compiles, links and prepares a test as the product is.
     fn build(&self, source: &str, threads: &[PathBuf]) -> Result<PathBuf> {
         let own = self.compile(&format!("tests/{source}"))?.display().to_string();
-        let objects: Vec<String> = [own.clone()].into_iter().chain(threads.iter().map(|path| path.display().to_string())).collect();
+        let objects: Vec<String> = [own.clone()]
+            .into_iter()
+            .chain(threads.iter().map(|path| path.display().to_string()))
+            .collect();
         let path = |kind: &str| self.scratch.join(format!("{source}.{kind}"));
         let (linked, map) = (path("linked.wasm"), path("map"));
-        let words = LINK_FLAGS.split_whitespace().chain(["-lwasi-emulated-process-clocks"]).map(str::to_owned);
-        let outputs = [format!("-Wl,-Map={}", map.display()), "-o".into(), linked.display().to_string()];
+        let words = LINK_FLAGS
+            .split_whitespace()
+            .chain(["-lwasi-emulated-process-clocks"])
+            .map(str::to_owned);
+        let outputs = [
+            format!("-Wl,-Map={}", map.display()),
+            "-o".into(),
+            linked.display().to_string(),
+        ];
         self.invoke("wasm-cc", objects.iter().cloned().chain(words).chain(outputs))?;
         let data = fs::read(&linked)?;
         let module = Module::parse(&data)?;
@@ -140,14 +176,29 @@ impl Builder<'_> {
         // In a test, every function of its own may wait beneath a pointer, as those that a product declares.
         let names = program.iter().filter(|(_, object)| **object == own);
         let names = names.map(|(&id, _)| module.name(id));
-        let declare = |function: &str| Callback { function: function.to_owned(), called_from: objects.clone(), why: "its test".into() };
-        let declared = Callbacks { callback: names.map(declare).collect() };
-        fs::write(path("prepared.wasm"), suspend::prepare(&module, &program, &declared)?.module)?;
-        let mut arguments = vec![path("prepared.wasm").display().to_string(), "-o".into(), path("finished.wasm").display().to_string()];
+        let declare = |function: &str| Callback {
+            function: function.to_owned(),
+            called_from: objects.clone(),
+            why: "its test".into(),
+        };
+        let declared = Callbacks {
+            callback: names.map(declare).collect(),
+        };
+        fs::write(
+            path("prepared.wasm"),
+            suspend::prepare(&module, &program, &declared)?.module,
+        )?;
+        let mut arguments = vec![
+            path("prepared.wasm").display().to_string(),
+            "-o".into(),
+            path("finished.wasm").display().to_string(),
+        ];
         arguments.extend(BASE_FEATURES.iter().map(|feature| format!("--enable-{feature}")));
         arguments.extend(asyncify_arguments());
         arguments.push("-O2".into());
-        Invocation::new(self.wasm_opt.display().to_string(), self.scratch).arguments(arguments).output()?;
+        Invocation::new(self.wasm_opt.display().to_string(), self.scratch)
+            .arguments(arguments)
+            .output()?;
         Ok(path("finished.wasm"))
     }
 }

@@ -74,7 +74,10 @@ pub fn inspect(data: &[u8], declared_features: &[String], host_paths: &[PathBuf]
                     let import = import?;
                     inspection.imports.insert(format!("{}.{}", import.module, import.name));
                     if import.module != IMPORT_MODULE {
-                        faults.push(format!("it imports {}.{}, and only {IMPORT_MODULE} is allowed", import.module, import.name));
+                        faults.push(format!(
+                            "it imports {}.{}, and only {IMPORT_MODULE} is allowed",
+                            import.module, import.name
+                        ));
                     }
                 }
             }
@@ -100,7 +103,9 @@ pub fn inspect(data: &[u8], declared_features: &[String], host_paths: &[PathBuf]
     }
     for feature in &inspection.engine_features {
         if !declared_features.contains(feature) {
-            faults.push(format!("it needs the engine feature {feature}, which its profile does not declare"));
+            faults.push(format!(
+                "it needs the engine feature {feature}, which its profile does not declare"
+            ));
         }
     }
     for path in host_paths {
@@ -108,7 +113,11 @@ pub fn inspect(data: &[u8], declared_features: &[String], host_paths: &[PathBuf]
             && let Some(position) = memchr::memmem::find(data, path.as_bytes())
         {
             let rest = &data[position..data.len().min(position + 200)];
-            let text: String = rest.iter().take_while(|byte| byte.is_ascii_graphic()).map(|&byte| byte as char).collect();
+            let text: String = rest
+                .iter()
+                .take_while(|byte| byte.is_ascii_graphic())
+                .map(|&byte| byte as char)
+                .collect();
             faults.push(format!("it holds a path of this machine at byte {position}: {text}"));
         }
     }
@@ -117,7 +126,9 @@ pub fn inspect(data: &[u8], declared_features: &[String], host_paths: &[PathBuf]
 
 /// A feature is required if the module is not valid without it.
 fn required_features(data: &[u8]) -> Result<BTreeSet<String>> {
-    let every = FEATURES.iter().fold(WasmFeatures::WASM1, |every, (_, feature)| every | *feature);
+    let every = FEATURES
+        .iter()
+        .fold(WasmFeatures::WASM1, |every, (_, feature)| every | *feature);
     let is_valid = |features| Validator::new_with_features(features).validate_all(data);
     is_valid(every).context("the module is not valid")?;
     let mut required = BTreeSet::new();

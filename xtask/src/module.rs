@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context, Result, bail};
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
-use wasm_encoder::{CodeSection, ElementSection, ExportSection, Function, FunctionSection, NameMap, NameSection, RawSection};
+use wasm_encoder::{
+    CodeSection, ElementSection, ExportSection, Function, FunctionSection, NameMap, NameSection, RawSection,
+};
 use wasmparser::{
-    CompositeInnerType, Element, ElementItems, Export, ExternalKind, FuncType, FunctionBody, KnownCustom, Name, Operator, Parser,
-    Payload, TypeRef,
+    CompositeInnerType, Element, ElementItems, Export, ExternalKind, FuncType, FunctionBody, KnownCustom, Name,
+    Operator, Parser, Payload, TypeRef,
 };
 
 pub struct Module<'a> {
@@ -65,7 +67,9 @@ impl<'a> Module<'a> {
                         }
                     }
                 }
-                Payload::FunctionSection(section) => module.local_types = section.into_iter().collect::<Result<_, _>>()?,
+                Payload::FunctionSection(section) => {
+                    module.local_types = section.into_iter().collect::<Result<_, _>>()?
+                }
                 Payload::GlobalSection(section) => {
                     for global in section {
                         let value = match global?.init_expr.get_operators_reader().read()? {
@@ -79,7 +83,9 @@ impl<'a> Module<'a> {
                 Payload::ElementSection(section) => module.elements = section.into_iter().collect::<Result<_, _>>()?,
                 Payload::CodeSectionEntry(body) => module.bodies.push(body),
                 Payload::CustomSection(section) => {
-                    let KnownCustom::Name(names) = section.as_known() else { continue };
+                    let KnownCustom::Name(names) = section.as_known() else {
+                        continue;
+                    };
                     for name in names {
                         let Name::Function(functions) = name? else { continue };
                         for naming in functions {
@@ -100,13 +106,22 @@ impl<'a> Module<'a> {
     }
 
     pub fn name(&self, function: u32) -> &'a str {
-        self.names.get(&function).copied().unwrap_or("(a function without a name)")
+        self.names
+            .get(&function)
+            .copied()
+            .unwrap_or("(a function without a name)")
     }
 
     /// The one function of this name.
     pub fn function(&self, name: &str) -> Result<u32> {
-        let mut found = self.names.iter().filter(|(_, known)| **known == name).map(|(&function, _)| function);
-        let function = found.next().with_context(|| format!("the module has no function {name}"))?;
+        let mut found = self
+            .names
+            .iter()
+            .filter(|(_, known)| **known == name)
+            .map(|(&function, _)| function);
+        let function = found
+            .next()
+            .with_context(|| format!("the module has no function {name}"))?;
         if found.next().is_some() {
             bail!("the module has several functions {name}");
         }
@@ -124,15 +139,23 @@ impl<'a> Module<'a> {
 
     pub fn type_of(&self, function: u32) -> Result<u32> {
         let mut types = self.import_types.iter().chain(&self.local_types);
-        types.nth(function as usize).copied().context("a function without a type")
+        types
+            .nth(function as usize)
+            .copied()
+            .context("a function without a type")
     }
 
     pub fn signature(&self, ty: u32) -> Result<&FuncType> {
-        self.types.get(ty as usize).and_then(Option::as_ref).context("a function's type that is none")
+        self.types
+            .get(ty as usize)
+            .and_then(Option::as_ref)
+            .context("a function's type that is none")
     }
 
     pub fn body(&self, function: u32) -> Result<&FunctionBody<'a>> {
-        let position = function.checked_sub(self.first_local()).context("an imported function has no body")?;
+        let position = function
+            .checked_sub(self.first_local())
+            .context("an imported function has no body")?;
         self.bodies.get(position as usize).context("a function without a body")
     }
 
@@ -140,8 +163,13 @@ impl<'a> Module<'a> {
     pub fn exported_address(&self, name: &str) -> Result<i32> {
         let export = self.exports.iter().find(|export| export.name == name);
         let export = export.with_context(|| format!("the module does not export {name}"))?;
-        let constant = (export.kind == ExternalKind::Global).then(|| self.constants.get(export.index as usize)).flatten();
-        constant.copied().flatten().with_context(|| format!("{name} has no constant address"))
+        let constant = (export.kind == ExternalKind::Global)
+            .then(|| self.constants.get(export.index as usize))
+            .flatten();
+        constant
+            .copied()
+            .flatten()
+            .with_context(|| format!("{name} has no constant address"))
     }
 
     pub fn edit(&self) -> Edit<'_, 'a> {
@@ -204,14 +232,24 @@ impl<'m> Edit<'m, '_> {
             match &payload {
                 Payload::FunctionSection(_) if !self.added.is_empty() => {
                     let mut section = FunctionSection::new();
-                    for &ty in self.module.local_types.iter().chain(self.added.iter().map(|(ty, _)| ty)) {
+                    for &ty in self
+                        .module
+                        .local_types
+                        .iter()
+                        .chain(self.added.iter().map(|(ty, _)| ty))
+                    {
                         section.function(ty);
                     }
                     encoded.section(&section);
                 }
                 Payload::ExportSection(_) => {
                     let mut section = ExportSection::new();
-                    for export in self.module.exports.iter().filter(|export| (self.keep_export)(export.name)) {
+                    for export in self
+                        .module
+                        .exports
+                        .iter()
+                        .filter(|export| (self.keep_export)(export.name))
+                    {
                         section.export(export.name, RoundtripReencoder.export_kind(export.kind)?, export.index);
                     }
                     encoded.section(&section);
@@ -228,7 +266,10 @@ impl<'m> Edit<'m, '_> {
                 Payload::CodeSectionEntry(_) => {}
                 other => {
                     if let Some((id, range)) = other.as_section() {
-                        encoded.section(&RawSection { id, data: &self.module.data[range] });
+                        encoded.section(&RawSection {
+                            id,
+                            data: &self.module.data[range],
+                        });
                     }
                 }
             }
@@ -239,15 +280,28 @@ impl<'m> Edit<'m, '_> {
     fn element_section(&self) -> Result<ElementSection> {
         let mut section = ElementSection::new();
         for element in &self.module.elements {
-            let (wasmparser::ElementKind::Active { table_index, offset_expr }, ElementItems::Functions(functions)) =
-                (&element.kind, &element.items)
+            let (
+                wasmparser::ElementKind::Active {
+                    table_index,
+                    offset_expr,
+                },
+                ElementItems::Functions(functions),
+            ) = (&element.kind, &element.items)
             else {
                 bail!("the module has a table segment of another kind than functions in place");
             };
             let replaced = |function: u32| self.table.get(&function).copied().unwrap_or(function);
-            let functions: Vec<u32> = functions.clone().into_iter().map(|function| function.map(replaced)).collect::<Result<_, _>>()?;
+            let functions: Vec<u32> = functions
+                .clone()
+                .into_iter()
+                .map(|function| function.map(replaced))
+                .collect::<Result<_, _>>()?;
             let offset = RoundtripReencoder.const_expr(offset_expr.clone())?;
-            section.active(*table_index, &offset, wasm_encoder::Elements::Functions(functions.into()));
+            section.active(
+                *table_index,
+                &offset,
+                wasm_encoder::Elements::Functions(functions.into()),
+            );
         }
         Ok(section)
     }

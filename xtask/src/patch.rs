@@ -15,14 +15,24 @@ pub fn series(folder: &Path) -> Result<Vec<String>> {
         return Ok(Vec::new());
     }
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect())
+    Ok(text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect())
 }
 
 pub fn apply_series(folder: &Path, tree: &Path) -> Result<()> {
     for name in series(folder)? {
         let path = folder.join(&name);
         let patch = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        apply(&patch, tree).with_context(|| format!("{} does not apply; mend it for this version of upstream", path.display()))?;
+        apply(&patch, tree).with_context(|| {
+            format!(
+                "{} does not apply; mend it for this version of upstream",
+                path.display()
+            )
+        })?;
     }
     Ok(())
 }
@@ -32,12 +42,17 @@ fn apply(text: &str, tree: &Path) -> Result<()> {
     for patch in PatchSet::parse(text, ParseOptions::unidiff()) {
         let patch = patch?;
         let operation = patch.operation().strip_prefix(1);
-        let PatchKind::Text(hunks) = patch.patch() else { bail!("a binary patch") };
+        let PatchKind::Text(hunks) = patch.patch() else {
+            bail!("a binary patch")
+        };
         let (name, before) = match &operation {
             FileOperation::Create(name) => (name, String::new()),
             FileOperation::Modify { modified, .. } => {
                 let path = tree.join(modified.as_ref());
-                (modified, fs::read_to_string(&path).with_context(|| format!("cannot read {modified}"))?)
+                (
+                    modified,
+                    fs::read_to_string(&path).with_context(|| format!("cannot read {modified}"))?,
+                )
             }
             other => bail!("a patch may create or change files, not {other:?}"),
         };

@@ -38,25 +38,61 @@ pub enum Action {
     /// Compiler wrappers in `bin`, which is put on PATH.
     Toolchain,
     /// An upstream tree with our patches, in a folder of its name.
-    Source { name: String },
+    Source {
+        name: String,
+    },
     /// Files of guest/, in a folder `guest`.
-    Guest { files: Vec<String> },
+    Guest {
+        files: Vec<String>,
+    },
     /// The result of an earlier step, copied to a folder.
-    Result { step: String, to: String },
-    Write { path: String, text: String },
-    Run { directory: String, program: String, arguments: Vec<String> },
+    Result {
+        step: String,
+        to: String,
+    },
+    Write {
+        path: String,
+        text: String,
+    },
+    Run {
+        directory: String,
+        program: String,
+        arguments: Vec<String>,
+    },
     /// Takes files (a glob) into the step's result.
-    Keep { from: String, files: Vec<String>, to: String },
+    Keep {
+        from: String,
+        files: Vec<String>,
+        to: String,
+    },
     /// Finds what may be suspended and makes it known to Asyncify (suspend.rs).
-    Suspend { module: String, map: String, objects: Vec<String>, to: String },
+    Suspend {
+        module: String,
+        map: String,
+        objects: Vec<String>,
+        to: String,
+    },
     /// Runs wasm-opt of the pinned Binaryen.
-    Optimise { module: String, arguments: Vec<String>, to: String },
+    Optimise {
+        module: String,
+        arguments: Vec<String>,
+        to: String,
+    },
     /// Strips and checks the finished module (inspect.rs).
-    Finish { module: String, features: Vec<String>, to: String },
+    Finish {
+        module: String,
+        features: Vec<String>,
+        to: String,
+    },
     /// Writes .gz and .br beside a module.
-    Compress { module: String },
+    Compress {
+        module: String,
+    },
     /// Asks the module what it can do and writes it down, with its sizes and digests.
-    Describe { module: String, to: String },
+    Describe {
+        module: String,
+        to: String,
+    },
 }
 
 /// Digests of what lies in the repository and of the SDK: all that a plan depends on beside the data files.
@@ -101,7 +137,11 @@ pub fn asyncify_arguments() -> Vec<String> {
         "--pass-arg=asyncify-ignore-indirect".into(),
         "--pass-arg=asyncify-imports@none".into(),
         // The function that unwinds is not instrumented itself, but a call to it counts only if it is on the list.
-        format!("--pass-arg=asyncify-onlylist@{}*,{}", suspend::SUSPENDABLE_PREFIX, suspend::SUSPEND),
+        format!(
+            "--pass-arg=asyncify-onlylist@{}*,{}",
+            suspend::SUSPENDABLE_PREFIX,
+            suspend::SUSPEND
+        ),
     ]
 }
 
@@ -117,14 +157,23 @@ struct Planner<'a> {
 }
 
 pub fn plan(name: &str, profile: &Profile, components: &ComponentSet, pins: &Pins, facts: &Facts) -> Result<Plan> {
-    let mut planner = Planner { profile, components, pins, facts, steps: Vec::new() };
+    let mut planner = Planner {
+        profile,
+        components,
+        pins,
+        facts,
+        steps: Vec::new(),
+    };
     for library in &components.libraries {
         match library.as_str() {
             "zlib" => planner.zlib()?,
             "x264" => planner.x264()?,
             "openh264" => planner.openh264()?,
             other => {
-                let message = format!("profiles/components/{}.toml: there is no recipe for the library `{other}`", profile.components);
+                let message = format!(
+                    "profiles/components/{}.toml: there is no recipe for the library `{other}`",
+                    profile.components
+                );
                 return Err(usage(message).hint("the libraries are: openh264, x264, zlib").into());
             }
         }
@@ -134,7 +183,10 @@ pub fn plan(name: &str, profile: &Profile, components: &ComponentSet, pins: &Pin
     planner.optimise()?;
     planner.finish()?;
     planner.describe()?;
-    Ok(Plan { profile: name.to_owned(), steps: planner.steps })
+    Ok(Plan {
+        profile: name.to_owned(),
+        steps: planner.steps,
+    })
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -142,11 +194,19 @@ fn words(text: &str) -> Vec<String> {
 }
 
 fn run(directory: &str, program: &str, arguments: Vec<String>) -> Action {
-    Action::Run { directory: directory.into(), program: program.into(), arguments }
+    Action::Run {
+        directory: directory.into(),
+        program: program.into(),
+        arguments,
+    }
 }
 
 fn keep(from: &str, files: &[&str], to: &str) -> Action {
-    Action::Keep { from: from.into(), files: files.iter().map(|&file| file.to_owned()).collect(), to: to.into() }
+    Action::Keep {
+        from: from.into(),
+        files: files.iter().map(|&file| file.to_owned()).collect(),
+        to: to.into(),
+    }
 }
 
 /// The digest that a source stands for in keys and records: of its tree where containers differ, else of its container.
@@ -163,7 +223,9 @@ impl Planner<'_> {
                 Action::Toolchain => drop(inputs.insert("sdk".to_owned(), self.facts.sdk.clone())),
                 Action::Source { name } => {
                     let source = self.pins.source(name)?;
-                    let Some(digest) = source_digest(source) else { bail!("source.{name} needs a sha256 or tree_sha256") };
+                    let Some(digest) = source_digest(source) else {
+                        bail!("source.{name} needs a sha256 or tree_sha256")
+                    };
                     let digest = Key::new("source").field(digest).field(source.keep.join("\n")).finish();
                     inputs.insert(format!("source {name}"), digest);
                     if let Some(patches) = self.facts.patches.get(name) {
@@ -172,7 +234,9 @@ impl Planner<'_> {
                 }
                 Action::Guest { files } => {
                     for file in files {
-                        let Some(digest) = self.facts.guest.get(file) else { bail!("there is no guest/{file}") };
+                        let Some(digest) = self.facts.guest.get(file) else {
+                            bail!("there is no guest/{file}")
+                        };
                         inputs.insert(format!("guest {file}"), digest.clone());
                     }
                 }
@@ -195,12 +259,20 @@ impl Planner<'_> {
             key = key.field(input).field(digest);
         }
         key = key.field(serde_json::to_string(&actions)?);
-        self.steps.push(Step { name: name.to_owned(), key: key.finish(), inputs, actions });
+        self.steps.push(Step {
+            name: name.to_owned(),
+            key: key.finish(),
+            inputs,
+            actions,
+        });
         Ok(())
     }
 
     fn transform(&self, inputs: &mut BTreeMap<String, String>, name: &str) {
-        inputs.insert(format!("transform {name}"), self.facts.transforms.get(name).cloned().unwrap_or_default());
+        inputs.insert(
+            format!("transform {name}"),
+            self.facts.transforms.get(name).cloned().unwrap_or_default(),
+        );
     }
 
     /// What the profile says to the compiler, for every C and C++ file of a module.
@@ -267,9 +339,20 @@ impl Planner<'_> {
             vec![
                 Action::Toolchain,
                 Action::Source { name: "x264".into() },
-                Action::Write { path: "x264/version.sh".into(), text: version_script },
+                Action::Write {
+                    path: "x264/version.sh".into(),
+                    text: version_script,
+                },
                 // configure looks into an object for the byte order with `strings`, which a machine may lack.
-                run("x264", "env", words("CC=wasm-cc").into_iter().chain(["STRINGS=grep -a .".into(), "bash".into()]).chain(configure).collect()),
+                run(
+                    "x264",
+                    "env",
+                    words("CC=wasm-cc")
+                        .into_iter()
+                        .chain(["STRINGS=grep -a .".into(), "bash".into()])
+                        .chain(configure)
+                        .collect(),
+                ),
                 run("x264", "make", words("-j{jobs} lib-static")),
                 keep("x264", &["x264.h", "x264_config.h"], "include"),
                 keep("x264", &["libx264.a"], "lib"),
@@ -280,7 +363,8 @@ impl Planner<'_> {
 
     fn openh264(&mut self) -> Result<()> {
         let flags = self.compile_flags().join(" ");
-        let mut make = words("-j{jobs} OS=linux ARCH=wasm32 USE_ASM=No USE_STACK_PROTECTOR=No CC=wasm-cc CXX=wasm-c++ AR=wasm-ar");
+        let mut make =
+            words("-j{jobs} OS=linux ARCH=wasm32 USE_ASM=No USE_STACK_PROTECTOR=No CC=wasm-cc CXX=wasm-c++ AR=wasm-ar");
         make.push(format!(
             "CFLAGS_OPT={flags} -fvisibility=hidden -D_WASI_EMULATED_SIGNAL -include ../guest/single_threaded.h"
         ));
@@ -290,8 +374,12 @@ impl Planner<'_> {
             "openh264",
             vec![
                 Action::Toolchain,
-                Action::Source { name: "openh264".into() },
-                Action::Guest { files: words("single_threaded.h") },
+                Action::Source {
+                    name: "openh264".into(),
+                },
+                Action::Guest {
+                    files: words("single_threaded.h"),
+                },
                 run("openh264", "make", make),
                 keep("openh264/codec/api", &["wels/codec*.h"], "include"),
                 keep("openh264", &["libopenh264.a"], "lib"),
@@ -332,7 +420,9 @@ impl Planner<'_> {
         if !self.profile.simd {
             configure.push("--disable-simd128".into());
         }
-        configure.push(format!("--extra-cflags={simd}-D_BSD_SOURCE -D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_PROCESS_CLOCKS"));
+        configure.push(format!(
+            "--extra-cflags={simd}-D_BSD_SOURCE -D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_PROCESS_CLOCKS"
+        ));
         configure.push(format!("--extra-ldflags=-L../{PREFIX}/lib"));
         configure.push("--extra-libs=-lwasi_gaps -lwasi-emulated-signal -lwasi-emulated-process-clocks".into());
         configure.extend(self.components.configure.iter().cloned());
@@ -349,18 +439,38 @@ impl Planner<'_> {
         let mut actions = vec![
             Action::Toolchain,
             Action::Source { name: "ffmpeg".into() },
-            Action::Guest { files: words("ffmpeg.mak programs.h wasi_gaps.c with_threads.h") },
-            Action::Write { path: "bin/wasm-pkg-config".into(), text: self.pkg_config() },
+            Action::Guest {
+                files: words("ffmpeg.mak programs.h wasi_gaps.c with_threads.h"),
+            },
+            Action::Write {
+                path: "bin/wasm-pkg-config".into(),
+                text: self.pkg_config(),
+            },
         ];
-        actions.extend(self.components.libraries.iter().map(|library| Action::Result { step: library.clone(), to: PREFIX.into() }));
+        actions.extend(self.components.libraries.iter().map(|library| Action::Result {
+            step: library.clone(),
+            to: PREFIX.into(),
+        }));
         actions.extend([
             run("guest", "wasm-cc", compile_gaps),
-            run("guest", "wasm-ar", words("crD ../prefix/lib/libwasi_gaps.a wasi_gaps.o")),
+            run(
+                "guest",
+                "wasm-ar",
+                words("crD ../prefix/lib/libwasi_gaps.a wasi_gaps.o"),
+            ),
             run("ffmpeg", "./configure", configure),
             run("ffmpeg", "make", make),
-            keep("ffmpeg", &["afmpeg.objects", "afmpeg.libraries", "fftools/**/*.o", "lib*/lib*.a"], "ffmpeg"),
+            keep(
+                "ffmpeg",
+                &["afmpeg.objects", "afmpeg.libraries", "fftools/**/*.o", "lib*/lib*.a"],
+                "ffmpeg",
+            ),
             keep("ffmpeg", &["COPYING.*", "LICENSE.md"], "licenses/ffmpeg"),
-            keep("ffmpeg", &["config.h", "config_components.h", "ffbuild/config.mak"], "configuration"),
+            keep(
+                "ffmpeg",
+                &["config.h", "config_components.h", "ffbuild/config.mak"],
+                "configuration",
+            ),
             keep(PREFIX, &["lib/*.a"], PREFIX),
         ]);
         self.step("ffmpeg", actions)
@@ -368,13 +478,25 @@ impl Planner<'_> {
 
     /// The guest's own C, the link, and what may be suspended.
     fn link(&mut self) -> Result<()> {
-        let sources: Vec<String> =
-            self.facts.guest.keys().filter(|file| file.starts_with("threads/") && file.ends_with(".c")).cloned().collect();
+        let sources: Vec<String> = self
+            .facts
+            .guest
+            .keys()
+            .filter(|file| file.starts_with("threads/") && file.ends_with(".c"))
+            .cloned()
+            .collect();
         let headers = self.facts.guest.keys().filter(|file| file.ends_with(".h")).cloned();
         let mut files: Vec<String> = words("callbacks.toml main.c");
         files.extend(sources.iter().cloned());
         files.extend(headers);
-        let mut actions = vec![Action::Toolchain, Action::Guest { files }, Action::Result { step: "ffmpeg".into(), to: ".".into() }];
+        let mut actions = vec![
+            Action::Toolchain,
+            Action::Guest { files },
+            Action::Result {
+                step: "ffmpeg".into(),
+                to: ".".into(),
+            },
+        ];
         let mut objects = Vec::new();
         for source in ["main.c".to_owned()].into_iter().chain(sources) {
             let object = format!("{}.o", source.trim_end_matches(".c").replace('/', "_"));
@@ -384,7 +506,10 @@ impl Planner<'_> {
             actions.push(run("guest", "wasm-cc", compile));
             objects.push(format!("../guest/{object}"));
         }
-        actions.push(Action::Write { path: "ffmpeg/guest.objects".into(), text: objects.join("\n") + "\n" });
+        actions.push(Action::Write {
+            path: "ffmpeg/guest.objects".into(),
+            text: objects.join("\n") + "\n",
+        });
         let libraries = self.components.libraries.iter().map(|library| match library.as_str() {
             "zlib" => "-lz".to_owned(),
             other => format!("-l{other}"),
@@ -407,7 +532,11 @@ impl Planner<'_> {
     }
 
     fn optimise(&mut self) -> Result<()> {
-        let mut arguments: Vec<String> = self.features().iter().map(|feature| format!("--enable-{feature}")).collect();
+        let mut arguments: Vec<String> = self
+            .features()
+            .iter()
+            .map(|feature| format!("--enable-{feature}"))
+            .collect();
         arguments.extend(asyncify_arguments());
         arguments.extend(self.profile.wasm_opt.iter().cloned());
         // With names, for profilers; they are taken out at the end.
@@ -415,8 +544,15 @@ impl Planner<'_> {
         self.step(
             "optimise",
             vec![
-                Action::Result { step: "link".into(), to: ".".into() },
-                Action::Optimise { module: "prepared.wasm".into(), arguments, to: "optimised.wasm".into() },
+                Action::Result {
+                    step: "link".into(),
+                    to: ".".into(),
+                },
+                Action::Optimise {
+                    module: "prepared.wasm".into(),
+                    arguments,
+                    to: "optimised.wasm".into(),
+                },
                 keep(".", &["optimised.wasm"], "."),
             ],
         )
@@ -426,10 +562,23 @@ impl Planner<'_> {
         self.step(
             "finish",
             vec![
-                Action::Result { step: "optimise".into(), to: ".".into() },
-                Action::Finish { module: "optimised.wasm".into(), features: self.features(), to: "module.wasm".into() },
-                Action::Compress { module: "module.wasm".into() },
-                keep(".", &["module.wasm", "module.wasm.gz", "module.wasm.br", "inspection.json"], "."),
+                Action::Result {
+                    step: "optimise".into(),
+                    to: ".".into(),
+                },
+                Action::Finish {
+                    module: "optimised.wasm".into(),
+                    features: self.features(),
+                    to: "module.wasm".into(),
+                },
+                Action::Compress {
+                    module: "module.wasm".into(),
+                },
+                keep(
+                    ".",
+                    &["module.wasm", "module.wasm.gz", "module.wasm.br", "inspection.json"],
+                    ".",
+                ),
             ],
         )
     }
@@ -438,8 +587,14 @@ impl Planner<'_> {
         self.step(
             "describe",
             vec![
-                Action::Result { step: "finish".into(), to: ".".into() },
-                Action::Describe { module: "module.wasm".into(), to: "description.json".into() },
+                Action::Result {
+                    step: "finish".into(),
+                    to: ".".into(),
+                },
+                Action::Describe {
+                    module: "module.wasm".into(),
+                    to: "description.json".into(),
+                },
                 keep(".", &["description.json"], "."),
             ],
         )
@@ -453,13 +608,27 @@ mod tests {
     use super::*;
 
     fn facts() -> Facts {
-        let guest = ["callbacks.toml", "ffmpeg.mak", "main.c", "programs.h", "single_threaded.h", "threads.h", "threads/a.c", "wasi_gaps.c", "with_threads.h"];
+        let guest = [
+            "callbacks.toml",
+            "ffmpeg.mak",
+            "main.c",
+            "programs.h",
+            "single_threaded.h",
+            "threads.h",
+            "threads/a.c",
+            "wasi_gaps.c",
+            "with_threads.h",
+        ];
         Facts {
             sdk: "digest of the SDK".into(),
             binaryen: "132".into(),
             guest: guest.map(|file| (file.to_owned(), format!("digest of {file}"))).into(),
-            patches: ["ffmpeg", "openh264", "x264"].map(|name| (name.to_owned(), format!("digest of {name}'s"))).into(),
-            transforms: ["compress", "describe", "inspect", "suspend"].map(|name| (name.to_owned(), format!("digest of {name}.rs"))).into(),
+            patches: ["ffmpeg", "openh264", "x264"]
+                .map(|name| (name.to_owned(), format!("digest of {name}'s")))
+                .into(),
+            transforms: ["compress", "describe", "inspect", "suspend"]
+                .map(|name| (name.to_owned(), format!("digest of {name}.rs")))
+                .into(),
         }
     }
 
@@ -497,25 +666,44 @@ mod tests {
         let (profile, ..) = recipe("o3-gpl");
         let before = keys("o3-gpl", &profile, &facts());
         let changed = |after: &BTreeMap<String, String>| -> Vec<String> {
-            before.iter().filter(|(name, key)| after[*name] != **key).map(|(name, _)| name.clone()).collect()
+            before
+                .iter()
+                .filter(|(name, key)| after[*name] != **key)
+                .map(|(name, _)| name.clone())
+                .collect()
         };
 
-        let other_passes = Profile { wasm_opt: vec!["-Oz".into()], ..profile.clone() };
-        assert_eq!(changed(&keys("o3-gpl", &other_passes, &facts())), ["describe", "finish", "optimise"]);
+        let other_passes = Profile {
+            wasm_opt: vec!["-Oz".into()],
+            ..profile.clone()
+        };
+        assert_eq!(
+            changed(&keys("o3-gpl", &other_passes, &facts())),
+            ["describe", "finish", "optimise"]
+        );
 
         let mut other_threads = facts();
         other_threads.guest.insert("threads/a.c".into(), "other".into());
-        assert_eq!(changed(&keys("o3-gpl", &profile, &other_threads)), ["describe", "finish", "link", "optimise"]);
+        assert_eq!(
+            changed(&keys("o3-gpl", &profile, &other_threads)),
+            ["describe", "finish", "link", "optimise"]
+        );
 
         let mut other_patches = facts();
         other_patches.patches.insert("x264".into(), "other".into());
-        assert_eq!(changed(&keys("o3-gpl", &profile, &other_patches)), ["describe", "ffmpeg", "finish", "link", "optimise", "x264"]);
+        assert_eq!(
+            changed(&keys("o3-gpl", &profile, &other_patches)),
+            ["describe", "ffmpeg", "finish", "link", "optimise", "x264"]
+        );
 
         let mut other_sdk = facts();
         other_sdk.sdk = "other".into();
         assert_eq!(changed(&keys("o3-gpl", &profile, &other_sdk)).len(), before.len());
 
-        let scalar = Profile { simd: false, ..profile.clone() };
+        let scalar = Profile {
+            simd: false,
+            ..profile.clone()
+        };
         assert_eq!(changed(&keys("o3-gpl", &scalar, &facts())).len(), before.len());
     }
 }

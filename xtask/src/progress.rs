@@ -11,7 +11,9 @@ pub struct Progress {
 
 impl Progress {
     pub fn new() -> Progress {
-        Progress { is_terminal: stderr().is_terminal() }
+        Progress {
+            is_terminal: stderr().is_terminal(),
+        }
     }
 
     pub fn start(&self, label: &str) -> Work {
@@ -24,7 +26,10 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
-        Work { label: label.to_owned(), bar }
+        Work {
+            label: label.to_owned(),
+            bar,
+        }
     }
 }
 
@@ -45,7 +50,9 @@ impl Work {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        let time = elapsed.map(|elapsed| format!(" in {:.1} s", elapsed.as_secs_f64())).unwrap_or_default();
+        let time = elapsed
+            .map(|elapsed| format!(" in {:.1} s", elapsed.as_secs_f64()))
+            .unwrap_or_default();
         eprintln!("{}: {result}{time}", self.label);
     }
 }

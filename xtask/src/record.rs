@@ -68,8 +68,16 @@ impl Record {
         let mut files = BTreeMap::new();
         for form in FORMS {
             let path = finished.join(format!("module.{form}"));
-            let size_bytes = fs::metadata(&path).with_context(|| format!("{} is missing", path.display()))?.len();
-            files.insert(format!("{}.{form}", plan.profile), FileRecord { sha256: digest::file(&path)?, size_bytes });
+            let size_bytes = fs::metadata(&path)
+                .with_context(|| format!("{} is missing", path.display()))?
+                .len();
+            files.insert(
+                format!("{}.{form}", plan.profile),
+                FileRecord {
+                    sha256: digest::file(&path)?,
+                    size_bytes,
+                },
+            );
         }
         let mut sources = BTreeMap::new();
         for name in components.libraries.iter().map(String::as_str).chain(["ffmpeg"]) {
@@ -93,25 +101,41 @@ impl Record {
             module: read_json(&finished.join("inspection.json"))?,
             patches: patches.map(|(name, digest)| (name.clone(), digest.clone())).collect(),
             sources,
-            tools: Tools { clang: sdk.clang.clone(), sdk: sdk.inputs.clone(), wasm_opt: facts.binaryen.clone() },
+            tools: Tools {
+                clang: sdk.clang.clone(),
+                sdk: sdk.inputs.clone(),
+                wasm_opt: facts.binaryen.clone(),
+            },
             variant: plan.profile.clone(),
             files,
         };
         let mut faults = record.ffmpeg.faults(&components);
-        for (form, budget_bytes) in [("wasm", profile.size_budget_bytes.raw), ("wasm.gz", profile.size_budget_bytes.gzip)] {
+        for (form, budget_bytes) in [
+            ("wasm", profile.size_budget_bytes.raw),
+            ("wasm.gz", profile.size_budget_bytes.gzip),
+        ] {
             let size_bytes = record.size_bytes(form);
             if size_bytes > budget_bytes {
-                faults.push(format!("{}.{form} has {size_bytes} bytes, and its budget is {budget_bytes}", plan.profile));
+                faults.push(format!(
+                    "{}.{form} has {size_bytes} bytes, and its budget is {budget_bytes}",
+                    plan.profile
+                ));
             }
         }
         if !faults.is_empty() {
-            bail!("the module of profile {} is not what its profile says:\n  {}", plan.profile, faults.join("\n  "));
+            bail!(
+                "the module of profile {} is not what its profile says:\n  {}",
+                plan.profile,
+                faults.join("\n  ")
+            );
         }
         Ok(record)
     }
 
     pub fn size_bytes(&self, form: &str) -> u64 {
-        self.files.get(&format!("{}.{form}", self.variant)).map_or(0, |file| file.size_bytes)
+        self.files
+            .get(&format!("{}.{form}", self.variant))
+            .map_or(0, |file| file.size_bytes)
     }
 }
 
@@ -152,7 +176,8 @@ pub fn publish(root: &Path, record: &Record, results: &Results) -> Result<()> {
         }
         let mut file = tempfile::NamedTempFile::new_in(&artifacts)?;
         let source = finished.join(format!("module.{form}"));
-        std::io::copy(&mut fs::File::open(&source)?, &mut file).with_context(|| format!("cannot write {}", target.display()))?;
+        std::io::copy(&mut fs::File::open(&source)?, &mut file)
+            .with_context(|| format!("cannot write {}", target.display()))?;
         publish_file(file, &target)?;
     }
     let json = serde_json::to_string_pretty(record)? + "\n";

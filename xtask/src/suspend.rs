@@ -70,7 +70,10 @@ pub struct Callback {
     pub function: String,
     pub called_from: Vec<String>,
     /// Who calls it through a pointer, for the reader.
-    #[expect(dead_code, reason = "a declaration is worth something only with its reason beside it")]
+    #[expect(
+        dead_code,
+        reason = "a declaration is worth something only with its reason beside it"
+    )]
     pub why: String,
 }
 
@@ -85,11 +88,19 @@ pub struct Report {
 /// The functions of a linked module that come from these object files, and from which, by the linker's map. Names can't tell:
 /// libraries have static functions of the same names.
 pub fn functions_of(module: &Module, map: &str, objects: &HashSet<String>) -> Result<HashMap<u32, String>> {
-    let lines = map.lines().skip_while(|line| !line.ends_with(" CODE")).skip(1).take_while(|line| !line.ends_with(" DATA"));
+    let lines = map
+        .lines()
+        .skip_while(|line| !line.ends_with(" CODE"))
+        .skip(1)
+        .take_while(|line| !line.ends_with(" DATA"));
     // Both are in the order of the code, but for lines of the map that repeat a function as a symbol, further indented.
     let entries: Vec<(&str, &str)> = lines.filter_map(input_section).collect();
     if entries.len() != module.bodies.len() {
-        bail!("the linker's map has {} functions, and the module {}", entries.len(), module.bodies.len());
+        bail!(
+            "the linker's map has {} functions, and the module {}",
+            entries.len(),
+            module.bodies.len()
+        );
     }
     let mut found = HashMap::new();
     for ((object, name), function) in entries.into_iter().zip(module.first_local()..) {
@@ -134,7 +145,9 @@ impl Calls {
                 match operator? {
                     Operator::Call { function_index } => drop(calls.direct.insert(function_index)),
                     Operator::CallIndirect { type_index, .. } => drop(calls.indirect.insert(type_index)),
-                    Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } => bail!("the module has tail calls"),
+                    Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } => {
+                        bail!("the module has tail calls")
+                    }
                     _ => {}
                 }
             }
@@ -176,12 +189,22 @@ pub fn prepare(module: &Module, program: &HashMap<u32, String>, declared: &Callb
                 }
             }
         }
-        let callbacks: Vec<u32> = suspendable.iter().copied().filter(|function| table.contains_key(function)).collect();
+        let callbacks: Vec<u32> = suspendable
+            .iter()
+            .copied()
+            .filter(|function| table.contains_key(function))
+            .collect();
         for callback in callbacks {
             let ty = module.type_of(callback)?;
-            let declarations = declared.callback.iter().filter(|declared| declared.function == module.name(callback));
+            let declarations = declared
+                .callback
+                .iter()
+                .filter(|declared| declared.function == module.name(callback));
             let objects: HashSet<&String> = declarations.flat_map(|declared| &declared.called_from).collect();
-            let callers = program.iter().filter(|(id, object)| objects.contains(object) || **id == scheduler).map(|(&id, _)| id);
+            let callers = program
+                .iter()
+                .filter(|(id, object)| objects.contains(object) || **id == scheduler)
+                .map(|(&id, _)| id);
             for caller in callers.filter(|id| calls[id].indirect.contains(&ty)) {
                 permitted_callers.entry(caller).or_default().insert(ty);
                 if caller != scheduler && suspendable.insert(caller) {
@@ -197,13 +220,28 @@ pub fn prepare(module: &Module, program: &HashMap<u32, String>, declared: &Callb
         bail!("the scheduler {SCHEDULER} reaches {SUSPEND}, but it is what a suspended thread returns to");
     }
 
-    let stubs = STUBS.iter().filter(|name| module.has_function(name)).copied().collect::<Vec<_>>();
+    let stubs = STUBS
+        .iter()
+        .filter(|name| module.has_function(name))
+        .copied()
+        .collect::<Vec<_>>();
     if !stubs.is_empty() {
-        bail!("these functions are not in guest/threads, and those of the C library do nothing: {}", stubs.join(", "));
+        bail!(
+            "these functions are not in guest/threads, and those of the C library do nothing: {}",
+            stubs.join(", ")
+        );
     }
-    let callbacks: Vec<u32> = suspendable.iter().copied().filter(|function| table.contains_key(function)).collect();
+    let callbacks: Vec<u32> = suspendable
+        .iter()
+        .copied()
+        .filter(|function| table.contains_key(function))
+        .collect();
     let is_declared = |name: &str| declared.callback.iter().any(|callback| callback.function == name);
-    let undeclared: BTreeSet<&str> = callbacks.iter().map(|&id| module.name(id)).filter(|name| !is_declared(name)).collect();
+    let undeclared: BTreeSet<&str> = callbacks
+        .iter()
+        .map(|&id| module.name(id))
+        .filter(|name| !is_declared(name))
+        .collect();
     if !undeclared.is_empty() {
         bail!(
             "these functions may wait for another thread, their addresses are taken, and guest/callbacks.toml does not declare \
@@ -230,7 +268,11 @@ fn check_who_unwinds(module: &Module, calls: &HashMap<u32, Calls>, suspend: u32,
         ("stop_unwind", scheduler),
     ] {
         let import = module.import("asyncify", primitive)?;
-        let callers: HashSet<u32> = calls.iter().filter(|(_, calls)| calls.direct.contains(&import)).map(|(&id, _)| id).collect();
+        let callers: HashSet<u32> = calls
+            .iter()
+            .filter(|(_, calls)| calls.direct.contains(&import))
+            .map(|(&id, _)| id)
+            .collect();
         if callers != HashSet::from([only]) {
             bail!("asyncify.{primitive} must be called by {} alone", module.name(only));
         }
@@ -266,7 +308,11 @@ struct Guard {
     permitted_index_address: i32,
 }
 
-const WORD: MemArg = MemArg { align: 2, offset: 0, memory_index: 0 };
+const WORD: MemArg = MemArg {
+    align: 2,
+    offset: 0,
+    memory_index: 0,
+};
 
 impl Guard {
     fn find(module: &Module) -> Result<Guard> {
@@ -293,7 +339,10 @@ impl Guard {
         }
         for &function in suspendable.iter().filter(|&&function| function != suspend) {
             // Two static functions may share a name, and Asyncify wants unique ones.
-            new.rename(function, format!("{SUSPENDABLE_PREFIX}{function}.{}", module.name(function)));
+            new.rename(
+                function,
+                format!("{SUSPENDABLE_PREFIX}{function}.{}", module.name(function)),
+            );
         }
         for &callback in callbacks {
             let index = table[&callback];
@@ -408,13 +457,17 @@ mod tests {
         let data = wat::parse_str(MODULE)?;
         let module = Module::parse(&data)?;
         let program = ["program", "program_caller", "waits", "computes", SCHEDULER];
-        let program = program.map(|name| (module.function(name).unwrap(), "program.o".to_owned())).into();
+        let program = program
+            .map(|name| (module.function(name).unwrap(), "program.o".to_owned()))
+            .into();
         let callback = |name: &&str| Callback {
             function: (*name).to_owned(),
             called_from: vec!["program.o".into()],
             why: "a test".into(),
         };
-        let callbacks = Callbacks { callback: declared.iter().map(callback).collect() };
+        let callbacks = Callbacks {
+            callback: declared.iter().map(callback).collect(),
+        };
         prepare(&module, &program, &callbacks)
     }
 
@@ -422,16 +475,31 @@ mod tests {
     fn exactly_what_may_be_suspended_is_found() {
         let Prepared { module: data, report } = prepared(&["waits"]).unwrap();
         let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<BTreeSet<String>>();
-        assert_eq!(report.suspendable, names(&["afmpeg_suspend", "lock", "program", "program_caller", "waits"]));
+        assert_eq!(
+            report.suspendable,
+            names(&["afmpeg_suspend", "lock", "program", "program_caller", "waits"])
+        );
         assert_eq!(report.callbacks, names(&["waits"]));
         // Asyncify's list takes all but the function that unwinds, and the thunk that stands in the table.
         wasmparser::validate(&data).unwrap();
         let module = Module::parse(&data).unwrap();
         let all = module.first_local()..module.first_local() + module.bodies.len() as u32;
-        assert_eq!(all.filter(|&function| module.name(function).starts_with(SUSPENDABLE_PREFIX)).count(), 5);
+        assert_eq!(
+            all.filter(|&function| module.name(function).starts_with(SUSPENDABLE_PREFIX))
+                .count(),
+            5
+        );
         let table = table_indexes(&module).unwrap();
-        let named = |name: &str| table.iter().find(|(function, _)| module.name(**function).ends_with(name)).map(|(_, &index)| index);
-        assert_eq!((named("thunk"), named("computes"), named("waits")), (Some(1), Some(2), None));
+        let named = |name: &str| {
+            table
+                .iter()
+                .find(|(function, _)| module.name(**function).ends_with(name))
+                .map(|(_, &index)| index)
+        };
+        assert_eq!(
+            (named("thunk"), named("computes"), named("waits")),
+            (Some(1), Some(2), None)
+        );
         assert!(module.exported_address(FOREIGN_DEPTH).is_err());
     }
 
@@ -448,14 +516,27 @@ mod tests {
                    \x20      -     d0c6       27         a.o:(__main_argc_argv)\n\
                    \x20  4b1ac4  170c789       14 DATA\n";
         let objects = HashSet::from(["a.o".to_owned()]);
-        assert_eq!(functions_of(&module, map, &objects).unwrap(), [(0, "a.o".into()), (3, "a.o".into())].into());
+        assert_eq!(
+            functions_of(&module, map, &objects).unwrap(),
+            [(0, "a.o".into()), (3, "a.o".into())].into()
+        );
         assert!(functions_of(&module, &map.replace("a.o:(same)", "a.o:(other)"), &objects).is_err());
-        assert!(functions_of(&module, &map.replace("       -     d0c6       27         lib.a(b.o):(other)\n", ""), &objects).is_err());
+        assert!(
+            functions_of(
+                &module,
+                &map.replace("       -     d0c6       27         lib.a(b.o):(other)\n", ""),
+                &objects
+            )
+            .is_err()
+        );
     }
 
     #[test]
     fn a_waiting_function_that_is_called_through_a_pointer_must_be_declared() {
         let message = format!("{:#}", prepared(&[]).err().unwrap());
-        assert!(message.contains("waits") && message.contains("guest/callbacks.toml"), "{message}");
+        assert!(
+            message.contains("waits") && message.contains("guest/callbacks.toml"),
+            "{message}"
+        );
     }
 }

@@ -28,7 +28,12 @@ pub struct Workshop {
 impl Workshop {
     pub fn open(root: PathBuf) -> Result<Workshop> {
         let pins = Pins::load(&root)?;
-        Ok(Workshop { root, pins, cache: Cache::open()?, host: pins::host() })
+        Ok(Workshop {
+            root,
+            pins,
+            cache: Cache::open()?,
+            host: pins::host(),
+        })
     }
 
     pub fn fetcher(&self, origins: &Origins) -> Fetcher<'_> {
@@ -37,7 +42,11 @@ impl Workshop {
 
     /// The profiles that were asked for, checked before any work begins.
     pub fn profiles(&self, asked: &Profiles) -> Result<Vec<String>> {
-        let names = if asked.all { profile::names(&self.root)? } else { asked.profile.clone() };
+        let names = if asked.all {
+            profile::names(&self.root)?
+        } else {
+            asked.profile.clone()
+        };
         for name in &names {
             self.recipe(name)?;
         }
@@ -58,9 +67,16 @@ impl Workshop {
     pub fn wasm_opt(&self, fetcher: &Fetcher) -> Result<PathBuf> {
         let source = self.pins.source("binaryen")?;
         let path = fetcher.tree("binaryen", source)?.join("bin/wasm-opt");
-        let version = Invocation::new(path.display().to_string(), &self.root).arguments(["--version"]).output()?;
+        let version = Invocation::new(path.display().to_string(), &self.root)
+            .arguments(["--version"])
+            .output()?;
         if !version.contains(&format!("version {}", source.version)) {
-            bail!("{} says `{}`, but version {} is pinned", path.display(), version.trim(), source.version);
+            bail!(
+                "{} says `{}`, but version {} is pinned",
+                path.display(),
+                version.trim(),
+                source.version
+            );
         }
         Ok(path)
     }

@@ -12,7 +12,13 @@ use support::{Fixture, files_in, response, run, serve, sha256, wait};
 fn an_unknown_profile_lists_the_valid_ones() {
     let fixture = Fixture::new();
     let ended = run(fixture.command(&["build", "--profile", "o4-gpl"]));
-    ended.expect(2, &["o4-gpl", "o2-gpl, o2-lgpl, o3-gpl, o3-gpl-scalar, o3-lgpl, oz-gpl, oz-lgpl"]);
+    ended.expect(
+        2,
+        &[
+            "o4-gpl",
+            "o2-gpl, o2-lgpl, o3-gpl, o3-gpl-scalar, o3-lgpl, oz-gpl, oz-lgpl",
+        ],
+    );
     run(fixture.command(&["build"])).expect(2, &["--profile"]);
 }
 
@@ -51,8 +57,19 @@ fn a_wrong_digest_is_refused_and_the_next_origin_is_asked() {
     let server = serve(vec![response(&bad, bad.len())]);
     fixture.pin_zlib(&sha256(&good), &[format!("{server}/zlib.tar.gz")]);
     let ended = run(fixture.build_zlib());
-    ended.expect(3, &["zlib", &server, &format!("wanted sha256 {}", sha256(&good)), &format!("got           {}", sha256(&bad))]);
-    assert_eq!(files_in(&fixture.cache().join("downloads")), Vec::<std::path::PathBuf>::new());
+    ended.expect(
+        3,
+        &[
+            "zlib",
+            &server,
+            &format!("wanted sha256 {}", sha256(&good)),
+            &format!("got           {}", sha256(&bad)),
+        ],
+    );
+    assert_eq!(
+        files_in(&fixture.cache().join("downloads")),
+        Vec::<std::path::PathBuf>::new()
+    );
 
     let truncated = response(&good[..good.len() / 2], good.len());
     let not_found = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec();
@@ -69,11 +86,18 @@ fn dead_origins_cost_seconds_and_offline_asks_none() {
     fs::create_dir(fixture.mirror()).unwrap();
     let silent = serve(vec![Vec::new(), Vec::new()]);
     let refused = "http://127.0.0.1:9".to_owned();
-    fixture.pin_zlib(&"0".repeat(64), &[format!("{silent}/1"), format!("{silent}/2"), refused]);
+    fixture.pin_zlib(
+        &"0".repeat(64),
+        &[format!("{silent}/1"), format!("{silent}/2"), refused],
+    );
     let started = Instant::now();
     let ended = run(fixture.build_zlib());
     ended.expect(3, &["no origin gave zlib", &silent, "127.0.0.1:9", "--mirror"]);
-    assert!(started.elapsed() < Duration::from_secs(12), "it took {:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(12),
+        "it took {:?}",
+        started.elapsed()
+    );
     let mut offline = fixture.build_zlib();
     offline.arg("--offline");
     run(offline).expect(3, &["zlib", "--offline"]);
@@ -87,7 +111,14 @@ fn a_patch_that_no_longer_applies_is_named() {
     fs::write(folder.join("series"), "0001-change.patch\n").unwrap();
     let patch = |line: &str| format!("why\n\n--- a/crc32.c\n+++ b/crc32.c\n@@ -1 +1 @@\n-{line}\n+/* other */\n");
     fs::write(folder.join("0001-change.patch"), patch("/* something older */")).unwrap();
-    run(fixture.build_zlib()).expect(1, &["profile o2-lgpl, step zlib", "patches/zlib/0001-change.patch", "crc32.c"]);
+    run(fixture.build_zlib()).expect(
+        1,
+        &[
+            "profile o2-lgpl, step zlib",
+            "patches/zlib/0001-change.patch",
+            "crc32.c",
+        ],
+    );
     fs::write(folder.join("0001-change.patch"), patch("/* crc32.c */")).unwrap();
     run(fixture.build_zlib()).expect(0, &[]);
 }
@@ -97,11 +128,29 @@ fn a_compiler_error_shows_the_command_the_log_and_its_end() {
     let fixture = Fixture::new();
     fixture.write_sdk("echo 'zutil.c:1: error: this is what failed' >&2; exit 1");
     let ended = run(fixture.build_zlib());
-    ended.expect(1, &["profile o2-lgpl, step zlib", "wasm-cc -O2", "this is what failed", "log: "]);
-    let log = ended.stderr.lines().find_map(|line| line.trim().strip_prefix("log: ")).unwrap().to_owned();
+    ended.expect(
+        1,
+        &[
+            "profile o2-lgpl, step zlib",
+            "wasm-cc -O2",
+            "this is what failed",
+            "log: ",
+        ],
+    );
+    let log = ended
+        .stderr
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("log: "))
+        .unwrap()
+        .to_owned();
     assert!(fs::read_to_string(log).unwrap().contains("this is what failed"));
     assert_eq!(fixture.results(), Vec::<std::path::PathBuf>::new());
-    let command = ended.stderr.lines().find_map(|line| line.split_once("command: ")).unwrap().1;
+    let command = ended
+        .stderr
+        .lines()
+        .find_map(|line| line.split_once("command: "))
+        .unwrap()
+        .1;
     assert!(command.starts_with("cd ") && command.contains(" && "), "{command}");
 }
 
@@ -114,17 +163,31 @@ fn start_held(fixture: &Fixture) -> Child {
         started.display(),
         gate.display()
     ));
-    let child = fixture.build_zlib().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let child = fixture
+        .build_zlib()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let begun = Instant::now();
     while !started.exists() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the compiler was not started");
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "the compiler was not started"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
     child
 }
 
 fn signal(child: &Child, name: &str) {
-    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args([name, &child.id().to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 #[test]
@@ -139,7 +202,11 @@ fn a_killed_build_leaves_nothing_half_done_and_the_next_one_finishes() {
         fs::write(fixture.folder.path().join("gate"), "").unwrap();
         run(fixture.build_zlib()).expect(0, &[]);
         assert_eq!(fixture.results().len(), 1);
-        assert_eq!(files_in(&fixture.cache().join("tmp")), Vec::<std::path::PathBuf>::new(), "remains of the killed run");
+        assert_eq!(
+            files_in(&fixture.cache().join("tmp")),
+            Vec::<std::path::PathBuf>::new(),
+            "remains of the killed run"
+        );
     }
 }
 
@@ -152,7 +219,12 @@ fn wait_without_output(mut child: Child) -> Option<i32> {
 fn the_second_of_two_builds_says_that_it_waits() {
     let fixture = Fixture::new();
     let first = start_held(&fixture);
-    let second = fixture.build_zlib().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let second = fixture
+        .build_zlib()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     std::thread::sleep(Duration::from_millis(500));
     fs::write(fixture.folder.path().join("gate"), "").unwrap();
     wait(first).expect(0, &[]);
@@ -166,7 +238,10 @@ fn a_write_that_finds_no_room_is_an_error_of_the_environment() {
     // A limit on file sizes fails a write in its middle as a full disk does, and needs no root to set up.
     let build = fixture.build_zlib();
     let mut limited = Command::new("sh");
-    limited.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh"]).arg(build.get_program()).args(build.get_args());
+    limited
+        .args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh"])
+        .arg(build.get_program())
+        .args(build.get_args());
     for (name, value) in build.get_envs() {
         match value {
             Some(value) => limited.env(name, value),
@@ -206,5 +281,6 @@ fn the_plan_can_be_printed_and_a_fresh_step_is_not_made_again() {
     let plan: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(plan["steps"][0]["name"], "zlib");
     assert_eq!(fixture.results(), before);
-    run(fixture.command(&["build", "--profile", "o2-lgpl", "--until", "linking"])).expect(2, &["zlib, openh264, ffmpeg, link"]);
+    run(fixture.command(&["build", "--profile", "o2-lgpl", "--until", "linking"]))
+        .expect(2, &["zlib, openh264, ffmpeg, link"]);
 }

@@ -49,13 +49,34 @@ fn every_registry_client_gives_what_is_pinned() {
     // npm has the sysroot and wasm-opt, Debian the compiler, FFmpeg, x264 and openh264, crates.io zlib, PyPI the video.
     let output = fetch(&[]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    for text in ["sdk: Debian clang", "binaryen: ", "ffmpeg: ", "openh264: ", "test-video: ", "x264: ", "zlib: "] {
-        assert!(String::from_utf8_lossy(&output.stderr).contains(text), "{}", String::from_utf8_lossy(&output.stderr));
+    for text in [
+        "sdk: Debian clang",
+        "binaryen: ",
+        "ffmpeg: ",
+        "openh264: ",
+        "test-video: ",
+        "x264: ",
+        "zlib: ",
+    ] {
+        assert!(
+            String::from_utf8_lossy(&output.stderr).contains(text),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     // What was fetched once is enough for good.
     let output = fetch(&["--offline"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let clang = fs::read_dir(cache.join("sdk")).unwrap().next().unwrap().unwrap().path().join("bin/clang");
+    let clang = fs::read_dir(cache.join("sdk"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path()
+        .join("bin/clang");
     let version = Command::new(clang).arg("--version").output().unwrap();
-    assert!(String::from_utf8_lossy(&version.stdout).contains("clang version 22"), "the SDK's compiler does not run");
+    assert!(
+        String::from_utf8_lossy(&version.stdout).contains("clang version 22"),
+        "the SDK's compiler does not run"
+    );
 }

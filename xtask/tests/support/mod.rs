@@ -65,7 +65,9 @@ impl Fixture {
 
     pub fn pin_zlib(&self, sha256: &str, urls: &[String]) {
         self.edit_pins(|pins| {
-            let origins = urls.iter().map(|url| Value::Table([("url".to_owned(), Value::from(url.as_str()))].into_iter().collect()));
+            let origins = urls
+                .iter()
+                .map(|url| Value::Table([("url".to_owned(), Value::from(url.as_str()))].into_iter().collect()));
             let zlib: Table = [
                 ("version".to_owned(), Value::from("1")),
                 ("license".to_owned(), Value::from("Zlib")),
@@ -74,7 +76,10 @@ impl Fixture {
             ]
             .into_iter()
             .collect();
-            pins["source"].as_table_mut().unwrap().insert("zlib".into(), Value::Table(zlib));
+            pins["source"]
+                .as_table_mut()
+                .unwrap()
+                .insert("zlib".into(), Value::Table(zlib));
         });
     }
 
@@ -113,7 +118,15 @@ impl Fixture {
     /// Builds the one step that the test compiler can do.
     pub fn build_zlib(&self) -> Command {
         let mirror = self.mirror();
-        self.command(&["build", "--profile", "o2-lgpl", "--until", "zlib", "--mirror", mirror.to_str().unwrap()])
+        self.command(&[
+            "build",
+            "--profile",
+            "o2-lgpl",
+            "--until",
+            "zlib",
+            "--mirror",
+            mirror.to_str().unwrap(),
+        ])
     }
 
     /// The finished results of steps in the cache.
@@ -123,7 +136,9 @@ impl Fixture {
 }
 
 pub fn files_in(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
     entries.map(|entry| entry.unwrap().path()).collect()
 }
 
@@ -134,7 +149,9 @@ fn zlib_archive() -> Vec<u8> {
         let mut header = tar::Header::new_ustar();
         header.set_size(data.len() as u64);
         header.set_mode(0o644);
-        archive.append_data(&mut header, format!("zlib-1/{name}"), data.as_bytes()).unwrap();
+        archive
+            .append_data(&mut header, format!("zlib-1/{name}"), data.as_bytes())
+            .unwrap();
     }
     archive.into_inner().unwrap().finish().unwrap()
 }

@@ -70,7 +70,7 @@ impl<'a> Fetcher<'a> {
             let digest = source
                 .container_sha256(origin)
                 .context("checked when the pins were read")?;
-            if let Some(path) = self.from_mirrors(digest)? {
+            if let Some(path) = self.copy_from_mirrors(digest)? {
                 return Ok((path, origin));
             }
         }
@@ -80,7 +80,7 @@ impl<'a> Fetcher<'a> {
             let digest = source
                 .container_sha256(origin)
                 .context("checked when the pins were read")?;
-            match self.from_origin(name, source, origin, digest) {
+            match self.ask_origin(name, source, origin, digest) {
                 Ok(path) => return Ok((path, origin)),
                 Err(error) => reports.push(report(&origin.describe(), &error)),
             }
@@ -93,7 +93,7 @@ impl<'a> Fetcher<'a> {
         if let Some(path) = self.stored(&package.sha256)? {
             return Ok(path);
         }
-        if let Some(path) = self.from_mirrors(&package.sha256)? {
+        if let Some(path) = self.copy_from_mirrors(&package.sha256)? {
             return Ok(path);
         }
         self.refuse_offline(&package.name)?;
@@ -166,7 +166,7 @@ impl<'a> Fetcher<'a> {
     }
 
     /// A mirror is a folder with archives under any name: the digest finds them.
-    fn from_mirrors(&self, digest: &str) -> Result<Option<PathBuf>> {
+    fn copy_from_mirrors(&self, digest: &str) -> Result<Option<PathBuf>> {
         for folder in &self.mirrors {
             let entries = fs::read_dir(folder)
                 .map_err(|error| environment(format!("cannot read the mirror {}: {error}", folder.display())))?;
@@ -185,7 +185,7 @@ impl<'a> Fetcher<'a> {
         Ok(None)
     }
 
-    fn from_origin(&self, name: &str, source: &Source, origin: &Origin, digest: &str) -> Result<PathBuf> {
+    fn ask_origin(&self, name: &str, source: &Source, origin: &Origin, digest: &str) -> Result<PathBuf> {
         let kind = origin.kind().map_err(anyhow::Error::msg)?;
         let version = origin.version.as_deref().unwrap_or(&source.version);
         let server = match kind {

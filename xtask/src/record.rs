@@ -48,9 +48,9 @@ pub struct FileRecord {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SourceRecord {
-    pub license: String,
     /// Of the archive, or of the unpacked tree where the archives of different origins differ.
     pub digest: String,
+    pub license: String,
     pub version: String,
 }
 

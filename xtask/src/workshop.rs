@@ -96,14 +96,17 @@ impl Workshop {
         plan(name, &profile, &components, &self.pins, facts)
     }
 
-    /// Digests of the files below guest/ but for its tests, by their path there.
+    /// Digests of the files below guest/ by their path there, but for its tests and texts, which reach no module.
     fn guest_files(&self) -> Result<BTreeMap<String, String>> {
         let root = self.root.join("guest");
         let mut files = BTreeMap::new();
         for entry in walkdir::WalkDir::new(&root) {
             let entry = entry.context("cannot list guest/")?;
             let name = entry.path().strip_prefix(&root)?;
-            if entry.file_type().is_file() && !name.starts_with("tests") {
+            if entry.file_type().is_file()
+                && !name.starts_with("tests")
+                && name.extension().is_none_or(|kind| kind != "md")
+            {
                 let name = name.to_str().context("a file name in guest/ is not UTF-8")?;
                 files.insert(name.to_owned(), digest::file(entry.path())?);
             }

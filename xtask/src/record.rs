@@ -167,6 +167,7 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
 /// Puts a module in all its forms and its record into artifacts/. The record comes last: where it is, the rest is.
 pub fn publish(root: &Path, record: &Record, results: &Results) -> Result<()> {
     let artifacts = root.join("artifacts");
+    fs::create_dir_all(&artifacts).with_context(|| format!("cannot create {}", artifacts.display()))?;
     let finished = results.folder("finish")?;
     for form in FORMS {
         let name = format!("{}.{form}", record.variant);

@@ -229,3 +229,17 @@ pub fn table(records: &[Record]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_that_of_the_records() {
+        let root = crate::workshop::root().unwrap();
+        let records = records(&root).unwrap();
+        assert!(!records.is_empty(), "artifacts/ has no record");
+        let found = fs::read_to_string(root.join("artifacts/README.md")).unwrap();
+        assert_eq!(found, table(&records), "run `cargo xtask build` to write artifacts/README.md again");
+    }
+}

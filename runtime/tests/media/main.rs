@@ -1,0 +1,18 @@
+//! The real module, through the real command, on real video. What comes out is measured: its pixels, samples, packets
+//! and what ffprobe says of it. That a program ended well says nothing about its work.
+//!
+//! `cargo xtask test` sets where the module and the video are.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod copies;
+mod failures;
+mod fixture;
+mod graphs;
+mod measure;
+mod pictures;
+mod pipes;
+mod scheduling;
+mod sound;
+mod text;
+mod transcode;

@@ -240,6 +240,10 @@ mod tests {
         let records = records(&root).unwrap();
         assert!(!records.is_empty(), "artifacts/ has no record");
         let found = fs::read_to_string(root.join("artifacts/README.md")).unwrap();
-        assert_eq!(found, table(&records), "run `cargo xtask build` to write artifacts/README.md again");
+        assert_eq!(
+            found,
+            table(&records),
+            "run `cargo xtask build` to write artifacts/README.md again"
+        );
     }
 }

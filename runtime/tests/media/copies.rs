@@ -2,6 +2,8 @@
 
 use crate::fixture::{SOURCE, SOURCE_FRAMES, SOURCE_FRAMES_PER_SECOND, Studio};
 use crate::measure::{Packets, hashes};
+use std::fs::File;
+use std::io::{Seek, SeekFrom, Write};
 
 /// Matroska counts milliseconds and rounds to the nearest.
 const MATROSKA_CLOCK_S: f64 = 0.0006;
@@ -85,6 +87,21 @@ fn hls_segments_add_up_to_their_source() {
 }
 
 #[test]
+fn a_live_playlist_drops_what_is_past() {
+    let studio = Studio::new();
+    let input = with_keyframes(&studio);
+    let options = "-hls_time 1 -hls_list_size 2 -hls_flags delete_segments+temp_file -hls_segment_filename live%d.ts";
+    studio.make(format!("-i {input} -c copy -f hls {options} live.m3u8"));
+    let playlist = studio.read_text("live.m3u8");
+    assert!(playlist.contains("#EXT-X-MEDIA-SEQUENCE:4\n"), "{playlist}");
+    // One segment more than the playlist names is kept, for who is still reading it.
+    assert_eq!(studio.files("live"), ["live.m3u8", "live3.ts", "live4.ts", "live5.ts"]);
+    let played = studio.packets("-i live.m3u8 -map 0:v");
+    let wanted = studio.packets(format!("-i {input} -map 0:v"));
+    assert_eq!(hashes(played.stream(0)), hashes(&wanted.stream(0)[100..]));
+}
+
+#[test]
 fn segments_and_a_concatenation_of_them_keep_every_packet() {
     let studio = Studio::new();
     let input = with_keyframes(&studio);
@@ -129,6 +146,34 @@ fn a_transport_stream_keeps_every_frame() {
     studio
         .packets(format!("-i {SOURCE} -map 0:v"))
         .assert_equal(&played, TRANSPORT_CLOCK_S);
+}
+
+#[test]
+fn a_seek_reaches_beyond_four_gigabytes() {
+    const SAMPLES_PER_SECOND: usize = 48_000;
+    const SECONDS: usize = 15_000;
+    let studio = Studio::new();
+    let tail: Vec<u8> = (0..SAMPLES_PER_SECOND)
+        .flat_map(|index| [index as i32, -(index as i32)])
+        .flat_map(i32::to_le_bytes)
+        .collect();
+    let tail_start_bytes = (SECONDS * SAMPLES_PER_SECOND * 2 * size_of::<i32>()) as u64;
+    assert!(tail_start_bytes > 4 << 30);
+    // A file with a hole takes no room.
+    let mut file = File::create(studio.path("long.raw")).unwrap();
+    file.seek(SeekFrom::Start(tail_start_bytes)).unwrap();
+    file.write_all(&tail).unwrap();
+    let got = studio
+        .make(format!(
+            "-ss {SECONDS} -f s32le -ar 48000 -ac 2 -i long.raw -f s32le pipe:1"
+        ))
+        .stdout;
+    assert!(
+        got == tail,
+        "{} bytes differ from the {} at the end",
+        got.len(),
+        tail.len()
+    );
 }
 
 #[test]

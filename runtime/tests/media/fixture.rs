@@ -281,7 +281,7 @@ pub fn together(runs: impl IntoIterator<Item = Run>) -> Vec<Ended> {
     while !running.iter_mut().all(Running::poll) {
         thread::sleep(Duration::from_millis(5));
     }
-    running.into_iter().map(Running::end).collect()
+    running.iter_mut().map(Running::end).collect()
 }
 
 /// Runs programs at the same time, each with its output as the next one's input, through pipes of the operating system.
@@ -316,13 +316,15 @@ impl Running {
                 .map(|status| (status.code(), self.started.elapsed()));
             if self.ended.is_none() && self.started.elapsed() > self.timeout {
                 self.child.kill().unwrap();
-                panic!("hangs: killed after {} s\n{}", self.timeout.as_secs(), self.line);
+                self.child.wait().unwrap();
+                self.ended = Some((None, self.started.elapsed()));
+                panic!("hangs, and was killed\n{}", self.end());
             }
         }
         self.ended.is_some()
     }
 
-    fn end(mut self) -> Ended {
+    fn end(&mut self) -> Ended {
         let (exit_code, wall_time) = self.ended.unwrap();
         Ended {
             line: std::mem::take(&mut self.line),

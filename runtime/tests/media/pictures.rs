@@ -75,18 +75,18 @@ fn native_encoders_keep_the_picture() {
         ("-c:v ffvhuff", "ffvhuff.avi", "ffvhuff", lossless),
         ("-c:v utvideo", "utvideo.mkv", "utvideo", lossless),
         ("-c:v rawvideo", "raw.nut", "rawvideo", lossless),
-        ("-c:v mjpeg -q:v 2", "mjpeg.avi", "mjpeg", 38.0),
-        ("-c:v prores", "prores.mov", "prores", 40.0),
-        ("-c:v prores_ks -profile:v 3", "prores-hq.mov", "prores", 40.0),
+        ("-c:v mjpeg -q:v 2", "mjpeg.avi", "mjpeg", 41.0),
+        ("-c:v prores", "prores.mov", "prores", 43.0),
+        ("-c:v prores_ks -profile:v 3", "prores-hq.mov", "prores", 45.0),
         (
             "-c:v dnxhd -profile:v dnxhr_hq -pix_fmt yuv422p",
             "dnxhr.mxf",
             "dnxhd",
-            40.0,
+            42.0,
         ),
-        ("-c:v mpeg4 -q:v 2", "mpeg4.mp4", "mpeg4", 38.0),
-        ("-c:v mpeg2video -q:v 2", "mpeg2.mpg", "mpeg2video", 38.0),
-        ("-c:v msmpeg4 -q:v 2", "msmpeg4.avi", "msmpeg4v3", 38.0),
+        ("-c:v mpeg4 -q:v 2", "mpeg4.mp4", "mpeg4", 41.0),
+        ("-c:v mpeg2video -q:v 2", "mpeg2.mpg", "mpeg2video", 41.0),
+        ("-c:v msmpeg4 -q:v 2", "msmpeg4.avi", "msmpeg4v3", 41.0),
     ] {
         studio.make(format!("{input} -an {options} {file}"));
         let probe = studio.probe(file);

@@ -154,6 +154,23 @@ fn a_compiler_error_shows_the_command_the_log_and_its_end() {
     assert!(command.starts_with("cd ") && command.contains(" && "), "{command}");
 }
 
+/// The command, run by another one that is given it as its last arguments.
+fn through(outer: &[&str], inner: &Command) -> Command {
+    let mut command = Command::new(outer[0]);
+    command
+        .args(&outer[1..])
+        .arg(inner.get_program())
+        .args(inner.get_args());
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
 /// A build whose compiler waits until a file appears.
 fn start_held(fixture: &Fixture) -> Child {
     let gate = fixture.folder.path().join("gate");
@@ -163,8 +180,8 @@ fn start_held(fixture: &Fixture) -> Child {
         started.display(),
         gate.display()
     ));
-    let child = fixture
-        .build_zlib()
+    // A shell's background jobs ignore SIGINT, and hand that down to these tests and what they start.
+    let child = through(&["env", "--default-signal=INT,TERM"], &fixture.build_zlib())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -236,19 +253,8 @@ fn the_second_of_two_builds_says_that_it_waits() {
 fn a_write_that_finds_no_room_is_an_error_of_the_environment() {
     let fixture = Fixture::new();
     // A limit on file sizes fails a write in its middle as a full disk does, and needs no root to set up.
-    let build = fixture.build_zlib();
-    let mut limited = Command::new("sh");
-    limited
-        .args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh"])
-        .arg(build.get_program())
-        .args(build.get_args());
-    for (name, value) in build.get_envs() {
-        match value {
-            Some(value) => limited.env(name, value),
-            None => limited.env_remove(name),
-        };
-    }
-    run(limited).expect(3, &["hint: free some space", "AFMPEG_CACHE_DIR"]);
+    let limit = ["sh", "-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh"];
+    run(through(&limit, &fixture.build_zlib())).expect(3, &["hint: free some space", "AFMPEG_CACHE_DIR"]);
     assert_eq!(fixture.results(), Vec::<std::path::PathBuf>::new());
     run(fixture.build_zlib()).expect(0, &[]);
 }

@@ -1,10 +1,12 @@
 //! `/dev` inside the guest.
 
 use super::{DirEntry, File, FileSystem, FileType, Metadata, OpenOptions, Opened, read_only};
+use crate::wasi::Random;
 use std::io;
+use std::sync::Arc;
 
 /// The devices that every job has: `null`, `zero`, `random` and `urandom`.
-pub(crate) struct Devices;
+pub(crate) struct Devices(pub Arc<Random>);
 
 const NAMES: [(&str, Device); 4] = [
     ("null", Device::Null),
@@ -22,6 +24,9 @@ enum Device {
 
 /// A number that no host device has, so that a device's inode is never taken for that of a host file.
 const DEVICE_NUMBER: u64 = u64::MAX;
+
+/// As much as one call may return: gigabytes would take long, and a call cannot be stopped.
+const READ_SIZE_MAX_BYTES: usize = 1 << 20;
 
 fn find(path: &str) -> io::Result<(u64, Device)> {
     let index = NAMES
@@ -50,7 +55,11 @@ impl FileSystem for Devices {
         match find(path) {
             Ok(_) if options.exclusive => Err(io::ErrorKind::AlreadyExists.into()),
             Ok(_) if options.directory => Err(io::ErrorKind::NotADirectory.into()),
-            Ok((inode, device)) => Ok(Opened::File(Box::new(OpenDevice { inode, device }))),
+            Ok((inode, device)) => Ok(Opened::File(Box::new(OpenDevice {
+                inode,
+                device,
+                random: self.0.clone(),
+            }))),
             Err(_) if options.create => Err(read_only()),
             Err(error) => Err(error),
         }
@@ -76,6 +85,7 @@ impl FileSystem for Devices {
 struct OpenDevice {
     inode: u64,
     device: Device,
+    random: Arc<Random>,
 }
 
 impl File for OpenDevice {
@@ -84,10 +94,12 @@ impl File for OpenDevice {
     }
 
     fn read_at(&mut self, buffer: &mut [u8], _offset: u64) -> io::Result<usize> {
+        let count = buffer.len().min(READ_SIZE_MAX_BYTES);
+        let buffer = &mut buffer[..count];
         match self.device {
             Device::Null => return Ok(0),
             Device::Zero => buffer.fill(0),
-            Device::Random => getrandom::fill(buffer).map_err(io::Error::other)?,
+            Device::Random => self.random.fill(buffer)?,
         }
         Ok(buffer.len())
     }

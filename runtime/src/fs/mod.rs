@@ -2,12 +2,18 @@
 
 mod device;
 mod host;
+mod memory;
+mod overlay;
+mod read_at;
 
 use std::io;
 use std::time::SystemTime;
 
 pub(crate) use device::Devices;
 pub use host::{Access, HostDir};
+pub use memory::MemoryFs;
+pub use overlay::OverlayFs;
+pub use read_at::ReadAt;
 
 /// The tree of files below one directory of a job.
 ///

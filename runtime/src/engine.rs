@@ -1,9 +1,11 @@
 //! The bridge to wasmtime: its configuration, the import table, and running one instance.
 
 use crate::interrupt::Interruption;
+use crate::job::Limit;
+use crate::runtime::Preemption;
 use crate::wasi::abi::Errno;
 use crate::wasi::{GuestMemory, Host};
-use wasmtime::{Caller, Config, Engine, InstancePre, Linker, Memory, ResourceLimiter, Store};
+use wasmtime::{Caller, Config, Engine, InstancePre, Linker, Memory, ResourceLimiter, Store, UpdateDeadline};
 
 /// How deep a program may recurse, natively counted.
 const WASM_STACK_SIZE_BYTES: usize = 8 << 20;
@@ -13,8 +15,15 @@ pub(crate) const THREAD_STACK_SIZE_BYTES: usize = WASM_STACK_SIZE_BYTES + (1 << 
 
 const WASI: &str = "wasi_snapshot_preview1";
 
-pub(crate) fn engine() -> wasmtime::Result<Engine> {
+pub(crate) fn engine(preemption: Preemption) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
+    config.epoch_interruption(preemption == Preemption::Epochs);
+    // A tail call moves the frame while the frame pointer already names its new place, and a program that is stopped
+    // there by a signal could not be walked for its backtrace. No C compiler makes them unless it is told to.
+    config.wasm_tail_call(false);
+    // What a job may take is counted for one memory of 32 bits.
+    config.wasm_multi_memory(false);
+    config.wasm_memory64(false);
     config.max_wasm_stack(WASM_STACK_SIZE_BYTES);
     // Nothing here is asynchronous, but wasmtime wants this to be no smaller.
     config.async_stack_size(WASM_STACK_SIZE_BYTES);
@@ -29,15 +38,19 @@ pub(crate) fn engine() -> wasmtime::Result<Engine> {
 pub(crate) struct State {
     pub host: Host,
     pub limiter: Limiter,
+    /// The limit that the program met last.
+    pub limit: Option<Limit>,
     memory: Option<Memory>,
 }
 
 pub(crate) struct Limiter {
     memory_max_bytes: u64,
     pub memory_peak_bytes: u64,
+    pub memory_refused: bool,
+    table_entries: usize,
 }
 
-/// As many entries as a table may get; those of real programs have tens of thousands.
+/// As many entries as a program's tables may get together; those of real programs have tens of thousands.
 const TABLE_ENTRIES_MAX: usize = 10_000_000;
 
 impl ResourceLimiter for Limiter {
@@ -47,11 +60,17 @@ impl ResourceLimiter for Limiter {
         if allowed {
             self.memory_peak_bytes = self.memory_peak_bytes.max(desired_bytes);
         }
+        self.memory_refused = !allowed;
         Ok(allowed)
     }
 
-    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= TABLE_ENTRIES_MAX)
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let entries = self.table_entries.saturating_add(desired.saturating_sub(current));
+        let allowed = entries <= TABLE_ENTRIES_MAX && maximum.is_none_or(|maximum| desired <= maximum);
+        if allowed {
+            self.table_entries = entries;
+        }
+        Ok(allowed)
     }
 }
 
@@ -167,30 +186,46 @@ fn call(
         None => Ok(()),
     };
     interrupted(&state.host)?;
-    Ok(match function(&mut state.host, &mut GuestMemory(bytes)) {
-        Ok(()) => Errno::Success as u32,
-        Err(Errno::Intr) => {
-            interrupted(&state.host)?;
-            Errno::Intr as u32
-        }
-        Err(errno) => errno as u32,
-    })
+    let errno = match function(&mut state.host, &mut GuestMemory(bytes)) {
+        Ok(()) => Errno::Success,
+        Err(errno) => errno,
+    };
+    match errno {
+        Errno::Mfile => state.limit = Some(Limit::OpenFiles),
+        Errno::Nospc => state.limit = Some(Limit::FileSystem),
+        Errno::Dquot => state.limit = Some(Limit::Written),
+        // Only an interruption of the job ends a wait with this.
+        Errno::Intr => interrupted(&state.host)?,
+        _ => {}
+    }
+    Ok(errno as u32)
 }
 
-pub(crate) fn store(engine: &Engine, host: Host, memory_max_bytes: u64) -> Store<State> {
+pub(crate) fn store(engine: &Engine, host: Host, memory_max_bytes: u64, preemption: Preemption) -> Store<State> {
     let limiter = Limiter {
         memory_max_bytes,
         memory_peak_bytes: 0,
+        memory_refused: false,
+        table_entries: 0,
     };
     let mut store = Store::new(
         engine,
         State {
             host,
             limiter,
+            limit: None,
             memory: None,
         },
     );
     store.limiter(|state| &mut state.limiter);
+    if preemption == Preemption::Epochs {
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|store| match store.data().host.interrupt.check() {
+            Some(interruption) => Err(Ending::Interrupted(interruption).into()),
+            // Another job was meant.
+            None => Ok(UpdateDeadline::Continue(1)),
+        });
+    }
     store
 }
 

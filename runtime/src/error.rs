@@ -1,9 +1,11 @@
 //! What can go wrong with a runtime or a job.
 
-use crate::Output;
+use crate::command::Contradiction;
+use crate::{Limit, Output};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The cause of an [`Error`] that comes from a library below.
 pub type Source = Box<dyn std::error::Error + Send + Sync>;
@@ -64,6 +66,26 @@ pub enum Error {
 
     #[error("the job was cancelled")]
     Cancelled { output: Box<Output> },
+
+    /// The program failed after it was refused more of something that the job limits.
+    #[error("the job reached its limit: {limit}")]
+    Limit { limit: Limit, output: Box<Output> },
+
+    /// Only where a program's answer is wanted: [`Runtime::run`](crate::Runtime::run) returns such an output as it is.
+    #[error("the program failed: {message}")]
+    Program { message: String, output: Box<Output> },
+
+    #[error("the program's description of the media cannot be read")]
+    ProbeUnreadable { source: serde_json::Error },
+
+    #[error("the command contradicts itself")]
+    Command { source: Contradiction },
+
+    #[error("the pictures cannot be made")]
+    Frame { source: io::Error },
+
+    #[error("the video shows nothing at {}.{:03} s or later", .time.as_secs(), .time.subsec_millis())]
+    NoFrame { time: Duration },
 
     #[error("the runtime is closed")]
     Closed,

@@ -5,9 +5,10 @@ use crate::fs::{Access, FileSystem, HostDir};
 use crate::interrupt::Cancellation;
 use crate::stdio::{Stdin, Stdout};
 use std::ffi::OsString;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// One run of a program in the sandbox.
 ///
@@ -24,7 +25,10 @@ pub struct Job {
     pub(crate) memory_max_bytes: u64,
     pub(crate) open_files_max: usize,
     pub(crate) timeout: Option<Duration>,
-    pub(crate) cancellation: Cancellation,
+    pub(crate) cancellation: Option<Cancellation>,
+    pub(crate) written_max_bytes: u64,
+    pub(crate) clock_start: Option<SystemTime>,
+    pub(crate) random_seed: Option<u64>,
 }
 
 impl Job {
@@ -40,7 +44,10 @@ impl Job {
             memory_max_bytes: 4 << 30,
             open_files_max: 1024,
             timeout: None,
-            cancellation: Cancellation::new(),
+            cancellation: None,
+            written_max_bytes: u64::MAX,
+            clock_start: None,
+            random_seed: None,
         }
     }
 
@@ -104,7 +111,30 @@ impl Job {
         self
     }
 
-    /// Ends the job when it has run for so long.
+    /// How many bytes the program may write to all its files and streams together; no limit by default.
+    ///
+    /// It also holds for folders of the host. What a [`MemoryFs`](crate::MemoryFs) may hold is its own to say.
+    pub fn written_max_bytes(mut self, bytes: u64) -> Job {
+        self.written_max_bytes = bytes;
+        self
+    }
+
+    /// Lets the program's clocks begin at this time, and advance only as it looks at them and sleeps.
+    ///
+    /// With [`Job::random_seed`] too, the same input gives the same output, byte by byte, whenever and wherever the job
+    /// runs. Sleeping then takes no time, and files seem to be as old as the job.
+    pub fn fixed_clock(mut self, start: SystemTime) -> Job {
+        self.clock_start = Some(start);
+        self
+    }
+
+    /// Draws the program's random numbers from this seed and not from the system.
+    pub fn random_seed(mut self, seed: u64) -> Job {
+        self.random_seed = Some(seed);
+        self
+    }
+
+    /// Ends the job so long after [`Runtime::run`](crate::Runtime::run) was called, even if it is still in line.
     pub fn timeout(mut self, timeout: Duration) -> Job {
         self.timeout = Some(timeout);
         self
@@ -112,7 +142,7 @@ impl Job {
 
     /// Lets another thread end the job.
     pub fn cancellation(mut self, cancellation: &Cancellation) -> Job {
-        self.cancellation = cancellation.clone();
+        self.cancellation = Some(cancellation.clone());
         self
     }
 }
@@ -129,8 +159,33 @@ impl<T: Into<OsString>> From<Vec<T>> for Job {
     }
 }
 
+/// Something that a job may have only so much of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Limit {
+    /// [`Job::memory_max_bytes`]
+    Memory,
+    /// [`Job::open_files_max`]
+    OpenFiles,
+    /// [`Job::written_max_bytes`]
+    Written,
+    /// The room in one of its file systems.
+    FileSystem,
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str(match self {
+            Limit::Memory => "it may have no more memory",
+            Limit::OpenFiles => "it may have no more files open",
+            Limit::Written => "it may write no more",
+            Limit::FileSystem => "its file system is full",
+        })
+    }
+}
+
 /// What came of a job.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Output {
     /// The program's own exit code; 0 is success.
@@ -152,6 +207,59 @@ pub struct Output {
 impl Output {
     pub fn success(&self) -> bool {
         self.exit_code == 0
+    }
+
+    /// What FFmpeg's programs say has failed: the last line on standard error that is not said after every failure.
+    pub fn error_message(&self) -> String {
+        const AFTER_EVERY_FAILURE: [&str; 5] = ["Conversion failed!", "Exiting", "frame=", "size=", "video:"];
+        const CONSEQUENCES: [&str; 3] = [
+            "Nothing was written into output",
+            "Task finished with",
+            "Terminating thread",
+        ];
+        let stderr = String::from_utf8_lossy(&self.stderr);
+        let lines = stderr
+            .split(['\n', '\r'])
+            .map(str::trim)
+            .filter(|line| !line.is_empty());
+        let telling = |line: &&str| {
+            !AFTER_EVERY_FAILURE.iter().any(|start| line.starts_with(start))
+                && !CONSEQUENCES.iter().any(|words| line.contains(words))
+        };
+        let message = lines.clone().rfind(telling).or_else(|| lines.clone().next_back());
+        message.unwrap_or("the program said nothing").to_owned()
+    }
+
+    /// The output of a program that succeeded; otherwise an error with what it said.
+    pub fn into_success(self) -> Result<Output, Error> {
+        if self.success() {
+            return Ok(self);
+        }
+        Err(Error::Program {
+            message: self.error_message(),
+            output: Box::new(self),
+        })
+    }
+}
+
+impl fmt::Debug for Output {
+    /// Streams as text, and no more of them than a person reads.
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        const SHOWN_BYTES: usize = 1000;
+        let end = |bytes: &[u8]| {
+            let shown = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(SHOWN_BYTES)..]);
+            format!("{} bytes, ending in {shown:?}", bytes.len())
+        };
+        formatter
+            .debug_struct("Output")
+            .field("exit_code", &self.exit_code)
+            .field("stdout", &format_args!("{}", end(&self.stdout)))
+            .field("stderr", &format_args!("{}", end(&self.stderr)))
+            .field("timings", &self.timings)
+            .field("memory_peak_bytes", &self.memory_peak_bytes)
+            .field("bytes_read", &self.bytes_read)
+            .field("bytes_written", &self.bytes_written)
+            .finish_non_exhaustive()
     }
 }
 

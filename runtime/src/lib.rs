@@ -3,37 +3,107 @@
 //! A [`Runtime`] is a compiled module. A [`Job`] is one run of a program in it, with nothing in reach but what it is
 //! given. The programs are FFmpeg's own: `ffmpeg` and `ffprobe`, chosen by the first argument.
 //!
+//! A service that makes an mp4 of whatever it is sent, without a temporary file, and without trust in what it is sent:
+//!
 //! ```no_run
-//! use afmpeg::{Access, Job, Runtime};
+//! use afmpeg::command::{Command, Input, Output};
+//! use afmpeg::{Error, MemoryFs, Runtime};
+//! use std::sync::Arc;
+//! use std::time::Duration;
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let runtime = Runtime::builder().cache_folder("/var/cache/my-service").from_file("o3-gpl.wasm")?;
-//!
-//! let job = Job::new(["ffmpeg", "-i", "in.mp4", "-vf", "scale=640:-2", "out.mp4"])
-//!     .dir(".", "/srv/videos/1234", Access::ReadWrite)?;
-//! let output = runtime.run(job)?;
-//! if !output.success() {
-//!     eprintln!("ffmpeg ended with {}: {}", output.exit_code, String::from_utf8_lossy(&output.stderr));
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     // Once: compiled code is kept, so that the next start takes milliseconds.
+//!     let runtime = Runtime::builder().cache_folder("/var/cache/my-service").from_file("o3-gpl.wasm")?;
+//!     let mp4 = convert(&runtime, std::fs::read("upload.mov")?)?;
+//!     std::fs::write("out.mp4", mp4)?;
+//!     Ok(())
 //! }
-//! # Ok(())
-//! # }
+//!
+//! /// May be called from any number of threads at once: as many jobs run as there are cores, and others wait in line.
+//! fn convert(runtime: &Runtime, upload: Vec<u8>) -> Result<bytes::Bytes, Box<dyn std::error::Error>> {
+//!     let files = MemoryFs::new(512 << 20);
+//!     files.add_file("in", upload)?;
+//!     let command = Command::new().input(Input::file("in")).output(
+//!         Output::file("out.mp4")
+//!             .video_codec("libx264")
+//!             .video_filter("scale=-2:720")
+//!             .audio_codec("aac"),
+//!     );
+//!     let result = runtime.run_job(&command, |job| {
+//!         job.file_system(".", Arc::new(files.clone()))
+//!             .memory_max_bytes(1 << 30)
+//!             .timeout(Duration::from_secs(300))
+//!     });
+//!     match result {
+//!         Ok(output) => println!("{:?} for {} bytes", output.timings.run, output.bytes_written),
+//!         Err(Error::Program { message, .. }) => return Err(format!("the upload is no good: {message}").into()),
+//!         Err(error) => return Err(error.into()),
+//!     }
+//!     Ok(files.take_file("out.mp4")?)
+//! }
 //! ```
+//!
+//! A job is at its simplest what would be typed in a shell, and its outcome what the shell would show:
+//!
+//! ```
+//! # let module = wat::parse_str(include_str!("../tests/support/tiny.wat"))?;
+//! # use afmpeg::Runtime;
+//! let runtime = Runtime::from_bytes(&module)?;
+//! let output = runtime.run(["ffmpeg", "-version"])?;
+//! assert_eq!(output.exit_code, 0);
+//! assert!(output.stdout.starts_with(b"ffmpeg version"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What there is
+//!
+//! - [`Runtime::run`] takes any arguments of ffmpeg or ffprobe; [`Runtime::run_job`] those that a
+//!   [`Command`](command::Command) is put together of; [`Runtime::probe`] and [`Runtime::frames`] do what services ask for
+//!   most.
+//! - Files are what a [`FileSystem`] says they are: [`MemoryFs`], [`HostDir`], [`OverlayFs`], or one of the caller's own.
+//!   [`MemoryFs::add_reader`] makes a file of anything that can be read at an offset, such as an object in a store.
+//! - [`Stdin`] and [`Stdout`] are pipes of any length, in bounded memory.
+//! - [`Job::progress`] tells how far ffmpeg has come.
+//!
+//! # What a job may do
+//!
+//! Nothing that it is not given: no file, no variable, no input. It is held to [`Job::memory_max_bytes`],
+//! [`Job::written_max_bytes`], [`Job::open_files_max`], the room in its [`MemoryFs`], its [`Job::timeout`] and its
+//! [`Cancellation`]; what it ran into is named by [`Error::Limit`]. With [`Job::fixed_clock`] and [`Job::random_seed`] the
+//! same input gives the same bytes.
 
 mod cache;
+pub mod command;
 mod engine;
 mod error;
+mod frames;
 mod fs;
+mod info;
 mod interrupt;
 mod job;
 mod module;
+#[cfg_attr(
+    not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))),
+    path = "preempt_unsupported.rs"
+)]
+mod preempt;
+mod probe;
+mod progress;
 mod queue;
 mod runtime;
 mod stdio;
 mod wasi;
 
 pub use error::{Error, Source, Trap};
-pub use fs::{Access, DirEntry, File, FileSystem, FileType, HostDir, Metadata, OpenOptions, Opened, Times};
+pub use frames::{Frame, Frames};
+pub use fs::{
+    Access, DirEntry, File, FileSystem, FileType, HostDir, MemoryFs, Metadata, OpenOptions, Opened, OverlayFs, ReadAt,
+    Times,
+};
+pub use info::Info;
 pub use interrupt::Cancellation;
-pub use job::{Job, Output, Timings};
-pub use runtime::{Runtime, RuntimeBuilder};
+pub use job::{Job, Limit, Output, Timings};
+pub use probe::{Chapter, Format, MediaType, Probe, Rational, Stream};
+pub use progress::Progress;
+pub use runtime::{Preemption, Runtime, RuntimeBuilder};
 pub use stdio::{Stdin, Stdout};

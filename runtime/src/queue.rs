@@ -1,7 +1,7 @@
 //! Letting so many jobs run at a time, in the order they came.
 
-use crate::Error;
 use crate::interrupt::{Interrupt, Interruption, WAIT_SLICE};
+use crate::{Error, Output};
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -26,8 +26,7 @@ impl From<Refused> for Error {
     fn from(refused: Refused) -> Error {
         match refused {
             Refused::Closed => Error::Closed,
-            Refused::Interrupted(Interruption::Cancelled) => Error::Cancelled { output: Box::default() },
-            Refused::Interrupted(Interruption::Deadline) => Error::Deadline { output: Box::default() },
+            Refused::Interrupted(interruption) => interruption.error(Output::default()),
         }
     }
 }

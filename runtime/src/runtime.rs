@@ -4,17 +4,19 @@ use crate::cache::{self, Cache};
 use crate::engine::{self, Ending, State};
 use crate::error::{Error, Trap};
 use crate::fs::Devices;
-use crate::interrupt::{Interrupt, Interruption};
-use crate::job::{Job, Output, Timings};
+use crate::interrupt::{Interrupt, WAIT_SLICE};
+use crate::job::{Job, Limit, Output, Timings};
 use crate::module;
+use crate::preempt::{self, CodeMap};
 use crate::queue::Queue;
-use crate::stdio::{SharedTail, Stream, take_tail};
-use crate::wasi::Host;
+use crate::stdio::{SharedTail, Stdout, Stream, take_tail};
+use crate::wasi::{Clock, Host, Random, Setup};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::thread;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use wasmtime::{Engine, ExternType, InstancePre, Module};
 
@@ -31,13 +33,56 @@ struct Shared {
     engine: Engine,
     program: InstancePre<State>,
     queue: Queue,
+    preemption: Preemption,
+    code_map: OnceLock<CodeMap>,
 }
+
+/// How a program that computes and makes no call is ended at its deadline or by its cancellation.
+///
+/// What a program waits for (time, input, its place in line) is given up in the same way with either of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Preemption {
+    /// The thread that computes gets a signal. This costs nothing until then, and is the default where there is a
+    /// choice: on Linux, on x86-64 and AArch64. Elsewhere epochs take its place.
+    ///
+    /// The signal is `SIGURG`, for which a handler is installed when the first job has a deadline or a cancellation. A
+    /// handler that was there before is still called for signals that are not the runtime's own; one that takes its
+    /// place later must do the same, or jobs are not stopped.
+    Signals,
+    /// The program looks, at the head of each loop and function, whether it is to stop. This depends on nothing but
+    /// its own code, which is slower: by a few per cent where it is scalar, by half and more in vectorised loops.
+    Epochs,
+}
+
+impl Default for Preemption {
+    fn default() -> Preemption {
+        Preemption::Signals.or_what_is_supported()
+    }
+}
+
+impl Preemption {
+    fn or_what_is_supported(self) -> Preemption {
+        match self {
+            Preemption::Signals if preempt::SUPPORTED => Preemption::Signals,
+            Preemption::Signals | Preemption::Epochs => Preemption::Epochs,
+        }
+    }
+}
+
+/// How long after a failed attempt to stop a program the next one is made.
+const STOP_INTERVAL: Duration = Duration::from_millis(1);
+
+/// How long a program that is to stop is waited for. It is stopped at once unless it is in a call that does not end: of
+/// a caller's own stream, or of a copy of gigabytes.
+const STOP_PATIENCE: Duration = Duration::from_millis(20);
 
 /// How a [`Runtime`] is to be made.
 #[derive(Clone, Debug, Default)]
 pub struct RuntimeBuilder {
     cache_folder: Option<PathBuf>,
     max_concurrency: Option<usize>,
+    preemption: Preemption,
 }
 
 impl RuntimeBuilder {
@@ -56,6 +101,12 @@ impl RuntimeBuilder {
         self
     }
 
+    /// How programs that compute are stopped; by signals, where the system allows it.
+    pub fn preemption(mut self, preemption: Preemption) -> RuntimeBuilder {
+        self.preemption = preemption.or_what_is_supported();
+        self
+    }
+
     /// Makes a runtime from a module's file, which may be compressed with gzip or brotli.
     pub fn from_file(&self, path: impl AsRef<Path>) -> Result<Runtime, Error> {
         let path = path.as_ref();
@@ -68,7 +119,7 @@ impl RuntimeBuilder {
 
     /// Makes a runtime from a module's bytes, which may be compressed with gzip or brotli.
     pub fn from_bytes(&self, bytes: &[u8]) -> Result<Runtime, Error> {
-        let engine = engine::engine().map_err(|source| Error::Engine { source: source.into() })?;
+        let engine = engine::engine(self.preemption).map_err(|source| Error::Engine { source: source.into() })?;
         let module = match &self.cache_folder {
             Some(folder) => cached(&engine, &Cache::open(folder)?, bytes)?,
             None => {
@@ -89,6 +140,8 @@ impl RuntimeBuilder {
                 engine,
                 program,
                 queue: Queue::new(jobs),
+                preemption: self.preemption,
+                code_map: OnceLock::new(),
             }),
         })
     }
@@ -146,6 +199,10 @@ impl Runtime {
     /// Runs a job to its end; may be called from many threads.
     ///
     /// A plain list of arguments is a job as well: `runtime.run(["ffmpeg", "-version"])`.
+    ///
+    /// A deadline or cancellation makes this return soon, whatever the job does. If it is in a call of a file system or
+    /// stream of the caller's own that does not return, its thread is left to that call, and ends when the call does,
+    /// without running any more of the program.
     pub fn run(&self, job: impl Into<Job>) -> Result<Output, Error> {
         let job = job.into();
         let called = Instant::now();
@@ -155,19 +212,86 @@ impl Runtime {
         };
         let _place = self.shared.queue.enter(&interrupt)?;
         let queue = called.elapsed();
+        let started = Instant::now();
+        let memory_max_bytes = job.memory_max_bytes;
+        let (host, tails) = host(job, interrupt.clone())?;
+        if interrupt.is_possible() && self.shared.preemption == Preemption::Signals {
+            self.shared.code_map()?;
+        }
+
+        let stoppable = Arc::new(preempt::Thread::default());
+        let (sender, result) = mpsc::sync_channel(1);
+        let shared = self.shared.clone();
+        let (job_tails, job_stoppable, job_interrupt) = (tails.clone(), stoppable.clone(), interrupt.clone());
+        let job_thread = move || {
+            preempt::accept_signals();
+            let run = || shared.run(host, &job_tails, memory_max_bytes, &job_interrupt, queue);
+            let result = match shared.code_map.get() {
+                Some(code_map) => job_stoppable.run(code_map, run),
+                None => run(),
+            };
+            // Nobody waits any more for a thread that was left behind.
+            let _ = sender.send(result);
+        };
         // A program may need more stack than the caller's thread has.
-        thread::scope(|scope| {
-            let run = || self.shared.run(job, interrupt, queue);
-            let thread = thread::Builder::new().name("afmpeg job".to_owned());
-            let thread = thread
-                .stack_size(engine::THREAD_STACK_SIZE_BYTES)
-                .spawn_scoped(scope, run);
-            match thread.map_err(|source| Error::Thread { source })?.join() {
-                Ok(result) => result,
-                // A file system or a stream of the caller's own panicked, and the panic is the caller's to see.
-                Err(panic) => std::panic::resume_unwind(panic),
+        let thread = thread::Builder::new().name("afmpeg job".to_owned());
+        let thread = thread.stack_size(engine::THREAD_STACK_SIZE_BYTES).spawn(job_thread);
+        let thread = thread.map_err(|source| Error::Thread { source })?;
+        let running = Running {
+            shared: &self.shared,
+            thread,
+            stoppable,
+        };
+
+        let mut wait = interrupt.deadline.map_or(WAIT_SLICE, |_| Duration::ZERO);
+        let mut stopping_since: Option<Instant> = None;
+        loop {
+            let received = match interrupt.is_possible() {
+                true => result.recv_timeout(wait),
+                false => result.recv().map_err(RecvTimeoutError::from),
+            };
+            match received {
+                Ok(result) => {
+                    running.join();
+                    return result;
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    running.join();
+                    let source = io::Error::other("it ended without a result");
+                    return Err(Error::Thread { source });
+                }
+                Err(RecvTimeoutError::Timeout) => {}
             }
-        })
+            let Some(interruption) = interrupt.check() else {
+                let left = interrupt
+                    .deadline
+                    .map(|deadline| deadline.saturating_duration_since(Instant::now()));
+                wait = left.map_or(WAIT_SLICE, |left| left.min(WAIT_SLICE));
+                continue;
+            };
+            running.stop();
+            wait = STOP_INTERVAL;
+            if stopping_since.get_or_insert_with(Instant::now).elapsed() > STOP_PATIENCE {
+                running.leave()?;
+                let mut output = tails.output();
+                output.timings.queue = queue;
+                output.timings.run = started.elapsed();
+                return Err(interruption.error(output));
+            }
+        }
+    }
+
+    /// Makes ready what the first job would otherwise wait for.
+    ///
+    /// The module was compiled, or taken from the cache, when this runtime was made; what is left is to load its code
+    /// and to find what interruptions need. Returns how long that took.
+    pub fn warm_up(&self) -> Result<Duration, Error> {
+        let started = Instant::now();
+        if self.shared.preemption == Preemption::Signals {
+            self.shared.code_map()?;
+        }
+        self.run(Job::new(["ffmpeg", "-version"]).stdout(Stdout::Discard))?;
+        Ok(started.elapsed())
     }
 
     /// Lets the running jobs finish, and refuses all others with [`Error::Closed`].
@@ -176,29 +300,98 @@ impl Runtime {
     }
 }
 
+/// A job's thread, from outside.
+struct Running<'a> {
+    shared: &'a Arc<Shared>,
+    thread: JoinHandle<()>,
+    stoppable: Arc<preempt::Thread>,
+}
+
+impl Running<'_> {
+    fn stop(&self) {
+        // SAFETY: the thread is not joined before this value is gone.
+        unsafe { self.shared.stop(&self.stoppable) };
+    }
+
+    fn join(self) {
+        if let Err(panic) = self.thread.join() {
+            // A file system or a stream of the caller's own panicked, and the panic is the caller's to see.
+            std::panic::resume_unwind(panic);
+        }
+    }
+
+    /// Has another thread see to it that this one ends, whenever it comes back from its call.
+    fn leave(self) -> Result<(), Error> {
+        let (shared, stoppable, job_thread) = (self.shared.clone(), self.stoppable, self.thread);
+        let see_to_its_end = move || {
+            let mut wait = STOP_INTERVAL;
+            while !job_thread.is_finished() {
+                // SAFETY: the thread is never joined.
+                unsafe { shared.stop(&stoppable) };
+                thread::sleep(wait);
+                // The program may still run between two attempts, but not for long at a time.
+                wait = (wait * 2).min(WAIT_SLICE);
+            }
+        };
+        let thread = thread::Builder::new()
+            .name("afmpeg stop".to_owned())
+            .spawn(see_to_its_end);
+        thread.map(drop).map_err(|source| Error::Thread { source })
+    }
+}
+
 impl Shared {
-    fn run(&self, job: Job, interrupt: Interrupt, queue: Duration) -> Result<Output, Error> {
+    /// Found out when the first job wants it, as it takes a moment.
+    fn code_map(&self) -> Result<&CodeMap, Error> {
+        if let Some(code_map) = self.code_map.get() {
+            return Ok(code_map);
+        }
+        let code_map = CodeMap::new(&self.engine, self.program.module());
+        let code_map = code_map.map_err(|source| Error::Engine { source: source.into() })?;
+        Ok(self.code_map.get_or_init(|| code_map))
+    }
+
+    /// Tries to stop a job whose interruption has come.
+    ///
+    /// # Safety
+    ///
+    /// The thread must not have been joined.
+    unsafe fn stop(&self, thread: &preempt::Thread) {
+        match self.preemption {
+            // SAFETY: the caller vouches for the thread.
+            Preemption::Signals => unsafe { thread.stop() },
+            // The programs of all jobs look up, and those that are not meant go on.
+            Preemption::Epochs => self.engine.increment_epoch(),
+        }
+    }
+
+    fn run(
+        &self,
+        host: Host,
+        tails: &Tails,
+        memory_max_bytes: u64,
+        interrupt: &Interrupt,
+        queue: Duration,
+    ) -> Result<Output, Error> {
         let started = Instant::now();
-        let memory_max_bytes = job.memory_max_bytes;
-        let (host, stdout, stderr) = host(job, interrupt)?;
-        let mut store = engine::store(&self.engine, host, memory_max_bytes);
+        let mut store = engine::store(&self.engine, host, memory_max_bytes, self.preemption);
         let start = engine::instantiate(&self.program, &mut store);
         let instantiate = started.elapsed();
         let result = match start {
             Ok(start) => start.call(&mut store, ()),
             Err(error) if error.is::<wasmtime::Trap>() || error.is::<Ending>() => Err(error),
+            // The module's own memory may be larger than the job's limit.
+            Err(_) if store.data().limiter.memory_refused => {
+                return Err(Error::Limit {
+                    limit: Limit::Memory,
+                    output: Box::default(),
+                });
+            }
             Err(error) => return Err(Error::Instantiate { source: error.into() }),
         };
 
         let state = store.data();
-        let (stdout, stdout_dropped_bytes) = take_tail(&stdout);
-        let (stderr, stderr_dropped_bytes) = take_tail(&stderr);
         let mut output = Output {
-            exit_code: 0,
-            stdout,
-            stdout_dropped_bytes,
-            stderr,
-            stderr_dropped_bytes,
             timings: Timings {
                 queue,
                 instantiate,
@@ -207,16 +400,54 @@ impl Shared {
             memory_peak_bytes: state.limiter.memory_peak_bytes,
             bytes_read: state.host.bytes_read,
             bytes_written: state.host.bytes_written,
+            ..tails.output()
         };
-        let Err(error) = result else { return Ok(output) };
-        match error.downcast_ref::<Ending>() {
-            Some(Ending::Exit(code)) => {
-                output.exit_code = *code;
-                Ok(output)
-            }
-            Some(Ending::Interrupted(Interruption::Deadline)) => Err(Error::Deadline { output: output.into() }),
-            Some(Ending::Interrupted(Interruption::Cancelled)) => Err(Error::Cancelled { output: output.into() }),
-            None => Err(Error::Trap(Box::new(trap(&error, output)))),
+        let trapped = match result {
+            Ok(()) => None,
+            Err(error) => match error.downcast_ref::<Ending>() {
+                Some(Ending::Exit(code)) => {
+                    output.exit_code = *code;
+                    None
+                }
+                Some(Ending::Interrupted(interruption)) => return Err(interruption.error(output)),
+                None => Some(error),
+            },
+        };
+        // A program that was stopped between its calls has trapped.
+        let interruption = trapped.as_ref().and_then(|_| interrupt.check());
+        let limit = match state.limiter.memory_refused {
+            true => Some(Limit::Memory),
+            false => state.limit,
+        };
+        match (interruption, limit, trapped) {
+            (Some(interruption), ..) => Err(interruption.error(output)),
+            (None, Some(limit), trapped) if trapped.is_some() || !output.success() => Err(Error::Limit {
+                limit,
+                output: output.into(),
+            }),
+            (None, _, Some(error)) => Err(Error::Trap(Box::new(trap(&error, output)))),
+            (None, _, None) => Ok(output),
+        }
+    }
+}
+
+/// What has been captured of a job's two output streams.
+#[derive(Clone)]
+struct Tails {
+    stdout: SharedTail,
+    stderr: SharedTail,
+}
+
+impl Tails {
+    fn output(&self) -> Output {
+        let (stdout, stdout_dropped_bytes) = take_tail(&self.stdout);
+        let (stderr, stderr_dropped_bytes) = take_tail(&self.stderr);
+        Output {
+            stdout,
+            stdout_dropped_bytes,
+            stderr,
+            stderr_dropped_bytes,
+            ..Output::default()
         }
     }
 }
@@ -239,7 +470,7 @@ fn trap(error: &wasmtime::Error, output: Output) -> Trap {
 }
 
 /// Everything that the job's program will be able to reach, and what captures its two output streams.
-fn host(job: Job, interrupt: Interrupt) -> Result<(Host, SharedTail, SharedTail), Error> {
+fn host(job: Job, interrupt: Interrupt) -> Result<(Host, Tails), Error> {
     let args = job.args.into_iter().map(c_string).collect::<Result<_, _>>()?;
     let variable = |(mut name, value): (OsString, OsString)| {
         name.push("=");
@@ -248,12 +479,22 @@ fn host(job: Job, interrupt: Interrupt) -> Result<(Host, SharedTail, SharedTail)
     };
     let env = job.env.into_iter().map(variable).collect::<Result<_, _>>()?;
 
+    let random = Arc::new(job.random_seed.map_or(Random::System, Random::seeded));
+
     let failed = |source| Error::Stdio { source };
     let stdin = Stream::input(job.stdin).map_err(failed)?;
-    let (stdout, stdout_tail) = Stream::output(job.stdout, &io::stdout()).map_err(failed)?;
-    let (stderr, stderr_tail) = Stream::output(job.stderr, &io::stderr()).map_err(failed)?;
+    let (stdout, tail_of_stdout) = Stream::output(job.stdout, &io::stdout()).map_err(failed)?;
+    let (stderr, tail_of_stderr) = Stream::output(job.stderr, &io::stderr()).map_err(failed)?;
 
-    let mut host = Host::new(args, env, interrupt, job.open_files_max);
+    let mut host = Host::new(Setup {
+        args,
+        env,
+        interrupt,
+        clock: job.clock_start.map_or_else(Clock::real, Clock::fixed),
+        random: random.clone(),
+        open_files_max: job.open_files_max,
+        written_max_bytes: job.written_max_bytes,
+    });
     let too_many = |_| Error::TooManyDirectories;
     for stream in [stdin, stdout, stderr] {
         host.add_stream(stream).map_err(too_many)?;
@@ -261,9 +502,13 @@ fn host(job: Job, interrupt: Interrupt) -> Result<(Host, SharedTail, SharedTail)
     for (name, file_system) in job.directories {
         host.add_directory(name, file_system).map_err(too_many)?;
     }
-    host.add_directory("/dev".to_owned(), Arc::new(Devices))
+    host.add_directory("/dev".to_owned(), Arc::new(Devices(random)))
         .map_err(too_many)?;
-    Ok((host, stdout_tail, stderr_tail))
+    let tails = Tails {
+        stdout: tail_of_stdout,
+        stderr: tail_of_stderr,
+    };
+    Ok((host, tails))
 }
 
 fn c_string(string: OsString) -> Result<Vec<u8>, Error> {

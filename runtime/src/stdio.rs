@@ -124,9 +124,9 @@ impl Stream {
             }
             Stream::Host(host) => {
                 host.wait(Direction::Read, interrupt)?;
-                retry(|| host.file.read(buffer))
+                retry(interrupt, || host.file.read(buffer))
             }
-            Stream::Reader(reader) => retry(|| reader.read(buffer)),
+            Stream::Reader(reader) => retry(interrupt, || reader.read(buffer)),
             Stream::Writer(_) | Stream::Capture(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -136,10 +136,10 @@ impl Stream {
             Stream::Null => Ok(bytes.len()),
             Stream::Host(host) => {
                 host.wait(Direction::Write, interrupt)?;
-                retry(|| host.file.write(bytes))
+                retry(interrupt, || host.file.write(bytes))
             }
             Stream::Writer(writer) => {
-                let count = retry(|| writer.write(bytes))?;
+                let count = retry(interrupt, || writer.write(bytes))?;
                 writer.flush()?;
                 Ok(count)
             }
@@ -166,10 +166,11 @@ impl Stream {
     }
 }
 
-fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+/// Makes a call again that a signal has ended, unless the signal was to end the job.
+pub(crate) fn retry(interrupt: &Interrupt, mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
         match call() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted && interrupt.check().is_none() => {}
             done => return done,
         }
     }

@@ -4,6 +4,7 @@
 //! an [`Errno`] for the guest, never a panic.
 
 pub mod abi;
+mod clock;
 mod descriptors;
 mod memory;
 mod path;
@@ -11,14 +12,15 @@ mod poll;
 
 use crate::fs::{DirEntry, FileSystem, FileType, Metadata, OpenOptions, Opened, Times};
 use crate::interrupt::Interrupt;
-use crate::stdio::Stream;
+use crate::stdio::{Stream, retry};
 use abi::{Errno, fd_flags, file_type, lookup_flags, open_flags, rights, time_flags, whence};
+pub use clock::{Clock, Random};
 use descriptors::{Descriptor, Descriptors, OpenDirectory, OpenFile};
 pub use memory::GuestMemory;
 use path::{Resolved, resolve};
 use std::io::SeekFrom;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 type Memory<'a, 'm> = &'a mut GuestMemory<'m>;
 type Answer = Result<(), Errno>;
@@ -29,21 +31,36 @@ pub struct Host {
     env: Vec<Vec<u8>>,
     descriptors: Descriptors,
     pub interrupt: Interrupt,
-    started: Instant,
+    clock: Clock,
+    random: Arc<Random>,
     pub bytes_read: u64,
     pub bytes_written: u64,
+    written_max_bytes: u64,
+}
+
+/// What a host is made of besides its descriptors.
+pub struct Setup {
+    pub args: Vec<Vec<u8>>,
+    pub env: Vec<Vec<u8>>,
+    pub interrupt: Interrupt,
+    pub clock: Clock,
+    pub random: Arc<Random>,
+    pub open_files_max: usize,
+    pub written_max_bytes: u64,
 }
 
 impl Host {
-    pub fn new(args: Vec<Vec<u8>>, env: Vec<Vec<u8>>, interrupt: Interrupt, open_files_max: usize) -> Host {
+    pub fn new(setup: Setup) -> Host {
         Host {
-            args,
-            env,
-            descriptors: Descriptors::new(open_files_max),
-            interrupt,
-            started: Instant::now(),
+            args: setup.args,
+            env: setup.env,
+            descriptors: Descriptors::new(setup.open_files_max),
+            interrupt: setup.interrupt,
+            clock: setup.clock,
+            random: setup.random,
             bytes_read: 0,
             bytes_written: 0,
+            written_max_bytes: setup.written_max_bytes,
         }
     }
 
@@ -90,29 +107,24 @@ impl Host {
         memory.write_u64(time, nanoseconds(now))
     }
 
-    fn now(&self, clock: u32) -> Result<Duration, Errno> {
+    fn now(&mut self, clock: u32) -> Result<Duration, Errno> {
         match clock {
-            abi::clock::REALTIME => Ok(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()),
-            abi::clock::MONOTONIC => Ok(self.started.elapsed()),
-            abi::clock::PROCESS_CPU_TIME | abi::clock::THREAD_CPU_TIME => Ok(self.cpu_time()),
+            abi::clock::REALTIME => Ok(self.clock.realtime()),
+            abi::clock::MONOTONIC => Ok(self.clock.monotonic()),
+            abi::clock::PROCESS_CPU_TIME | abi::clock::THREAD_CPU_TIME => Ok(self.clock.processor()),
             _ => Err(Errno::Inval),
         }
     }
 
-    /// A job is one thread, so its processor time is that of the thread.
-    #[cfg(unix)]
-    fn cpu_time(&self) -> Duration {
-        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-        time.try_into().unwrap_or_default()
-    }
-
-    #[cfg(not(unix))]
-    fn cpu_time(&self) -> Duration {
-        self.started.elapsed()
-    }
-
     pub fn random_get(&mut self, memory: Memory, buffer: u32, length: u32) -> Answer {
-        getrandom::fill(memory.slice_mut(buffer, length)?).map_err(|_| Errno::Io)
+        // Gigabytes of randomness take long, so the job's interruption is looked for in between.
+        for piece in memory.slice_mut(buffer, length)?.chunks_mut(1 << 20) {
+            if self.interrupt.check().is_some() {
+                return Err(Errno::Intr);
+            }
+            self.random.fill(piece).map_err(|_| Errno::Io)?;
+        }
+        Ok(())
     }
 
     pub fn sched_yield(&mut self, _memory: Memory) -> Answer {
@@ -211,12 +223,12 @@ impl Host {
                     Some(host) if host.is_regular => host.file.metadata()?.len(),
                     _ => 0,
                 };
-                let mut bytes = filestat(&Metadata::new(FileType::Other, size_bytes, 0));
+                let mut bytes = filestat(&Metadata::new(FileType::Other, size_bytes, 0), &self.clock);
                 bytes[16] = stream_type(stream).0;
                 return memory.write(stat, &bytes);
             }
         };
-        memory.write(stat, &filestat(&metadata))
+        memory.write(stat, &filestat(&metadata, &self.clock))
     }
 
     pub fn fd_filestat_set_size(&mut self, _memory: Memory, fd: u32, size: u64) -> Answer {
@@ -275,7 +287,7 @@ impl Host {
             }
             Descriptor::File(open) => {
                 let position = open.position;
-                let total = read_file(memory, open, &buffers, position)?;
+                let total = read_file(memory, open, &buffers, position, &self.interrupt)?;
                 open.position += total as u64;
                 total
             }
@@ -292,7 +304,7 @@ impl Host {
         if open.file.is_stream() {
             return Err(Errno::Spipe);
         }
-        let total = read_file(memory, open, &buffers, offset)?;
+        let total = read_file(memory, open, &buffers, offset, &self.interrupt)?;
         self.bytes_read += total as u64;
         memory.write_u32(read, total as u32)
     }
@@ -300,6 +312,7 @@ impl Host {
     pub fn fd_write(&mut self, memory: Memory, fd: u32, iovecs: u32, count: u32, written: u32) -> Answer {
         let buffers = memory.iovecs(iovecs, count)?;
         memory.slice(written, 4)?;
+        check_quota(&buffers, self.bytes_written, self.written_max_bytes)?;
         let total = match self.descriptors.get(fd)? {
             Descriptor::Directory(_) => return Err(Errno::Badf),
             Descriptor::Stream(stream) => {
@@ -323,7 +336,7 @@ impl Host {
                     0 => open.position,
                     _ => open.file.metadata()?.size_bytes,
                 };
-                let total = write_file(memory, open, &buffers, position)?;
+                let total = write_file(memory, open, &buffers, position, &self.interrupt)?;
                 open.position = position + total as u64;
                 total
             }
@@ -340,7 +353,8 @@ impl Host {
         if open.file.is_stream() {
             return Err(Errno::Spipe);
         }
-        let total = write_file(memory, open, &buffers, offset)?;
+        check_quota(&buffers, self.bytes_written, self.written_max_bytes)?;
+        let total = write_file(memory, open, &buffers, offset, &self.interrupt)?;
         self.bytes_written += total as u64;
         memory.write_u32(written, total as u32)
     }
@@ -429,7 +443,7 @@ impl Host {
         if resolved.must_be_directory && metadata.file_type != FileType::Directory {
             return Err(Errno::Notdir);
         }
-        memory.write(stat, &filestat(&metadata))
+        memory.write(stat, &filestat(&metadata, &self.clock))
     }
 
     #[expect(clippy::too_many_arguments, reason = "the signature is WASI's")]
@@ -625,6 +639,15 @@ impl Host {
     }
 }
 
+/// Refuses what would go over the job's limit on output, before any of it is written.
+fn check_quota(buffers: &[(u32, u32)], written_bytes: u64, written_max_bytes: u64) -> Answer {
+    let more_bytes: u64 = buffers.iter().map(|(_, length)| u64::from(*length)).sum();
+    match written_bytes.checked_add(more_bytes) {
+        Some(sum) if sum <= written_max_bytes => Ok(()),
+        _ => Err(Errno::Dquot),
+    }
+}
+
 /// Offsets are signed in WASI, as they are in every host.
 fn check_offset(offset: u64) -> Answer {
     i64::try_from(offset).map(drop).map_err(|_| Errno::Inval)
@@ -635,6 +658,7 @@ fn read_file(
     open: &mut OpenFile,
     buffers: &[(u32, u32)],
     offset: u64,
+    interrupt: &Interrupt,
 ) -> Result<usize, Errno> {
     if !open.readable {
         return Err(Errno::Badf);
@@ -644,10 +668,10 @@ fn read_file(
         let buffer = memory.slice_mut(start, length)?;
         let at = offset.checked_add(total as u64).ok_or(Errno::Inval)?;
         // A custom file system's count is held to the buffer, as the guest believes it.
-        let count = match retry(|| open.file.read_at(buffer, at)) {
+        let count = match retry(interrupt, || open.file.read_at(buffer, at)) {
             Ok(count) => count.min(length as usize),
             Err(_) if total > 0 => break,
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         };
         total += count;
         if count < length as usize || open.file.is_stream() {
@@ -657,7 +681,13 @@ fn read_file(
     Ok(total)
 }
 
-fn write_file(memory: &GuestMemory, open: &mut OpenFile, buffers: &[(u32, u32)], offset: u64) -> Result<usize, Errno> {
+fn write_file(
+    memory: &GuestMemory,
+    open: &mut OpenFile,
+    buffers: &[(u32, u32)],
+    offset: u64,
+    interrupt: &Interrupt,
+) -> Result<usize, Errno> {
     if !open.writable {
         return Err(Errno::Badf);
     }
@@ -666,10 +696,10 @@ fn write_file(memory: &GuestMemory, open: &mut OpenFile, buffers: &[(u32, u32)],
         let buffer = memory.slice(start, length)?;
         let at = offset.checked_add(total as u64).ok_or(Errno::Fbig)?;
         check_offset(at.checked_add(u64::from(length)).ok_or(Errno::Fbig)?).map_err(|_| Errno::Fbig)?;
-        let count = match retry(|| open.file.write_at(buffer, at)) {
+        let count = match retry(interrupt, || open.file.write_at(buffer, at)) {
             Ok(count) => count.min(length as usize),
             Err(_) if total > 0 => break,
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         };
         total += count;
         if count < length as usize {
@@ -677,15 +707,6 @@ fn write_file(memory: &GuestMemory, open: &mut OpenFile, buffers: &[(u32, u32)],
         }
     }
     Ok(total)
-}
-
-fn retry(mut call: impl FnMut() -> std::io::Result<usize>) -> Result<usize, Errno> {
-    loop {
-        match call() {
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            done => return Ok(done?),
-        }
-    }
 }
 
 fn strings_sizes(memory: Memory, strings: &[Vec<u8>], count: u32, size: u32) -> Answer {
@@ -730,13 +751,8 @@ fn type_number(file_type: FileType) -> u8 {
     }
 }
 
-fn filestat(metadata: &Metadata) -> [u8; 64] {
-    let time = |time: Option<SystemTime>| {
-        nanoseconds(
-            time.and_then(|time| time.duration_since(UNIX_EPOCH).ok())
-                .unwrap_or_default(),
-        )
-    };
+fn filestat(metadata: &Metadata, clock: &Clock) -> [u8; 64] {
+    let time = |time| nanoseconds(clock.file_time(time));
     let mut bytes = [0; 64];
     let fields = [
         (0, metadata.device),

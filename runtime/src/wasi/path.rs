@@ -41,6 +41,10 @@ pub fn resolve(directory: &str, path: &str) -> Result<Resolved, Errno> {
     if resolved.is_empty() {
         resolved.push('.');
     }
+    // Directories are opened below directories without end, but their whole path is what a file system gets.
+    if resolved.len() > PATH_SIZE_MAX_BYTES {
+        return Err(Errno::Nametoolong);
+    }
     let last = path.rsplit('/').next();
     Ok(Resolved {
         path: resolved,

@@ -16,8 +16,8 @@ struct Subscription {
 }
 
 enum Wanted {
-    /// A time so far away that no clock will reach it is `None`.
-    Time(Option<Instant>),
+    /// A time of the guest's monotonic clock.
+    Time(Duration),
     Stream(u32, Direction),
     /// Known before anything is waited for.
     Known(Result<u64, Errno>),
@@ -68,10 +68,14 @@ impl Host {
                 let clock = memory.read_u32(at + 16)?;
                 let time = Duration::from_nanos(memory.read_u64(at + 24)?);
                 let absolute = memory.read_u16(at + 40)? & abi::SUBSCRIPTION_CLOCK_ABSOLUTE != 0;
-                match (clock, self.now(clock)) {
-                    (clock::REALTIME | clock::MONOTONIC, Ok(now)) => {
-                        let span = if absolute { time.saturating_sub(now) } else { time };
-                        Wanted::Time(Instant::now().checked_add(span))
+                match clock {
+                    clock::REALTIME | clock::MONOTONIC => {
+                        let span = if absolute {
+                            time.saturating_sub(self.now(clock)?)
+                        } else {
+                            time
+                        };
+                        Wanted::Time(self.clock.monotonic().saturating_add(span))
                     }
                     _ => Wanted::Known(Err(Errno::Inval)),
                 }
@@ -103,27 +107,39 @@ impl Host {
     }
 
     /// For each subscription whether it has happened, and with what result; at least one has.
-    fn wait(&self, subscriptions: &[Subscription]) -> Result<Vec<Option<Result<u64, Errno>>>, Errno> {
+    fn wait(&mut self, subscriptions: &[Subscription]) -> Result<Vec<Option<Result<u64, Errno>>>, Errno> {
         let any_known = subscriptions
             .iter()
             .any(|subscription| matches!(subscription.wanted, Wanted::Known(_)));
-        let wake_up = subscriptions
+        let times = subscriptions
             .iter()
             .filter_map(|subscription| match subscription.wanted {
-                Wanted::Time(time) => time,
+                Wanted::Time(time) => Some(time),
                 _ => None,
             });
-        let wake_up = wake_up.min();
+        let wake_up = times.min();
         loop {
             let mut any_happened = any_known;
-            let now = Instant::now();
-            let until = if any_known { Some(now) } else { wake_up };
+            let until = match wake_up {
+                _ if any_known => Some(Instant::now()),
+                // A fixed clock reaches any time at once, so streams are only looked at.
+                Some(_) if self.clock.is_fixed() => Some(Instant::now()),
+                // A time that the host's clock cannot reach does not come.
+                Some(time) => self.clock.instant(time),
+                None => None,
+            };
             let ready = self.wait_for_streams(subscriptions, until)?;
-            let now = Instant::now();
+            if let Some(time) = wake_up
+                && !any_known
+                && ready.is_empty()
+            {
+                self.clock.skip_to(time);
+            }
+            let now = self.clock.monotonic();
             let answers = subscriptions.iter().enumerate().map(|(index, subscription)| {
                 let answer = match subscription.wanted {
                     Wanted::Known(answer) => Some(answer),
-                    Wanted::Time(time) => time.is_some_and(|time| time <= now).then_some(Ok(0)),
+                    Wanted::Time(time) => (time <= now).then_some(Ok(0)),
                     Wanted::Stream(..) => ready.contains(&index).then_some(Ok(1)),
                 };
                 any_happened |= answer.is_some();

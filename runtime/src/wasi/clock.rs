@@ -1,0 +1,124 @@
+//! What time it is for the guest, and what it gets as chance.
+
+use chacha20::ChaCha8Rng;
+use rand_core::{Rng, SeedableRng};
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How far a fixed clock advances with each look at it: a program that waits by looking comes to its end.
+const TICK: Duration = Duration::from_micros(1);
+
+pub enum Clock {
+    Real {
+        started: Instant,
+    },
+    /// Advances when it is looked at and when the guest sleeps, and at no other time.
+    Fixed {
+        start: Duration,
+        elapsed: Duration,
+    },
+}
+
+impl Clock {
+    pub fn real() -> Clock {
+        Clock::Real {
+            started: Instant::now(),
+        }
+    }
+
+    pub fn fixed(start: SystemTime) -> Clock {
+        Clock::Fixed {
+            start: since_epoch(start),
+            elapsed: Duration::ZERO,
+        }
+    }
+
+    pub fn realtime(&mut self) -> Duration {
+        match *self {
+            Clock::Real { .. } => since_epoch(SystemTime::now()),
+            Clock::Fixed { start, .. } => start.saturating_add(self.monotonic()),
+        }
+    }
+
+    /// The time since the job began.
+    pub fn monotonic(&mut self) -> Duration {
+        match self {
+            Clock::Real { started } => started.elapsed(),
+            Clock::Fixed { elapsed, .. } => {
+                *elapsed = elapsed.saturating_add(TICK);
+                *elapsed
+            }
+        }
+    }
+
+    /// A job is one thread, so its processor time is that of the thread.
+    pub fn processor(&mut self) -> Duration {
+        match self {
+            #[cfg(unix)]
+            Clock::Real { .. } => {
+                let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+                time.try_into().unwrap_or_default()
+            }
+            _ => self.monotonic(),
+        }
+    }
+
+    /// The host's time for a time of [`Clock::monotonic`], if the clock goes with the host's and gets there.
+    pub fn instant(&self, monotonic: Duration) -> Option<Instant> {
+        match self {
+            Clock::Real { started } => started.checked_add(monotonic),
+            Clock::Fixed { .. } => None,
+        }
+    }
+
+    pub fn is_fixed(&self) -> bool {
+        matches!(self, Clock::Fixed { .. })
+    }
+
+    /// Sleeps until then, on a fixed clock: nobody has to wait for it.
+    pub fn skip_to(&mut self, monotonic: Duration) {
+        if let Clock::Fixed { elapsed, .. } = self {
+            *elapsed = monotonic.max(*elapsed);
+        }
+    }
+
+    /// When a file was used, as the guest sees it: files that jobs make must not tell a fixed clock's job the time.
+    pub fn file_time(&self, time: Option<SystemTime>) -> Duration {
+        match self {
+            Clock::Real { .. } => time.map(since_epoch).unwrap_or_default(),
+            Clock::Fixed { start, .. } => *start,
+        }
+    }
+}
+
+fn since_epoch(time: SystemTime) -> Duration {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Where random bytes come from.
+pub enum Random {
+    System,
+    /// The same bytes for the same seed, on every machine and in every version of this crate's dependencies: the
+    /// generator is ChaCha with 8 rounds.
+    Seeded(Box<Mutex<ChaCha8Rng>>),
+}
+
+impl Random {
+    pub fn seeded(seed: u64) -> Random {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&seed.to_le_bytes());
+        Random::Seeded(Box::new(Mutex::new(ChaCha8Rng::from_seed(key))))
+    }
+
+    pub fn fill(&self, buffer: &mut [u8]) -> io::Result<()> {
+        match self {
+            Random::System => getrandom::fill(buffer).map_err(io::Error::other),
+            Random::Seeded(generator) => {
+                let mut generator = generator.lock().unwrap_or_else(PoisonError::into_inner);
+                generator.fill_bytes(buffer);
+                Ok(())
+            }
+        }
+    }
+}

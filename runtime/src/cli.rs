@@ -22,6 +22,9 @@ Examples:
   cat in.mp4 | afmpeg ffmpeg -i pipe:0 -f matroska pipe:1 > out.mkv
   afmpeg --dir-read-only /media --dir /tmp/out ffmpeg -i /media/in.mp4 /tmp/out/out.mkv
   afmpeg --memory-max 512M --timeout 60 ffmpeg -i untrusted.mp4 thumbnail.png
+  afmpeg probe in.mp4
+  afmpeg frames in.mp4 sheet.jpg --sheet 4x3 --width 320
+  afmpeg batch jobs.jsonl
 
 The current directory can be read and written, under relative and absolute paths; everything else only if it is given \
 with --dir or --dir-read-only.
@@ -31,10 +34,11 @@ the current directory or one above it.
 
 Exit codes: those of ffmpeg and ffprobe are passed on. The command's own come with a line on standard error that \
 begins with `afmpeg:`
+    1  what was asked for cannot be made of this media
     2  the command line is wrong
     3  no module was found
     4  the module cannot be used
-    5  a folder or stream cannot be set up
+    5  a folder, a stream or a list of jobs cannot be set up
    70  the program crashed, or the command is at fault
   124  the time given with --timeout is over";
 
@@ -68,6 +72,18 @@ pub struct Sandbox {
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<Duration>,
 
+    /// The most that the program may write to all its files and streams together, such as 2G
+    #[arg(long, value_name = "SIZE", value_parser = size_bytes)]
+    pub written_max: Option<u64>,
+
+    /// Make the output depend on the input alone: clocks stand at 1970, and chance comes from this seed
+    #[arg(long, value_name = "SEED", num_args = 0..=1, default_missing_value = "0", require_equals = true)]
+    pub fixed: Option<u64>,
+
+    /// Show a bar in place of ffmpeg's own lines about its progress
+    #[arg(long)]
+    pub progress: bool,
+
     /// Where compiled code is kept [default: afmpeg/aot in XDG_CACHE_HOME or ~/.cache]
     #[arg(long, value_name = "PATH", conflicts_with = "no_cache")]
     pub cache_dir: Option<PathBuf>,
@@ -85,6 +101,103 @@ pub enum Command {
     /// Run FFmpeg's ffprobe; all that follows is passed to it
     #[command(disable_help_flag = true)]
     Ffprobe(GuestArgs),
+    /// Say what a media file is
+    Probe(Probe),
+    /// Save pictures of a video: at some times, every few seconds, or a contact sheet
+    Frames(Frames),
+    /// Run many jobs in parallel, each a line of JSON; run it again to go on after an interruption
+    Batch(Batch),
+    /// Compile the module now, so that the next start takes milliseconds
+    Compile,
+    /// Say what the module is: version, licence, components, size
+    Info(Info),
+    /// Print a script that completes this command's words in a shell
+    Completions { shell: clap_complete::Shell },
+    /// Print the manual page
+    Man,
+}
+
+#[derive(Debug, Args)]
+pub struct Probe {
+    /// The file, or - for standard input
+    pub file: PathBuf,
+
+    /// Print all that ffprobe knows, as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  afmpeg frames talk.mkv thumbnail.jpg --at 12.5 --width 320
+  afmpeg frames talk.mkv frame.png --every 60
+  afmpeg frames talk.mkv sheet.jpg --sheet 5x4 --width 240
+
+Where several pictures come out, numbers are put before the ending: frame-001.png, frame-002.png.")]
+pub struct Frames {
+    /// The video
+    pub video: PathBuf,
+
+    /// The image file, ending in .png, .jpg or .jpeg
+    pub image: PathBuf,
+
+    /// Times in seconds, separated by commas [default: 0]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, value_delimiter = ',')]
+    pub at: Vec<Duration>,
+
+    /// One picture in every so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, conflicts_with = "at")]
+    pub every: Option<Duration>,
+
+    /// One image of so many pictures, from the whole video
+    #[arg(long, value_name = "COLUMNSxROWS", value_parser = grid, conflicts_with_all = ["at", "every"])]
+    pub sheet: Option<(u32, u32)>,
+
+    /// The width of a picture in pixels [default: that of the video, or what the height asks for]
+    #[arg(long)]
+    pub width: Option<u32>,
+
+    /// The height of a picture in pixels [default: that of the video, or what the width asks for]
+    #[arg(long)]
+    pub height: Option<u32>,
+
+    /// Print times, sizes and files as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A job is a line such as
+  {\"id\": \"7\", \"args\": [\"-i\", \"in/7.mov\", \"-vf\", \"scale=640:-2\", \"out/7.mp4\"]}
+with \"program\": \"ffprobe\" for the other program and \"timeout\": 60 for a limit of its own, in seconds. Outputs that
+exist are replaced.
+
+A result is a line such as
+  {\"id\": \"7\", \"status\": \"done\", \"exit_code\": 0, \"run_seconds\": 1.2, ...}
+with the status `done` or `failed`, and `error` for the latter. Results are printed as they come and kept in the file of
+results; jobs that are done there are not run again, unless they have changed.
+
+Exit codes: 0 if all jobs are done, 1 if some failed.")]
+pub struct Batch {
+    /// The jobs, or - for standard input
+    pub jobs: PathBuf,
+
+    /// Where the results are kept [default: the name of the jobs, with .results.jsonl; none for standard input]
+    #[arg(long, value_name = "PATH")]
+    pub results: Option<PathBuf>,
+
+    /// How many jobs run at a time [default: the number of cores]
+    #[arg(long, value_name = "COUNT")]
+    pub parallel: Option<std::num::NonZeroUsize>,
+}
+
+#[derive(Debug, Args)]
+pub struct Info {
+    /// Print it as JSON, with the names of all components
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -111,6 +224,14 @@ fn folder(value: &str) -> Result<Folder, String> {
         host: host.into(),
         guest,
     })
+}
+
+fn grid(value: &str) -> Result<(u32, u32), String> {
+    let sides = value
+        .split_once('x')
+        .ok_or("two numbers with an x between them are wanted, such as 4x3")?;
+    let side = |text: &str| text.parse().map_err(|error| format!("`{text}`: {error}"));
+    Ok((side(sides.0)?, side(sides.1)?))
 }
 
 fn size_bytes(value: &str) -> Result<u64, String> {

@@ -1,6 +1,13 @@
 //! What the subcommands do, and what they share.
 
+pub mod batch;
+pub mod compile;
+mod folders;
+pub mod frames;
+pub mod info;
 mod module;
+pub mod probe;
+mod progress;
 pub mod run;
 
 use afmpeg::Error;
@@ -21,6 +28,11 @@ impl Failure {
         Failure { exit_code: 5, message }
     }
 
+    /// The job that was asked for failed, as data may.
+    fn job(message: String) -> Failure {
+        Failure { exit_code: 1, message }
+    }
+
     pub fn report(self) -> ExitCode {
         eprintln!("afmpeg: {}", self.message);
         ExitCode::from(self.exit_code)
@@ -36,6 +48,7 @@ impl From<Error> for Failure {
             | Error::ModuleInvalid { .. }
             | Error::NotAProgram { .. } => 4,
             Error::Directory { .. } | Error::Stdio { .. } | Error::TooManyDirectories => 5,
+            Error::Program { .. } | Error::Limit { .. } | Error::NoFrame { .. } | Error::Frame { .. } => 1,
             Error::Deadline { .. } => 124,
             _ => 70,
         };

@@ -1,90 +1,20 @@
-//! `afmpeg ffmpeg` and `afmpeg ffprobe`: FFmpeg's own programs on this process's streams and folders.
+//! Which folders a job can reach, and under which names.
 
-use super::{Failure, module};
-use crate::cli::{Folder, GuestArgs, Sandbox};
-use afmpeg::{Access, HostDir, Job, Stdin, Stdout};
+use super::Failure;
+use crate::cli::{Folder, Sandbox};
+use afmpeg::{Access, HostDir, Job};
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf, absolute};
-use std::process::ExitCode;
 use std::sync::Arc;
 
-/// The variables by which FFmpeg's programs choose how they print.
-const PRINTING_VARIABLES: [&str; 7] = [
-    "AV_LOG_FORCE_256COLOR",
-    "AV_LOG_FORCE_COLOR",
-    "AV_LOG_FORCE_NOCOLOR",
-    "COLUMNS",
-    "FFREPORT",
-    "NO_COLOR",
-    "TERM",
-];
-
-pub fn run(program: &str, guest: GuestArgs, sandbox: Sandbox) -> Result<ExitCode, Failure> {
-    let args = guest_args(guest.args);
-    let folders = Folders::new(&sandbox)?;
-    let runtime = module::runtime(&sandbox)?;
-
-    let mut job = Job::new([program])
-        .stdin(Stdin::Inherit)
-        .stdout(Stdout::Inherit)
-        .stderr(Stdout::Inherit)
-        .memory_max_bytes(sandbox.memory_max);
-    if let Some(timeout) = sandbox.timeout {
-        job = job.timeout(timeout);
-    }
-    for arg in &args {
-        job = job.arg(arg);
-    }
-    for name in PRINTING_VARIABLES {
-        if let Some(value) = env::var_os(name) {
-            job = job.env(name, value);
-        }
-    }
-    for variable in &sandbox.env {
-        match variable.split_once('=') {
-            Some((name, value)) => job = job.env(name, value),
-            None => {
-                job = env::var_os(variable)
-                    .into_iter()
-                    .fold(job, |job, value| job.env(variable, value))
-            }
-        }
-    }
-    let output = runtime.run(folders.give_to(job)?)?;
-    if !output.success() {
-        for hint in folders.hints(&args) {
-            eprintln!("afmpeg: {hint}");
-        }
-    }
-    Ok(ExitCode::from(exit_code(output.exit_code)))
-}
-
-/// What the shell will see of a program's exit code: its low byte, but never a success that was none.
-fn exit_code(code: i32) -> u8 {
-    match (code, code as u8) {
-        (0, _) => 0,
-        (_, 0) => u8::MAX,
-        (_, low_byte) => low_byte,
-    }
-}
-
-/// All arguments after the program's word; the parser takes away a `--` that comes first among them.
-fn guest_args(parsed: Vec<OsString>) -> Vec<OsString> {
-    let all: Vec<OsString> = env::args_os().collect();
-    match all.len().checked_sub(parsed.len() + 1).map(|before| &all[before..]) {
-        Some(rest) if rest[0] == "--" => rest.to_vec(),
-        _ => parsed,
-    }
-}
-
 /// The folders that the program is given, with the names they have in it.
-struct Folders {
+pub struct Folders {
     given: Vec<(PathBuf, Vec<String>, Access)>,
 }
 
 impl Folders {
-    fn new(sandbox: &Sandbox) -> Result<Folders, Failure> {
+    pub fn new(sandbox: &Sandbox) -> Result<Folders, Failure> {
         let mut given = Vec::new();
         if !sandbox.no_current_dir {
             let current = env::current_dir()
@@ -99,7 +29,7 @@ impl Folders {
         Ok(Folders { given })
     }
 
-    fn give_to(&self, mut job: Job) -> Result<Job, Failure> {
+    pub fn give_to(&self, mut job: Job) -> Result<Job, Failure> {
         for (path, names, access) in &self.given {
             let dir = HostDir::open(path, *access)
                 .map_err(|error| Failure::setup(format!("cannot open the folder {}: {error}", path.display())))?;
@@ -112,7 +42,7 @@ impl Folders {
     }
 
     /// What a failed program may have missed: paths among its arguments that lead out of its folders.
-    fn hints(&self, args: &[OsString]) -> Vec<String> {
+    pub fn hints(&self, args: &[OsString]) -> Vec<String> {
         let roots: Vec<PathBuf> = self
             .given
             .iter()

@@ -2,40 +2,49 @@
 
 use super::{Failure, chain};
 use crate::cli::Sandbox;
-use afmpeg::{Error, Runtime};
+use afmpeg::{Error, Runtime, RuntimeBuilder};
 use std::env;
 use std::path::{Component, Path, PathBuf};
 
 /// Makes the module ready that the command line, the environment or the last build names.
 pub fn runtime(sandbox: &Sandbox) -> Result<Runtime, Failure> {
+    make(sandbox, Runtime::builder())
+}
+
+/// The file of that module.
+pub fn find(sandbox: &Sandbox) -> Result<PathBuf, Failure> {
     let named = || {
         env::var_os("AFMPEG_MODULE")
             .filter(|path| !path.is_empty())
             .map(PathBuf::from)
     };
-    let path = match sandbox.module.clone().or_else(named) {
-        Some(path) => path,
+    match sandbox.module.clone().or_else(named) {
+        Some(path) => Ok(path),
         None => built_last().ok_or_else(|| {
             Failure::no_module(
                 "no module: name one with --module PATH or the variable AFMPEG_MODULE, or build one below this \
                  directory with `cargo xtask build --profile o3-gpl`"
                     .to_owned(),
             )
-        })?,
-    };
+        }),
+    }
+}
+
+pub fn make(sandbox: &Sandbox, builder: RuntimeBuilder) -> Result<Runtime, Failure> {
+    let path = find(sandbox)?;
     let cache_folder = match &sandbox.cache_dir {
         _ if sandbox.no_cache => None,
         Some(folder) => Some(folder.clone()),
         None => default_cache_folder(),
     };
     let Some(cache_folder) = cache_folder else {
-        return Ok(Runtime::from_file(path)?);
+        return Ok(builder.from_file(path)?);
     };
-    match Runtime::builder().cache_folder(cache_folder).from_file(&path) {
+    match builder.clone().cache_folder(cache_folder).from_file(&path) {
         // Without a cache the command is slow to start but works, unless a folder was asked for.
         Err(error @ (Error::Cache { .. } | Error::CacheUnsafe { .. })) if sandbox.cache_dir.is_none() => {
             eprintln!("afmpeg: warning: {}", chain(&error));
-            Ok(Runtime::from_file(path)?)
+            Ok(builder.from_file(path)?)
         }
         result => Ok(result?),
     }

@@ -1,0 +1,87 @@
+//! `afmpeg frames`: pictures of a video.
+
+use super::info::print;
+use super::probe::{FOLDER, alone};
+use super::{Failure, module};
+use crate::cli::{self, Sandbox};
+use crate::verb::run::limits;
+use afmpeg::Frames;
+use serde_json::json;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+pub fn run(args: cli::Frames, sandbox: &Sandbox) -> Result<ExitCode, Failure> {
+    let (folder, name) = alone(&args.video)?;
+    let mut frames = Frames::of(name);
+    frames = match args.image.extension().and_then(|extension| extension.to_str()) {
+        Some("png") => frames.png(),
+        Some("jpg" | "jpeg") => frames.jpeg(),
+        _ => {
+            let message = format!("{}: the name must end in .png, .jpg or .jpeg", args.image.display());
+            return Err(Failure { exit_code: 2, message });
+        }
+    };
+    if !args.at.is_empty() {
+        frames = frames.at(args.at);
+    } else if let Some(interval) = args.every {
+        frames = frames.every(interval);
+    } else if let Some((columns, rows)) = args.sheet {
+        frames = frames.contact_sheet(columns, rows);
+    }
+    frames = args.width.into_iter().fold(frames, Frames::width);
+    frames = args.height.into_iter().fold(frames, Frames::height);
+
+    let folder = Arc::new(folder);
+    let made =
+        module::runtime(sandbox)?.frames(&frames, |job| limits(job, sandbox).file_system(FOLDER, folder.clone()))?;
+    let count = made.len();
+    let mut described = Vec::new();
+    for (index, frame) in made.iter().enumerate() {
+        let path = if count == 1 {
+            args.image.clone()
+        } else {
+            numbered(&args.image, index + 1, count)
+        };
+        save(&path, &frame.image).map_err(|error| Failure::setup(format!("{}: {error}", path.display())))?;
+        described.push(json!({
+            "file": path,
+            "time_seconds": frame.time.as_secs_f64(),
+            "width": frame.width,
+            "height": frame.height,
+        }));
+    }
+    if args.json {
+        print(&format!("{:#}", json!(described)))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `frame.png` as `frame-07.png`, with as many digits as the last number has, but at least three.
+fn numbered(path: &Path, number: usize, count: usize) -> PathBuf {
+    let digits = count.to_string().len().max(3);
+    let part = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    path.with_file_name(format!(
+        "{}-{number:0digits$}.{}",
+        part(path.file_stem()),
+        part(path.extension())
+    ))
+}
+
+/// Writes a file such that nobody ever sees half of it.
+fn save(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    // Others may read a picture as they may other files: the process's own mask decides.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! `afmpeg info`: what the module is; `afmpeg man`: what this command is.
+
+use super::{Failure, module};
+use crate::cli::{Cli, Info, Sandbox};
+use clap::CommandFactory;
+use serde_json::json;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+pub fn run(args: Info, sandbox: &Sandbox) -> Result<ExitCode, Failure> {
+    let path = module::find(sandbox)?;
+    let size_bytes = std::fs::metadata(&path).map(|metadata| metadata.len());
+    let size_bytes = size_bytes.map_err(|error| Failure::no_module(format!("{}: {error}", path.display())))?;
+    let info = module::runtime(sandbox)?.info()?;
+    if args.json {
+        let info = json!({ "module": path, "size_bytes": size_bytes, "ffmpeg": info });
+        print(&format!("{info:#}"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut text = format!(
+        "module     {}\nsize       {:.1} MB ({size_bytes} bytes)\nFFmpeg     {}\nlicence    {}\n",
+        path.display(),
+        size_bytes as f64 / 1e6,
+        info.version,
+        info.license
+    );
+    for (kind, names) in &info.components {
+        text += &format!("{kind:<10} {}\n", names.len());
+    }
+    let has = |name: &&str| info.components["encoders"].contains(*name);
+    let external: Vec<&str> = ["libx264", "libopenh264"].into_iter().filter(has).collect();
+    text += &format!("H.264      {}\n", external.join(", "));
+    print(text.trim_end())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn manual() -> Result<ExitCode, Failure> {
+    let page = clap_mangen::Man::new(Cli::command());
+    page.render(&mut io::stdout()).map_err(failed)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a result: a pipe that is closed is no reason to panic.
+pub fn print(text: &str) -> Result<(), Failure> {
+    writeln!(io::stdout(), "{text}").map_err(failed)
+}
+
+fn failed(error: io::Error) -> Failure {
+    Failure::setup(format!("standard output cannot be written to: {error}"))
+}

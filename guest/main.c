@@ -33,7 +33,8 @@ static int names_ffprobe(const char *path)
 // A program that fails on a system error returns the error's number, negated, and scripts know Linux's: a missing input
 // is 254. WASI numbers its errors otherwise. Left out is what has number 1 here: FFmpeg also returns -1 for "failed".
 static const unsigned char linux_error[] = {
-    [EACCES] = 13,    [EAGAIN] = 11, [EBADF] = 9,       [EBUSY] = 16,        [EDOM] = 33,     [EEXIST] = 17,
+    [EACCES] = 13,    [EAGAIN] = 11, [EBADF] = 9,       [EBUSY] = 16,        [EDOM] = 33,     [EDQUOT] = 122,
+    [EEXIST] = 17,
     [EFAULT] = 14,    [EFBIG] = 27,  [EILSEQ] = 84,     [EINTR] = 4,         [EINVAL] = 22,   [EIO] = 5,
     [EISDIR] = 21,    [ELOOP] = 40,  [EMFILE] = 24,     [ENAMETOOLONG] = 36, [ENFILE] = 23,   [ENODEV] = 19,
     [ENOENT] = 2,     [ENOMEM] = 12, [ENOSPC] = 28,     [ENOSYS] = 38,       [ENOTDIR] = 20,  [ENOTEMPTY] = 39,

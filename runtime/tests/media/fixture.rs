@@ -29,6 +29,12 @@ pub struct Module {
     pub encoders: BTreeSet<String>,
 }
 
+impl Module {
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 /// The module, compiled before any test uses it, so that tests that start together do not all compile it.
 pub fn module() -> &'static Module {
     static MODULE: OnceLock<Module> = OnceLock::new();
@@ -45,6 +51,18 @@ pub fn module() -> &'static Module {
             .filter_map(|line| Some(line.split_whitespace().nth(1)?.to_owned()))
             .collect();
         Module { path, encoders }
+    })
+}
+
+/// The module in this process, for tests of the library.
+pub fn runtime() -> &'static afmpeg::Runtime {
+    static RUNTIME: OnceLock<afmpeg::Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("aot");
+        afmpeg::Runtime::builder()
+            .cache_folder(cache)
+            .from_file(&module().path)
+            .unwrap()
     })
 }
 

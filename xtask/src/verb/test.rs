@@ -7,6 +7,9 @@ use crate::guest_tests;
 use crate::process::Invocation;
 use crate::workshop::Workshop;
 
+/// The package that compares the runtime's WASI with another one.
+const DIFFERENTIAL: &str = "afmpeg-differential";
+
 pub fn run(workshop: &Workshop, flags: &Test) -> Result<()> {
     if flags.guest {
         return guest_tests::run(workshop, &flags.origins);
@@ -28,18 +31,20 @@ pub fn run(workshop: &Workshop, flags: &Test) -> Result<()> {
         Ok(())
     };
     cargo(&["fmt", "--all", "--check"], &[])?;
-    cargo(
-        &[
-            "clippy",
-            "--quiet",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ],
-        &[],
-    )?;
+    // With or without what has the engine built with other features.
+    let scopes: [&[&str]; 2] = [
+        &["--workspace", "--exclude", DIFFERENTIAL],
+        &["--package", DIFFERENTIAL],
+    ];
+    for scope in scopes {
+        let lints = [
+            &["clippy", "--quiet", "--all-targets"],
+            scope,
+            &["--", "-D", "warnings"],
+        ]
+        .concat();
+        cargo(&lints, &[])?;
+    }
     guest_tests::run(workshop, &flags.origins)?;
     let build = Build {
         profiles: Profiles {
@@ -64,12 +69,13 @@ pub fn run(workshop: &Workshop, flags: &Test) -> Result<()> {
         ];
         eprintln!("testing the module of {profile}");
         // What doesn't depend on the module is tested once.
-        let scope: &[&str] = if position == 0 {
-            &["test", "--workspace"]
+        if position == 0 {
+            for scope in scopes {
+                cargo(&[&["test"], scope].concat(), &variables)?;
+            }
         } else {
-            &["test", "--package", "afmpeg", "--test", "media"]
-        };
-        cargo(scope, &variables)?;
+            cargo(&["test", "--package", "afmpeg", "--test", "media"], &variables)?;
+        }
     }
     Ok(())
 }

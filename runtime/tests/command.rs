@@ -1,0 +1,243 @@
+//! The command `afmpeg`, run as a user runs it.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// Prints its arguments, separated by newlines, copies input to output if its second argument is `copy`, and exits
+/// with the first byte of its last argument.
+const ECHO: &str = r#"(module
+    (import "wasi_snapshot_preview1" "args_get" (func $args (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "args_sizes_get" (func $sizes (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 2)
+    (func (export "_start") (local $at i32) (local $last i32)
+        (drop (call $sizes (i32.const 16) (i32.const 20)))
+        (drop (call $args (i32.const 1024) (i32.const 8192)))
+        (local.set $last (i32.load (i32.add (i32.const 1020) (i32.mul (i32.const 4) (i32.load (i32.const 16))))))
+        (local.set $last (i32.load8_u (local.get $last)))
+        (local.set $at (i32.const 8192))
+        (loop $more
+            (if (i32.eqz (i32.load8_u (local.get $at))) (then (i32.store8 (local.get $at) (i32.const 10))))
+            (local.set $at (i32.add (local.get $at) (i32.const 1)))
+            (br_if $more (i32.lt_u (local.get $at) (i32.add (i32.const 8192) (i32.load (i32.const 20))))))
+        (i32.store (i32.const 0) (i32.const 8192))
+        (i32.store (i32.const 4) (i32.load (i32.const 20)))
+        (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+        (call $exit (local.get $last))))"#;
+
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Place {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("echo.wasm"), wat::parse_str(ECHO).unwrap()).unwrap();
+        Place { folder }
+    }
+
+    fn command(&self, directory: &Path) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_afmpeg"));
+        command
+            .current_dir(directory)
+            .env_clear()
+            .env("XDG_CACHE_HOME", self.folder.path().join("cache"));
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(self.folder.path()).args(args).output().unwrap()
+    }
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn everything_after_the_word_goes_to_the_program() {
+    let place = Place::new();
+    for args in [
+        &["-i", "in.mp4", "--", "-y", "!"][..],
+        &["--help", "--module", "x", "!"],
+        &["--", "-", "--", "!"],
+        &["-version", "--dir=/", "", "!"],
+    ] {
+        for program in ["ffmpeg", "ffprobe"] {
+            let output = place.run(&[&["--module", "echo.wasm", program], args].concat());
+            assert_eq!(text(&output.stderr), "");
+            assert_eq!(text(&output.stdout), format!("{program}\n{}\n", args.join("\n")));
+            assert_eq!(output.status.code(), Some('!' as i32));
+        }
+    }
+}
+
+#[test]
+fn the_module_is_named_by_option_then_variable_then_last_build() {
+    let place = Place::new();
+    let missing = place.run(&["ffmpeg"]);
+    assert_eq!(missing.status.code(), Some(3));
+    for way in ["--module", "AFMPEG_MODULE", "cargo xtask build --profile o3-gpl"] {
+        assert!(text(&missing.stderr).contains(way), "{}", text(&missing.stderr));
+    }
+
+    let below = place.folder.path().join("project/deep/deeper");
+    fs::create_dir_all(&below).unwrap();
+    let artifacts = place.folder.path().join("project/artifacts");
+    fs::create_dir(&artifacts).unwrap();
+    fs::copy(place.folder.path().join("echo.wasm"), artifacts.join("o3-gpl.wasm")).unwrap();
+    fs::write(artifacts.join("latest"), "o3-gpl.wasm\n").unwrap();
+    let built = place.command(&below).args(["ffmpeg", "A"]).output().unwrap();
+    assert_eq!(built.status.code(), Some(65), "{built:?}");
+    // The file names a module beside it and nothing else.
+    fs::write(artifacts.join("latest"), "../../echo.wasm\n").unwrap();
+    assert_eq!(
+        place
+            .command(&below)
+            .args(["ffmpeg", "A"])
+            .output()
+            .unwrap()
+            .status
+            .code(),
+        Some(3)
+    );
+
+    let variable = place
+        .command(&below)
+        .env("AFMPEG_MODULE", "../../../echo.wasm")
+        .args(["ffmpeg", "A"])
+        .output();
+    assert_eq!(variable.unwrap().status.code(), Some(65));
+    let option = place
+        .command(&below)
+        .env("AFMPEG_MODULE", "/nonexistent")
+        .args(["--module", "../../../echo.wasm", "ffmpeg", "A"])
+        .output();
+    assert_eq!(option.unwrap().status.code(), Some(65));
+}
+
+#[test]
+fn failures_of_its_own_have_codes_and_say_who_speaks() {
+    let place = Place::new();
+    fs::write(place.folder.path().join("text.wasm"), "text").unwrap();
+    let crash =
+        wat::parse_str(r#"(module (memory (export "memory") 1) (func (export "_start") unreachable))"#).unwrap();
+    fs::write(place.folder.path().join("crash.wasm"), crash).unwrap();
+    let endless = r#"(module (memory (export "memory") 1) (func (export "_start") (loop $more (br $more))))"#;
+    fs::write(
+        place.folder.path().join("endless.wasm"),
+        wat::parse_str(endless).unwrap(),
+    )
+    .unwrap();
+    for (args, code, says) in [
+        (&["--module", "/nonexistent", "ffmpeg"][..], 3, "/nonexistent"),
+        (&["--module", "text.wasm", "ffmpeg"], 4, "neither WebAssembly"),
+        (
+            &["--module", "echo.wasm", "--dir", "/nonexistent", "ffmpeg"],
+            5,
+            "/nonexistent",
+        ),
+        (&["--module", "crash.wasm", "ffmpeg"], 70, "unreachable"),
+        (
+            &["--module", "endless.wasm", "--timeout", "0.05", "ffmpeg"],
+            124,
+            "deadline",
+        ),
+    ] {
+        let output = place.run(args);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {output:?}");
+        assert!(text(&output.stderr).starts_with("afmpeg: "), "{output:?}");
+        assert!(text(&output.stderr).contains(says), "{output:?}");
+    }
+    for args in [
+        &["nonsense"][..],
+        &["--memory-max", "7X", "ffmpeg"],
+        &["--dir", "::", "ffmpeg"],
+        &[],
+    ] {
+        assert_eq!(place.run(args).status.code(), Some(2), "{args:?}");
+    }
+}
+
+#[test]
+fn a_failed_program_gets_a_hint_at_paths_outside_its_folders() {
+    let place = Place::new();
+    let outside = tempfile::tempdir().unwrap();
+    let file = outside.path().join("in.mp4");
+    fs::write(&file, "").unwrap();
+    std::os::unix::fs::symlink(&file, place.folder.path().join("link.mp4")).unwrap();
+    let inside = place.folder.path().join("echo.wasm");
+    let output = place.run(&[
+        "--module",
+        "echo.wasm",
+        "ffmpeg",
+        file.to_str().unwrap(),
+        inside.to_str().unwrap(),
+        "link.mp4",
+    ]);
+    let stderr = text(&output.stderr);
+    let folder = outside.path().canonicalize().unwrap();
+    assert_eq!(
+        stderr.matches(&format!("--dir {}", folder.display())).count(),
+        2,
+        "{stderr}"
+    );
+    assert_eq!(stderr.lines().count(), 2, "{stderr}");
+}
+
+#[test]
+fn an_unsafe_cache_is_a_warning_unless_it_was_asked_for() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let cache = place.folder.path().join("cache/afmpeg/aot");
+    fs::create_dir_all(&cache).unwrap();
+    fs::set_permissions(&cache, fs::Permissions::from_mode(0o755)).unwrap();
+    let output = place.run(&["--module", "echo.wasm", "ffmpeg", "A"]);
+    assert_eq!(output.status.code(), Some(65));
+    assert!(text(&output.stderr).starts_with("afmpeg: warning: "));
+    let output = place.run(&[
+        "--module",
+        "echo.wasm",
+        "--cache-dir",
+        cache.to_str().unwrap(),
+        "ffmpeg",
+        "A",
+    ]);
+    assert_eq!(output.status.code(), Some(70));
+    assert_eq!(
+        place
+            .run(&["--module", "echo.wasm", "--no-cache", "ffmpeg", "A"])
+            .status
+            .code(),
+        Some(65)
+    );
+}
+
+#[test]
+fn standard_streams_are_the_real_ones() {
+    let place = Place::new();
+    let reader = r#"(module
+        (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (func (export "_start")
+            (i32.store (i32.const 0) (i32.const 64))
+            (i32.store (i32.const 4) (i32.const 100))
+            (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 4)))
+            (drop (call $write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8)))))"#;
+    fs::write(place.folder.path().join("reader.wasm"), wat::parse_str(reader).unwrap()).unwrap();
+    let mut child = place
+        .command(place.folder.path())
+        .args(["--module", "reader.wasm", "ffmpeg"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"\xff\0binary\r\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(output.stderr, b"\xff\0binary\r\n");
+}

@@ -1,0 +1,254 @@
+//! How jobs run and end: exit codes, crashes, limits, streams, many at once.
+
+mod support;
+
+use afmpeg::{Error, Job, Limit, Output, Runtime, Stdin, Stdout};
+use std::io::{Read, Write};
+use std::sync::LazyLock;
+use std::thread;
+use std::time::{Duration, Instant};
+use support::runtime;
+
+fn exits_with(code: &str) -> String {
+    format!(
+        r#"(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+            (memory (export "memory") 1)
+            (func (export "_start") (call $exit (i32.const {code}))))"#
+    )
+}
+
+#[test]
+fn every_exit_code_is_passed_on() {
+    for code in [0, 1, 125, 126, 127, 128, 255, -1] {
+        let output = runtime(&exits_with(&code.to_string())).run(["program"]).unwrap();
+        assert_eq!(output.exit_code, code);
+        assert_eq!(output.success(), code == 0);
+    }
+}
+
+#[test]
+fn a_crash_names_the_trap_and_the_function() {
+    let cases = [
+        ("unreachable", "`unreachable`"),
+        ("(drop (i32.load (i32.const -4)))", "out of bounds"),
+        ("(call $guilty)", "stack"),
+        ("(drop (i32.div_u (i32.const 1) (i32.const 0)))", "divide by zero"),
+    ];
+    for (body, reason) in cases {
+        let wat = format!(
+            r#"(module (memory (export "memory") 1)
+                (func $guilty {body})
+                (func (export "_start") (call $guilty)))"#
+        );
+        let error = runtime(&wat).run(["program"]).unwrap_err();
+        let Error::Trap(trap) = &error else { panic!("{error}") };
+        assert!(trap.reason.contains(reason), "{}", trap.reason);
+        assert_eq!(trap.function.as_deref(), Some("guilty"));
+        assert!(error.to_string().contains("guilty"));
+    }
+}
+
+#[test]
+fn memory_grows_to_its_limit_and_no_further() {
+    let program = runtime(
+        r#"(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+            (memory (export "memory") 1)
+            (func (export "_start")
+                (loop $more (br_if $more (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))
+                (call $exit (memory.size))))"#,
+    );
+    let error = program
+        .run(Job::new(["program"]).memory_max_bytes(100 << 16))
+        .unwrap_err();
+    let Error::Limit {
+        limit: Limit::Memory,
+        output,
+    } = error
+    else {
+        panic!("{error}")
+    };
+    assert_eq!(output.exit_code, 100);
+    assert_eq!(output.memory_peak_bytes, 100 << 16);
+}
+
+/// Copies its input to its output.
+static COPIER: LazyLock<Runtime> = LazyLock::new(|| {
+    runtime(
+        r#"(module
+            (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 2)
+            (func (export "_start")
+                (local $left i32) (local $at i32)
+                (loop $more
+                    (i32.store (i32.const 0) (i32.const 1024))
+                    (i32.store (i32.const 4) (i32.const 65536))
+                    (if (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)) (then unreachable))
+                    (local.set $left (i32.load (i32.const 8)))
+                    (if (i32.eqz (local.get $left)) (then (return)))
+                    (local.set $at (i32.const 1024))
+                    (loop $rest
+                        (i32.store (i32.const 0) (local.get $at))
+                        (i32.store (i32.const 4) (local.get $left))
+                        (if (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)) (then unreachable))
+                        (local.set $at (i32.add (local.get $at) (i32.load (i32.const 8))))
+                        (local.set $left (i32.sub (local.get $left) (i32.load (i32.const 8))))
+                        (br_if $rest (local.get $left)))
+                    (br $more))))"#,
+    )
+});
+
+#[test]
+fn streams_of_any_length_pass_through_pipes() {
+    let (input_reader, mut input_writer) = std::io::pipe().unwrap();
+    let (mut output_reader, output_writer) = std::io::pipe().unwrap();
+    let size_bytes = 100 << 20;
+    let feeder = thread::spawn(move || {
+        let block: Vec<u8> = (0..=255).cycle().take(1 << 16).collect();
+        for _ in 0..size_bytes / block.len() {
+            input_writer.write_all(&block).unwrap();
+        }
+    });
+    let checker = thread::spawn(move || {
+        let pattern: Vec<u8> = (0..=255).cycle().take(2 << 16).collect();
+        let mut block = vec![0; 1 << 16];
+        let mut total = 0;
+        loop {
+            let count = output_reader.read(&mut block).unwrap();
+            if count == 0 {
+                return total;
+            }
+            let start = total % 256;
+            assert!(block[..count] == pattern[start..start + count]);
+            total += count;
+        }
+    });
+    let file = |fd: std::os::fd::OwnedFd| std::fs::File::from(fd);
+    let job = Job::new(["copy"])
+        .stdin(Stdin::File(file(input_reader.into())))
+        .stdout(Stdout::File(file(output_writer.into())))
+        .timeout(Duration::from_secs(100));
+    let output = COPIER.run(job).unwrap();
+    feeder.join().unwrap();
+    assert_eq!(checker.join().unwrap(), size_bytes);
+    assert_eq!(
+        (output.bytes_read, output.bytes_written),
+        (size_bytes as u64, size_bytes as u64)
+    );
+    assert!(output.memory_peak_bytes <= 2 << 16);
+}
+
+#[test]
+fn captured_output_keeps_its_end() {
+    let input: Vec<u8> = (0..200_000u32).map(|index| index as u8).collect();
+    let job = Job::new(["copy"])
+        .stdin(input.clone())
+        .stdout(Stdout::Capture { limit_bytes: 1000 });
+    let output = COPIER.run(job).unwrap();
+    assert_eq!(output.stdout, input[199_000..]);
+    assert_eq!(output.stdout_dropped_bytes, 199_000);
+}
+
+#[test]
+fn jobs_run_side_by_side_up_to_the_bound_and_close_refuses_more() {
+    let module = wat::parse_str(
+        r#"(module
+            (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 1)
+            (func (export "_start")
+                (i64.store (i32.const 24) (i64.const 40000000))
+                (if (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)) (then unreachable))))"#,
+    )
+    .unwrap();
+    for (bound, rounds) in [(1, 6), (3, 2), (6, 1)] {
+        let sleeper = Runtime::builder().max_concurrency(bound).from_bytes(&module).unwrap();
+        let started = Instant::now();
+        let outputs: Vec<Output> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..6)
+                .map(|_| scope.spawn(|| sleeper.run(["sleep"]).unwrap()))
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let least = Duration::from_millis(40) * rounds;
+        assert!(
+            started.elapsed() >= least,
+            "{bound} at a time took {:?}",
+            started.elapsed()
+        );
+        let waited = outputs
+            .iter()
+            .filter(|output| output.timings.queue >= Duration::from_millis(35))
+            .count();
+        assert_eq!(waited, 6 - bound);
+        sleeper.clone().close();
+        assert!(matches!(sleeper.run(["sleep"]), Err(Error::Closed)));
+    }
+}
+
+#[test]
+fn arguments_and_variables_arrive_and_zero_bytes_do_not() {
+    let print_arguments = runtime(
+        r#"(module
+            (import "wasi_snapshot_preview1" "args_get" (func $args (param i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "environ_get" (func $environ (param i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 1)
+            (func (export "_start")
+                (drop (call $args (i32.const 64) (i32.const 1024)))
+                (drop (call $environ (i32.const 128) (i32.const 1040)))
+                (i32.store (i32.const 0) (i32.const 1024))
+                (i32.store (i32.const 4) (i32.const 32))
+                (drop (call $write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8)))))"#,
+    );
+    let output = print_arguments
+        .run(Job::new(["a", ""]).arg("-é").env("N", "v=1"))
+        .unwrap();
+    assert_eq!(
+        &output.stderr[..],
+        "a\0\0-é\0\0\0\0\0\0\0\0\0\0N=v=1\0\0\0\0\0\0\0\0\0\0\0".as_bytes()
+    );
+    assert!(matches!(print_arguments.run(["a\0b"]), Err(Error::ZeroByte)));
+}
+
+#[test]
+fn what_is_not_a_program_is_refused_with_the_reason() {
+    let cases = [
+        ("(module)", "`_start`"),
+        (r#"(module (func (export "_start")))"#, "`memory`"),
+        (
+            r#"(module (import "env" "gift" (func)) (memory (export "memory") 1) (func (export "_start")))"#,
+            "env",
+        ),
+    ];
+    for (wat, expected) in cases {
+        let error = Runtime::from_bytes(&wat::parse_str(wat).unwrap())
+            .err()
+            .expect("it is refused");
+        assert!(
+            matches!(error, Error::NotAProgram { .. }) && error.to_string().contains(expected),
+            "{error}"
+        );
+    }
+    assert!(matches!(Runtime::from_bytes(b"text"), Err(Error::ModuleFormat)));
+    // What the engine could do, but what programs could not be stopped in, or counted.
+    for wat in [
+        "(func $callee (param i64 i64 i64 i64 i64 i64 i64 i64)) (func (export \"_start\") i64.const 0 i64.const 0 \
+         i64.const 0 i64.const 0 i64.const 0 i64.const 0 i64.const 0 i64.const 0 return_call $callee)",
+        "(memory 1) (func (export \"_start\"))",
+        "(memory i64 1) (func (export \"_start\"))",
+    ] {
+        let wasm = wat::parse_str(format!(r#"(module (memory (export "memory") 1) {wat})"#)).unwrap();
+        assert!(
+            matches!(Runtime::from_bytes(&wasm), Err(Error::ModuleInvalid { .. })),
+            "{wat}"
+        );
+    }
+    assert!(matches!(
+        Runtime::from_bytes(b"\0asm\x01\0\0\0junk"),
+        Err(Error::ModuleInvalid { .. })
+    ));
+    assert!(matches!(
+        Runtime::from_file("/nonexistent"),
+        Err(Error::ModuleUnreadable { .. })
+    ));
+}

@@ -1,0 +1,416 @@
+//! Deadlines and cancellations: in any state of a program, within a bound, by either way of stopping it, and with the
+//! runtime whole afterwards.
+
+mod support;
+
+use afmpeg::{Cancellation, DirEntry, Error, File, FileSystem, FileType, Job, Metadata, OpenOptions, Opened};
+use afmpeg::{Preemption, Runtime, Stdin, Stdout};
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How late an interruption may be. What is promised is a tenth of it, but the machine may be busy.
+const LATE: Duration = Duration::from_millis(500);
+
+const BOTH: [Preemption; 2] = [Preemption::Signals, Preemption::Epochs];
+
+/// What a program does that has so many arguments after its name. With none it ends at once.
+const STATES: [(&str, &str); 15] = [
+    ("empty loop", "(loop $more (br $more))"),
+    (
+        "vectorised loop",
+        "(loop $more
+            (v128.store (i32.const 0) (i32x4.add (v128.load (i32.const 0)) (v128.load (i32.const 16))))
+            (br $more))",
+    ),
+    ("calls", "(loop $more (call $leaf) (drop (call $fibonacci (i32.const 20))) (br $more))"),
+    (
+        "indirect calls",
+        "(loop $more (call_indirect (type $void) (i32.and (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 1)))
+            (br $more))",
+    ),
+    ("deep recursion", "(loop $more (drop (call $deep (i32.const 40000))) (br $more))"),
+    (
+        "growing memory",
+        "(loop $more (drop (memory.grow (i32.const 1))) (i32.store (i32.const 65532) (i32.const 1)) (br $more))",
+    ),
+    ("copies", "(loop $more (memory.copy (i32.const 0) (i32.const 9) (i32.const 60000)) (br $more))"),
+    (
+        "a long fill",
+        "(drop (memory.grow (i32.const 8192)))
+        (loop $more (memory.fill (i32.const 0) (i32.const 1) (i32.const 0x1fff0000)) (br $more))",
+    ),
+    ("host calls", "(loop $more (drop (call $clock (i32.const 1) (i64.const 0) (i32.const 0))) (br $more))"),
+    (
+        "much randomness",
+        "(drop (memory.grow (i32.const 8192)))
+        (loop $more (drop (call $random (i32.const 0) (i32.const 0x1fff0000))) (br $more))",
+    ),
+    (
+        "sleep",
+        "(i64.store (i32.const 24) (i64.const -1))
+        (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))",
+    ),
+    (
+        "poll of input",
+        "(i32.store8 (i32.const 8) (i32.const 1))
+        (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))",
+    ),
+    (
+        "read",
+        "(i32.store (i32.const 0) (i32.const 64)) (i32.store (i32.const 4) (i32.const 1000))
+        (loop $more (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8))) (br $more))",
+    ),
+    (
+        "write",
+        "(i32.store (i32.const 0) (i32.const 64)) (i32.store (i32.const 4) (i32.const 60000))
+        (loop $more (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))) (br $more))",
+    ),
+    (
+        "read of a file",
+        "(i32.store8 (i32.const 64) (i32.const 97))
+        (drop (call $open (i32.const 3) (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 0) (i64.const 2)
+            (i64.const 0) (i32.const 0) (i32.const 128)))
+        (i32.store (i32.const 0) (i32.const 64)) (i32.store (i32.const 4) (i32.const 1000))
+        (loop $more
+            (drop (call $read (i32.load (i32.const 128)) (i32.const 0) (i32.const 1) (i32.const 8))) (br $more))",
+    ),
+];
+
+/// The states whose end a program does not see: it is stopped between two calls.
+const COMPUTING: std::ops::Range<usize> = 0..7;
+
+fn module() -> Vec<u8> {
+    let mut cases = String::new();
+    for (index, (_, body)) in STATES.iter().enumerate() {
+        cases += &format!(
+            "(if (i32.eq (local.get $state) (i32.const {})) (then {body}))\n",
+            index + 1
+        );
+    }
+    let wat = format!(
+        r#"(module
+            (import "wasi_snapshot_preview1" "args_sizes_get" (func $sizes (param i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "clock_time_get" (func $clock (param i32 i64 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "path_open"
+                (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+            (type $void (func))
+            (memory (export "memory") 1)
+            (table funcref (elem $leaf $other))
+            (func $leaf)
+            (func $other (drop (call $fibonacci (i32.const 3))))
+            (func $fibonacci (param i32) (result i32)
+                (if (result i32) (i32.lt_u (local.get 0) (i32.const 2))
+                    (then (local.get 0))
+                    (else (i32.add
+                        (call $fibonacci (i32.sub (local.get 0) (i32.const 1)))
+                        (call $fibonacci (i32.sub (local.get 0) (i32.const 2)))))))
+            (func $deep (param i32) (result i32)
+                (if (result i32) (local.get 0)
+                    (then (i32.add (i32.const 1) (call $deep (i32.sub (local.get 0) (i32.const 1)))))
+                    (else (i32.const 0))))
+            (func (export "_start") (local $state i32) (local $i i32)
+                (drop (call $sizes (i32.const 200) (i32.const 204)))
+                (local.set $state (i32.sub (i32.load (i32.const 200)) (i32.const 1)))
+                {cases}))"#
+    );
+    wat::parse_str(wat).unwrap()
+}
+
+fn runtime(preemption: Preemption, max_concurrency: usize) -> Runtime {
+    let builder = Runtime::builder()
+        .preemption(preemption)
+        .max_concurrency(max_concurrency);
+    builder.from_bytes(&module()).unwrap()
+}
+
+fn job(state: usize) -> Job {
+    Job::new(vec!["program"; state + 2]).memory_max_bytes(600 << 20)
+}
+
+fn named(name: &str) -> usize {
+    STATES.iter().position(|(state, _)| *state == name).expect("a state")
+}
+
+fn check_usable(runtime: &Runtime) {
+    let output = runtime
+        .run(Job::new(["program"]).timeout(Duration::from_secs(100)))
+        .unwrap();
+    assert!(output.success());
+}
+
+/// How late a job ends after its deadline, and another after its cancellation.
+fn lateness(runtime: &Runtime, mut job: impl FnMut() -> Job) -> [Duration; 2] {
+    let timeout = Duration::from_millis(30);
+    let started = Instant::now();
+    let result = runtime.run(job().timeout(timeout));
+    let after_deadline = started.elapsed().saturating_sub(timeout);
+    assert!(matches!(result, Err(Error::Deadline { .. })), "{result:?}");
+    check_usable(runtime);
+
+    let cancellation = Cancellation::new();
+    let canceller = cancellation.clone();
+    let thread = thread::spawn(move || {
+        thread::sleep(timeout);
+        canceller.cancel();
+        Instant::now()
+    });
+    let result = runtime.run(job().cancellation(&cancellation));
+    let after_cancellation = thread.join().unwrap().elapsed();
+    assert!(matches!(result, Err(Error::Cancelled { .. })), "{result:?}");
+    check_usable(runtime);
+    [after_deadline, after_cancellation]
+}
+
+fn assert_in_time(preemption: Preemption, name: &str, late: [Duration; 2]) {
+    println!(
+        "{preemption:?}, {name}: {:.1?} after the deadline, {:.1?} after cancellation",
+        late[0], late[1]
+    );
+    assert!(
+        late.iter().all(|late| *late < LATE),
+        "{preemption:?}, {name}: {late:?} late"
+    );
+}
+
+fn file(descriptor: impl Into<std::os::fd::OwnedFd>) -> std::fs::File {
+    std::fs::File::from(descriptor.into())
+}
+
+#[test]
+fn computing_and_sleeping_end_in_time() {
+    for preemption in BOTH {
+        let runtime = runtime(preemption, 1);
+        for (state, (name, _)) in STATES.iter().enumerate().take(named("sleep") + 1) {
+            assert_in_time(preemption, name, lateness(&runtime, || job(state)));
+        }
+    }
+}
+
+/// A reader, writer and file system whose calls do not return before the test does, whatever interrupts them.
+#[derive(Clone, Default)]
+struct Stuck(Arc<(Mutex<()>, Condvar)>);
+
+impl Stuck {
+    fn wait(&self) -> ! {
+        let mut guard = self.0.0.lock().unwrap();
+        loop {
+            guard = self.0.1.wait(guard).unwrap();
+        }
+    }
+}
+
+impl Read for Stuck {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.wait()
+    }
+}
+
+impl Write for Stuck {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        self.wait()
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.wait()
+    }
+}
+
+impl FileSystem for Stuck {
+    fn open(&self, _: &str, _: &OpenOptions) -> io::Result<Opened> {
+        Ok(Opened::File(Box::new(self.clone())))
+    }
+
+    fn metadata(&self, _: &str, _: bool) -> io::Result<Metadata> {
+        self.wait()
+    }
+
+    fn read_dir(&self, _: &str) -> io::Result<Vec<DirEntry>> {
+        self.wait()
+    }
+}
+
+impl File for Stuck {
+    fn metadata(&self) -> io::Result<Metadata> {
+        Ok(Metadata::new(FileType::File, 0, 2))
+    }
+
+    fn read_at(&mut self, _: &mut [u8], _: u64) -> io::Result<usize> {
+        self.wait()
+    }
+}
+
+#[test]
+fn waiting_for_streams_and_files_ends_in_time() {
+    for preemption in BOTH {
+        let runtime = runtime(preemption, 1);
+        // Pipes and sockets whose other end is silent stay open until the end of the test.
+        let (quiet_pipe, _open_pipe) = io::pipe().unwrap();
+        let (quiet_socket, _open_socket) = UnixStream::pair().unwrap();
+        let pipe = || Stdin::File(file(quiet_pipe.try_clone().unwrap()));
+        let (_open_reader, full_pipe) = io::pipe().unwrap();
+        let full = || Stdout::File(file(full_pipe.try_clone().unwrap()));
+        type Case<'a> = (&'a str, &'a str, &'a dyn Fn(Job) -> Job);
+        let cases: [Case; 7] = [
+            ("poll of input", "a pipe", &|job| job.stdin(pipe())),
+            ("read", "a pipe", &|job| job.stdin(pipe())),
+            ("read", "a socket's reader", &|job| {
+                job.stdin(Stdin::Reader(Box::new(quiet_socket.try_clone().unwrap())))
+            }),
+            ("read", "a stuck reader", &|job| {
+                job.stdin(Stdin::Reader(Box::new(Stuck::default())))
+            }),
+            ("write", "a full pipe", &|job| job.stdout(full())),
+            ("write", "a stuck writer", &|job| {
+                job.stdout(Stdout::Writer(Box::new(Stuck::default())))
+            }),
+            ("read of a file", "a stuck file system", &|job| {
+                job.file_system(".", Arc::new(Stuck::default()))
+            }),
+        ];
+        for (state, what, prepare) in cases {
+            let late = lateness(&runtime, || prepare(job(named(state))));
+            assert_in_time(preemption, &format!("{state}: {what}"), late);
+        }
+    }
+}
+
+#[test]
+fn standing_in_line_ends_in_time() {
+    for preemption in BOTH {
+        let runtime = runtime(preemption, 1);
+        let (occupied, cancellation) = (Cancellation::new(), Cancellation::new());
+        thread::scope(|scope| {
+            let occupant = scope.spawn(|| runtime.run(job(0).cancellation(&occupied)));
+            thread::sleep(Duration::from_millis(50));
+            let timeout = Duration::from_millis(30);
+            let started = Instant::now();
+            assert!(matches!(
+                runtime.run(job(0).timeout(timeout)),
+                Err(Error::Deadline { .. })
+            ));
+            let after_deadline = started.elapsed().saturating_sub(timeout);
+            let waiter = scope.spawn(|| runtime.run(job(0).cancellation(&cancellation)));
+            thread::sleep(timeout);
+            let cancelled = Instant::now();
+            cancellation.cancel();
+            assert!(matches!(waiter.join().unwrap(), Err(Error::Cancelled { .. })));
+            assert_in_time(preemption, "standing in line", [after_deadline, cancelled.elapsed()]);
+            occupied.cancel();
+            assert!(matches!(occupant.join().unwrap(), Err(Error::Cancelled { .. })));
+        });
+        check_usable(&runtime);
+    }
+}
+
+/// What a job wrote before it was stopped is in the error, even if its thread had to be left behind.
+#[test]
+fn a_stopped_job_hands_over_what_it_wrote() {
+    let wat = r#"(module
+        (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (data (i32.const 64) "so far")
+        (func (export "_start")
+            (i32.store (i32.const 0) (i32.const 64)) (i32.store (i32.const 4) (i32.const 6))
+            (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+            (drop (call $write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8)))
+            (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+            (loop $more (br $more))))"#;
+    let runtime = support::runtime(wat);
+    for stdin in [Stdin::Empty, Stdin::Reader(Box::new(Stuck::default()))] {
+        let job = Job::new(["program"]).stdin(stdin).timeout(Duration::from_millis(30));
+        match runtime.run(job) {
+            Err(Error::Deadline { output }) => {
+                assert_eq!(
+                    (&output.stdout[..], &output.stderr[..]),
+                    (&b"so far"[..], &b"so far"[..])
+                );
+                assert!(output.timings.run >= Duration::from_millis(25), "{:?}", output.timings);
+            }
+            result => panic!("{result:?}"),
+        }
+    }
+}
+
+/// A job left behind in a caller's call does not run on when the call returns.
+#[test]
+fn a_job_that_was_left_behind_ends_with_its_call() {
+    struct Slow(UnixStream);
+    impl Read for Slow {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            // Unlike a reader that passes interruptions on.
+            loop {
+                match self.0.read(buffer) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    result => return result,
+                }
+            }
+        }
+    }
+    struct Dropped(std::sync::mpsc::Sender<()>);
+    impl Write for Dropped {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+        }
+    }
+    for preemption in BOTH {
+        let runtime = runtime(preemption, 1);
+        let (quiet, mut speaker) = UnixStream::pair().unwrap();
+        let (dropped, ended) = std::sync::mpsc::channel();
+        let job = job(named("read"))
+            .stdin(Stdin::Reader(Box::new(Slow(quiet))))
+            .stdout(Stdout::Writer(Box::new(Dropped(dropped))))
+            .timeout(Duration::from_millis(20));
+        assert!(matches!(runtime.run(job), Err(Error::Deadline { .. })));
+        assert!(
+            ended.recv_timeout(Duration::from_millis(50)).is_err(),
+            "its call has not returned"
+        );
+        speaker.write_all(b"x").unwrap();
+        ended
+            .recv_timeout(Duration::from_secs(20))
+            .expect("the job ends with the call");
+    }
+}
+
+/// Programs stopped at any of their instructions, in entering and leaving functions above all, leave the process whole.
+#[test]
+fn stopping_at_many_instructions_does_no_harm() {
+    let stops = std::env::var("AFMPEG_TEST_STOPS").map_or(400, |stops| stops.parse().unwrap());
+    for preemption in BOTH {
+        let runtime = runtime(preemption, 4);
+        thread::scope(|scope| {
+            for state in COMPUTING {
+                let runtime = &runtime;
+                scope.spawn(move || {
+                    let mut random = state as u64 + 1;
+                    for _ in 0..stops {
+                        // Xorshift: other instants in every state, the same in every run as far as the clock allows.
+                        random ^= random << 13;
+                        random ^= random >> 7;
+                        random ^= random << 17;
+                        let result = runtime.run(job(state).timeout(Duration::from_micros(100 + random % 1500)));
+                        assert!(matches!(result, Err(Error::Deadline { .. })), "{result:?}");
+                    }
+                });
+            }
+        });
+        check_usable(&runtime);
+    }
+}

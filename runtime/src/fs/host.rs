@@ -86,7 +86,8 @@ impl FileSystem for HostDir {
             Ok(file) => file,
             Err(error) => {
                 // A directory opened for writing is refused by the host with an error that depends on the system.
-                let directory = self.dir.metadata(path).is_ok_and(|metadata| metadata.is_dir());
+                let directory = FileSystem::metadata(self, path, options.follow_links)
+                    .is_ok_and(|metadata| metadata.file_type == FileType::Directory);
                 return Err(match directory {
                     true if options.exclusive => io::ErrorKind::AlreadyExists.into(),
                     true => io::ErrorKind::IsADirectory.into(),

@@ -349,11 +349,19 @@ impl Host {
         let buffers = memory.iovecs(iovecs, count)?;
         memory.slice(written, 4)?;
         check_offset(offset)?;
-        let open = self.descriptors.file(fd)?;
+        let open = self.descriptors.file(fd).map_err(|errno| match errno {
+            Errno::Isdir => Errno::Badf,
+            errno => errno,
+        })?;
         if open.file.is_stream() {
             return Err(Errno::Spipe);
         }
         check_quota(&buffers, self.bytes_written, self.written_max_bytes)?;
+        // As on Linux, what is appended goes to the end, whatever the offset.
+        let offset = match open.flags & fd_flags::APPEND {
+            0 => offset,
+            _ => open.file.metadata()?.size_bytes,
+        };
         let total = write_file(memory, open, &buffers, offset, &self.interrupt)?;
         self.bytes_written += total as u64;
         memory.write_u32(written, total as u32)
@@ -425,6 +433,10 @@ impl Host {
 
     pub fn path_create_directory(&mut self, memory: Memory, fd: u32, path: u32, length: u32) -> Answer {
         let (file_system, resolved) = self.resolve(memory, fd, path, length)?;
+        if resolved.must_exist {
+            file_system.metadata(&resolved.path, true)?;
+            return Err(Errno::Exist);
+        }
         Ok(file_system.create_dir(&resolved.path)?)
     }
 
@@ -460,6 +472,7 @@ impl Host {
     ) -> Answer {
         let times = times(accessed, modified, flags)?;
         let (file_system, resolved) = self.resolve(memory, fd, path, length)?;
+        check_directory(&*file_system, &resolved)?;
         Ok(file_system.set_times(&resolved.path, lookup & lookup_flags::SYMLINK_FOLLOW != 0, times)?)
     }
 
@@ -506,6 +519,10 @@ impl Host {
         if flags & !open_flags::ALL != 0 || fd_flags & !fd_flags::ALL != 0 {
             return Err(Errno::Inval);
         }
+        let creates = open_flags::CREATE | open_flags::EXCLUSIVE | open_flags::TRUNCATE;
+        if flags & open_flags::DIRECTORY != 0 && flags & creates != 0 {
+            return Err(Errno::Inval);
+        }
         memory.slice(opened, 4)?;
         let (file_system, resolved) = self.resolve(memory, fd, path, length)?;
         let create = flags & open_flags::CREATE != 0;
@@ -519,11 +536,7 @@ impl Host {
             follow_links: lookup & lookup_flags::SYMLINK_FOLLOW != 0,
         };
         if options.directory && (create || options.truncate) {
-            return Err(if resolved.must_be_directory {
-                Errno::Isdir
-            } else {
-                Errno::Inval
-            });
+            return Err(Errno::Isdir);
         }
         let descriptor = match file_system.open(&resolved.path, &options)? {
             Opened::Directory => Descriptor::Directory(OpenDirectory {
@@ -556,6 +569,10 @@ impl Host {
         used: u32,
     ) -> Answer {
         let (file_system, resolved) = self.resolve(memory, fd, path, path_length)?;
+        if resolved.must_be_directory {
+            file_system.metadata(&resolved.path, true)?;
+            return Err(Errno::Inval);
+        }
         let target = file_system.read_link(&resolved.path)?;
         let bytes = &target.as_bytes()[..target.len().min(length as usize)];
         memory.write(buffer, bytes)?;
@@ -564,6 +581,10 @@ impl Host {
 
     pub fn path_remove_directory(&mut self, memory: Memory, fd: u32, path: u32, length: u32) -> Answer {
         let (file_system, resolved) = self.resolve(memory, fd, path, length)?;
+        if resolved.must_exist {
+            check_directory(&*file_system, &resolved)?;
+            return Err(Errno::Inval);
+        }
         Ok(file_system.remove_dir(&resolved.path)?)
     }
 
@@ -582,6 +603,10 @@ impl Host {
         let (new_system, new) = self.resolve(memory, new_fd, new_path, new_length)?;
         if !Arc::ptr_eq(&old_system, &new_system) {
             return Err(Errno::Xdev);
+        }
+        if old.must_exist || new.must_exist {
+            old_system.metadata(&old.path, true)?;
+            return Err(Errno::Busy);
         }
         if (old.must_be_directory || new.must_be_directory)
             && old_system.metadata(&old.path, false)?.file_type != FileType::Directory
@@ -605,12 +630,16 @@ impl Host {
         if target.starts_with('/') {
             return Err(Errno::Perm);
         }
-        if target.is_empty() || target.contains('\0') {
+        if target.is_empty() {
+            return Err(Errno::Noent);
+        }
+        if target.contains('\0') {
             return Err(Errno::Inval);
         }
         let (file_system, resolved) = self.resolve(memory, fd, path, length)?;
         if resolved.must_be_directory {
-            return Err(Errno::Noent);
+            file_system.metadata(&resolved.path, true)?;
+            return Err(Errno::Exist);
         }
         Ok(file_system.symlink(target, &resolved.path)?)
     }
@@ -646,6 +675,14 @@ fn check_quota(buffers: &[(u32, u32)], written_bytes: u64, written_max_bytes: u6
         Some(sum) if sum <= written_max_bytes => Ok(()),
         _ => Err(Errno::Dquot),
     }
+}
+
+/// A path that only a directory may have must lead to one.
+fn check_directory(file_system: &dyn FileSystem, resolved: &Resolved) -> Answer {
+    if resolved.must_be_directory && file_system.metadata(&resolved.path, true)?.file_type != FileType::Directory {
+        return Err(Errno::Notdir);
+    }
+    Ok(())
 }
 
 /// Offsets are signed in WASI, as they are in every host.

@@ -9,6 +9,8 @@ pub struct Resolved {
     pub path: String,
     /// The guest wrote the path with a slash or a dot at its end, which only a directory may have.
     pub must_be_directory: bool,
+    /// It was a dot, so that the directory must exist already.
+    pub must_exist: bool,
 }
 
 /// Resolves a path against the directory it is relative to.
@@ -49,5 +51,6 @@ pub fn resolve(directory: &str, path: &str) -> Result<Resolved, Errno> {
     Ok(Resolved {
         path: resolved,
         must_be_directory: matches!(last, Some("" | "." | "..")),
+        must_exist: matches!(path.trim_end_matches('/').rsplit('/').next(), Some("." | "..")),
     })
 }

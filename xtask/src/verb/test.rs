@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::flags::{Build, Profiles, Test};
+use crate::flags::{Build, Fate, Profiles, Test};
 use crate::guest_tests;
 use crate::process::Invocation;
 use crate::workshop::Workshop;
@@ -71,5 +71,11 @@ pub fn run(workshop: &Workshop, flags: &Test) -> Result<()> {
         };
         cargo(scope, &variables)?;
     }
-    Ok(())
+    let fate = Fate {
+        origins: flags.origins.clone(),
+        profile: flags.profile.clone(),
+        slice: true,
+        ..Fate::default()
+    };
+    super::fate::run(workshop, &fate)
 }

@@ -150,7 +150,7 @@ pub struct Fate {
     pub json: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(after_help = "\
 The jobs, and where and why a native result may differ, stand in conformance/jobs.toml.
 

@@ -166,10 +166,10 @@ const FFMPEG_LIBRARIES: [&str; 7] = [
 ];
 
 /// The programs of FATE have one thread and one stack, as large as that of a thread of the module.
-const FATE_LINK_FLAGS: &str = "-Wl,--stack-first -Wl,-z,stack-size=2097152";
+const FATE_LINK_FLAGS: &str = "-Wl,--stack-first -Wl,-z,stack-size=2097152 -lwasi-emulated-getpid";
 
 /// What FATE reads while it runs: its makefiles and references, and the programs.
-const FATE_FILES: [&str; 15] = [
+const FATE_FILES: [&str; 16] = [
     "**/*.wasm",
     "**/Makefile",
     "ffbuild/*.mak",
@@ -177,6 +177,7 @@ const FATE_FILES: [&str; 15] = [
     "lib*/*.version",
     "lib*/version*.h",
     "libavutil/tests/file.c",
+    "libswscale/{aarch64/ops_entries.c,uops_macros.h}",
     "tests/*.{awk,ffconcat,ffmeta,pnm,sh}",
     "tests/fate/*",
     "tests/filtergraphs/*",
@@ -533,12 +534,12 @@ impl Planner<'_> {
         make.push("afmpeg".into());
 
         let mut compile_gaps = self.compile_flags();
-        compile_gaps.extend(words("-std=c17 -Wall -Wextra -Werror -c wasi_gaps.c -o wasi_gaps.o"));
+        compile_gaps.extend(words("-std=c17 -Wall -Wextra -Werror -c time_zone.c wasi_gaps.c"));
         let mut actions = vec![
             Action::Toolchain,
             Action::Source { name: "ffmpeg".into() },
             Action::Guest {
-                files: words("ffmpeg.mak programs.h wasi_gaps.c with_threads.h"),
+                files: words("ffmpeg.mak programs.h time_zone.c wasi_gaps.c with_threads.h"),
             },
             Action::Write {
                 path: "bin/wasm-pkg-config".into(),
@@ -554,7 +555,7 @@ impl Planner<'_> {
             run(
                 "guest",
                 "wasm-ar",
-                words("crD ../prefix/lib/libwasi_gaps.a wasi_gaps.o"),
+                words("crD ../prefix/lib/libwasi_gaps.a time_zone.o wasi_gaps.o"),
             ),
             run("ffmpeg", "./configure", self.configure()),
             run("ffmpeg", "make", make),
@@ -586,7 +587,10 @@ impl Planner<'_> {
             "zlib" => {
                 let sources = ZLIB_FILES.split_whitespace().map(|file| format!("{file}.c"));
                 let objects = ZLIB_FILES.split_whitespace().map(|file| format!("{file}.o"));
-                let compile = words(NATIVE_FLAGS).into_iter().chain(words("-DHAVE_UNISTD_H -c")).chain(sources);
+                let compile = words(NATIVE_FLAGS)
+                    .into_iter()
+                    .chain(words("-DHAVE_UNISTD_H -c"))
+                    .chain(sources);
                 let archive = words("crD libz.a").into_iter().chain(objects);
                 vec![
                     run("zlib", "cc", compile.collect()),
@@ -662,7 +666,11 @@ impl Planner<'_> {
     /// FATE's tree. The libraries come from the step before, and make takes them as they are (`-o`).
     fn fate(&mut self) -> Result<()> {
         let mut make = words("-j{jobs} -f ../guest/fate.mak");
-        make.extend(FFMPEG_LIBRARIES.iter().flat_map(|library| ["-o".to_owned(), format!("{library}/{library}.a")]));
+        make.extend(
+            FFMPEG_LIBRARIES
+                .iter()
+                .flat_map(|library| ["-o".to_owned(), format!("{library}/{library}.a")]),
+        );
         make.push(format!("EXESUF={PROGRAM_SUFFIX}"));
         make.push(format!("LDEXEFLAGS={FATE_LINK_FLAGS}"));
         make.push("afmpeg-fate".into());

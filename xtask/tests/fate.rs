@@ -43,7 +43,11 @@ fn wrong_words_and_a_wrong_list_are_usage_errors() {
     run(fixture.command(&["fate", "--jobs", "0"])).expect(2, &["--jobs"]);
     let list = fixture.root().join("conformance/fate.toml");
     let good = fs::read_to_string(&list).unwrap();
-    fs::write(&list, format!("{good}\n[[known_failure]]\ntest = \"fate-x\"\ncause = \"\"\n")).unwrap();
+    fs::write(
+        &list,
+        format!("{good}\n[[known_failure]]\ntest = \"fate-x\"\ncause = \"\"\n"),
+    )
+    .unwrap();
     run(fixture.command(&["fate"])).expect(2, &["conformance/fate.toml", "fate-x", "cause"]);
     fs::write(&list, format!("{good}\nslice = 3\n")).unwrap();
     run(fixture.command(&["fate"])).expect(2, &["conformance/fate.toml", "slice"]);

@@ -67,7 +67,11 @@ pub fn psnr_db(one: &Path, other: &Path) -> Result<f64> {
     }
     let square = |(a, b): (&i16, &i16)| (f64::from(*a) - f64::from(*b)).powi(2);
     let mean = one.iter().zip(&other).map(square).sum::<f64>() / short as f64;
-    Ok(if mean == 0.0 { f64::INFINITY } else { 10.0 * (f64::from(i16::MAX).powi(2) / mean).log10() })
+    Ok(if mean == 0.0 {
+        f64::INFINITY
+    } else {
+        10.0 * (f64::from(i16::MAX).powi(2) / mean).log10()
+    })
 }
 
 #[cfg(test)]
@@ -78,7 +82,10 @@ mod tests {
     fn every_difference_is_named() {
         let outcome = |exit_code, files: &[(&str, &str)]| Outcome {
             exit_code,
-            files: files.iter().map(|&(name, digest)| (name.into(), digest.into())).collect(),
+            files: files
+                .iter()
+                .map(|&(name, digest)| (name.into(), digest.into()))
+                .collect(),
         };
         let wanted = outcome(0, &[("a", "1"), ("b", "2"), ("c", "3")]);
         assert!(wanted.differences(&wanted).is_empty());

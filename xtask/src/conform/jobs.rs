@@ -99,9 +99,16 @@ impl Jobs {
             }
             let is_ours = |command: &String| matches!(command.split(' ').next(), Some("ffmpeg" | "ffprobe"));
             if job.commands.is_empty() || !job.commands.iter().all(is_ours) {
-                return Some(format!("job `{}` runs something else than ffmpeg and ffprobe", job.name));
+                return Some(format!(
+                    "job `{}` runs something else than ffmpeg and ffprobe",
+                    job.name
+                ));
             }
-            if job.native.as_ref().is_some_and(|native| native.reason.trim().is_empty()) {
+            if job
+                .native
+                .as_ref()
+                .is_some_and(|native| native.reason.trim().is_empty())
+            {
                 return Some(format!("job `{}` may differ natively for no reason", job.name));
             }
         }
@@ -124,9 +131,17 @@ impl Jobs {
             let glob = Glob::new(filter).map_err(|error| usage(format!("--filter {filter}: {error}")))?;
             let matcher = glob.compile_matcher();
             let before = chosen.len();
-            chosen.extend(jobs.iter().map(|job| job.name.clone()).filter(|name| matcher.is_match(name)));
+            chosen.extend(
+                jobs.iter()
+                    .map(|job| job.name.clone())
+                    .filter(|name| matcher.is_match(name)),
+            );
             if chosen.len() == before {
-                return Err(usage(format!("--filter {filter}: none of the {} jobs is called so", jobs.len())).into());
+                return Err(usage(format!(
+                    "--filter {filter}: none of the {} jobs is called so",
+                    jobs.len()
+                ))
+                .into());
             }
         }
         jobs.retain(|job| chosen.contains(&job.name));
@@ -162,7 +177,10 @@ mod tests {
         for kind in ["encoder", "decoder", "muxer", "filter", "bitstream filter", "ffprobe"] {
             assert!(jobs.iter().any(|job| job.name.starts_with(kind)), "no job for a {kind}");
         }
-        assert!(jobs.iter().all(|job| !job.name.contains("{}") && !job.commands.concat().contains("{}")));
+        assert!(
+            jobs.iter()
+                .all(|job| !job.name.contains("{}") && !job.commands.concat().contains("{}"))
+        );
         let slice = ours().chosen(&[], true).unwrap();
         assert!(slice.len() >= 10 && slice.len() < jobs.len());
     }

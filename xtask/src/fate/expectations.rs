@@ -48,7 +48,10 @@ impl Expectations {
 
     fn fault(&self, profiles: &[String]) -> Option<String> {
         if self.format_version != FORMAT_VERSION {
-            return Some(format!("format_version {} is not {FORMAT_VERSION}", self.format_version));
+            return Some(format!(
+                "format_version {} is not {FORMAT_VERSION}",
+                self.format_version
+            ));
         }
         if self.slice_one_in == 0 {
             return Some("slice_one_in must be at least 1".into());
@@ -69,7 +72,10 @@ impl Expectations {
             }
             let mut named = known.profiles.iter().flatten();
             if let Some(unknown) = named.find(|name| !profiles.contains(name)) {
-                return Some(format!("{} names the profile `{unknown}`, which there is none of", known.test));
+                return Some(format!(
+                    "{} names the profile `{unknown}`, which there is none of",
+                    known.test
+                ));
             }
         }
         None
@@ -148,7 +154,9 @@ mod tests {
         assert_eq!(fault(&good), "");
         assert_eq!(parse(&good).known_failures("o3-gpl")["fate-a"], "WASI");
         assert!(parse(&good).known_failures("oz-gpl").is_empty());
-        let six: String = (0..6).map(|index| entry(&format!("fate-{index}"), "cause = \"WASI\"")).collect();
+        let six: String = (0..6)
+            .map(|index| entry(&format!("fate-{index}"), "cause = \"WASI\""))
+            .collect();
         assert!(fault(&six).contains("at most 5"));
         assert!(fault(&good.repeat(2)).contains("twice"));
         assert!(fault(&entry("fate-a", "cause = \" \"")).contains("needs a cause"));

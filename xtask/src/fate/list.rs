@@ -39,8 +39,12 @@ pub fn parse(output: &str) -> Result<Vec<Test>> {
         } else if line.starts_with(PREFIX)
             && let Some((name, list)) = line.split_once(':')
             && !name.contains([' ', '%', '='])
+            && !sets_variable(list)
         {
-            let words = list.trim_start_matches(':').split_whitespace().filter(|&word| word != "|");
+            let words = list
+                .trim_start_matches(':')
+                .split_whitespace()
+                .filter(|&word| word != "|");
             needs.entry(name).or_default().extend(words);
         }
     }
@@ -63,9 +67,15 @@ pub fn parse(output: &str) -> Result<Vec<Test>> {
     Ok(tests.collect())
 }
 
+/// Whether what follows a target and a colon is a variable of the target's own.
+fn sets_variable(text: &str) -> bool {
+    let mut words = text.split_whitespace();
+    words.next() == Some("export") || matches!(words.next(), Some("=" | ":=" | "::=" | "?=" | "+="))
+}
+
 /// A test of a library is counted under the library, another under the first words of its name.
 fn group(name: &str, recipe: &str) -> String {
-    let words: Vec<&str> = name.split('-').skip(1).collect();
+    let words: Vec<&str> = name.split(['-', '_']).skip(1).collect();
     let first = words.first().copied().unwrap_or(name);
     if first != "seek"
         && let Some((_, library)) = recipe.split_once("run lib")
@@ -85,11 +95,16 @@ pub fn filter(tests: &[Test], patterns: &[String]) -> Result<BTreeSet<String>> {
     for pattern in patterns {
         let glob = Glob::new(pattern).map_err(|error| usage(format!("--filter {pattern}: {error}")))?;
         let matcher: GlobMatcher = glob.compile_matcher();
-        let asked = |name: &str| matcher.is_match(name) || name.strip_prefix(PREFIX).is_some_and(|rest| matcher.is_match(rest));
+        let asked =
+            |name: &str| matcher.is_match(name) || name.strip_prefix(PREFIX).is_some_and(|rest| matcher.is_match(rest));
         let before = chosen.len();
         chosen.extend(tests.iter().map(|test| &test.name).filter(|name| asked(name)).cloned());
         if chosen.len() == before {
-            return Err(usage(format!("--filter {pattern}: none of the {} tests is called so", tests.len())).into());
+            return Err(usage(format!(
+                "--filter {pattern}: none of the {} tests is called so",
+                tests.len()
+            ))
+            .into());
         }
     }
     Ok(chosen)
@@ -124,6 +139,9 @@ echo \"TEST    lavf-flv\"
 fate-%: REF = x
 fate-lavf-flv: tests/data/asynth1.sw | tests/data
 fate-lavf-flv: ffmpeg.wasm
+fate-lavf-flv: CMD = lavf_container \"\" \"-an\"
+fate-lavf-flv: export PROGSUF = $(PROGSSUF)
+fate-lavf-flv: KEEP_FILES ?= 1
 \t./tests/fate-run.sh $@ \"$(TARGET_SAMPLES)\"
 fate-seek-lavf-flv: libavformat/tests/seek.wasm fate-lavf-flv
 fate-other: nothing
@@ -138,7 +156,12 @@ fate-other: nothing
         let tests = parse(OUTPUT).unwrap();
         assert_eq!(
             names(&tests),
-            ["fate-lavf-flv", "fate-seek-lavf-flv", "fate-sha", "fate-filter-pixdesc-gray"]
+            [
+                "fate-lavf-flv",
+                "fate-seek-lavf-flv",
+                "fate-sha",
+                "fate-filter-pixdesc-gray"
+            ]
         );
         let groups: Vec<&str> = tests.iter().map(|test| test.group.as_str()).collect();
         assert_eq!(groups, ["lavf", "seek", "libavutil", "filter-pixdesc"]);
@@ -156,7 +179,12 @@ fate-other: nothing
         assert_eq!(chosen, filtered("fate-seek-lavf-flv").unwrap());
         let kept = with_what_they_need(tests.clone(), &chosen);
         assert_eq!(names(&kept), ["fate-lavf-flv", "fate-seek-lavf-flv"]);
-        assert!(filtered("nothing").unwrap_err().to_string().contains("none of the 4 tests"));
+        assert!(
+            filtered("nothing")
+                .unwrap_err()
+                .to_string()
+                .contains("none of the 4 tests")
+        );
         assert!(filtered("a[").is_err());
     }
 }

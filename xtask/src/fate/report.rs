@@ -59,7 +59,10 @@ impl Run {
     /// A line for each group and one for all.
     pub fn summary(&self) -> String {
         let groups: BTreeSet<&str> = self.tests.iter().map(|finished| finished.group.as_str()).collect();
-        let mut text = format!("{:<24}{:>8}{:>8}{:>8}{:>10}\n", self.profile, "passed", "failed", "known", "seconds");
+        let mut text = format!(
+            "{:<24}{:>8}{:>8}{:>8}{:>10}\n",
+            self.profile, "passed", "failed", "known", "seconds"
+        );
         let mut line = |name: &str, within: &dyn Fn(&Finished) -> bool| {
             let passed = self.count(|finished| within(finished) && finished.outcome == Outcome::Passed);
             let failed = |known: bool| {
@@ -67,8 +70,17 @@ impl Run {
                     within(finished) && finished.outcome != Outcome::Passed && self.is_known(finished) == known
                 })
             };
-            let seconds: f64 = self.tests.iter().filter(|finished| within(finished)).map(|finished| finished.seconds).sum();
-            text += &format!("{name:<24}{passed:>8}{:>8}{:>8}{seconds:>10.1}\n", failed(false), failed(true));
+            let seconds: f64 = self
+                .tests
+                .iter()
+                .filter(|finished| within(finished))
+                .map(|finished| finished.seconds)
+                .sum();
+            text += &format!(
+                "{name:<24}{passed:>8}{:>8}{:>8}{seconds:>10.1}\n",
+                failed(false),
+                failed(true)
+            );
         };
         for group in groups {
             line(group, &|finished| finished.group == group);
@@ -161,7 +173,10 @@ mod tests {
     fn the_summary_counts_by_group() {
         let summary = run().summary();
         let numbers = |group: &str| -> Vec<String> {
-            let line = summary.lines().find(|line| line.split_whitespace().next() == Some(group)).unwrap();
+            let line = summary
+                .lines()
+                .find(|line| line.split_whitespace().next() == Some(group))
+                .unwrap();
             line.split_whitespace().skip(1).map(str::to_owned).collect()
         };
         assert_eq!(numbers("a"), ["1", "1", "0", "3.0"]);
@@ -176,7 +191,13 @@ mod tests {
         write_junit(&xml, &[run()]).unwrap();
         write_json(&json, &[run()]).unwrap();
         let xml = std::fs::read_to_string(xml).unwrap();
-        for wanted in ["tests=\"4\"", "failures=\"2\"", "skipped=\"1\"", "differs &lt;here&gt;", "no sockets"] {
+        for wanted in [
+            "tests=\"4\"",
+            "failures=\"2\"",
+            "skipped=\"1\"",
+            "differs &lt;here&gt;",
+            "no sockets",
+        ] {
             assert!(xml.contains(wanted), "`{wanted}` is not in {xml}");
         }
         let json: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(json).unwrap()).unwrap();

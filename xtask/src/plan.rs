@@ -639,6 +639,7 @@ impl Planner<'_> {
         );
         configure.push(format!("--optflags={NATIVE_FLAGS}"));
         configure.push(format!("--extra-ldflags=-L../{PREFIX}/lib"));
+        configure.push("--extra-libs=-lm".into());
         configure.extend(self.components.configure.iter().cloned());
         let mut actions = vec![
             Action::Write {

@@ -99,7 +99,7 @@ impl Engines {
                 .arguments([self.scripts.join("node.mjs").display().to_string()])
                 .arguments([module, program.to_owned()]),
             Engine::Wasmtime => Invocation::new("python3", folder)
-                .arguments([self.scripts.join("wasmtime.py").display().to_string()])
+                .arguments([self.scripts.join("wasmtime_wasi.py").display().to_string()])
                 .arguments([module, self.compiled.join("wasmtime").display().to_string()])
                 .arguments([program]),
             Engine::Native => Invocation::new(self.native.join(program).display().to_string(), folder),

@@ -19,7 +19,7 @@ pub struct Cache {
 /// The variable that moves the cache.
 pub const CACHE_VARIABLE: &str = "AFMPEG_CACHE_DIR";
 
-const FOLDERS: [&str; 7] = ["downloads", "trees", "sdk", "steps", "logs", "locks", "tmp"];
+const FOLDERS: [&str; 8] = ["downloads", "trees", "sdk", "steps", "fate", "logs", "locks", "tmp"];
 
 impl Cache {
     pub fn open() -> Result<Cache> {

@@ -115,6 +115,7 @@ impl Executor<'_> {
             Action::Result { step, to } => unpack::copy_tree(results.folder(step)?, &work.join(to)),
             Action::Write { path, text } => {
                 let path = work.join(path);
+                fs::create_dir_all(path.parent().context("a file has a folder")?)?;
                 if text.starts_with("#!") {
                     process::write_program(&path, text)
                 } else {

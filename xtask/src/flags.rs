@@ -1,8 +1,13 @@
 //! The whole command line, in one place.
 
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+
+use crate::conform::engines::Engine;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -19,6 +24,8 @@ Examples:
   cargo xtask build --profile o3-gpl --dry-run
   cargo xtask fetch --all                download everything that builds need
   cargo xtask test                       all checks, on real video
+  cargo xtask fate --profile o3-gpl      FFmpeg's own test suite on a module
+  cargo xtask conform                    the same jobs in several engines
 
 Exit codes: 0 done, 1 a build or check failed, 2 usage, an invalid profile or pin file, 3 something is missing in the
 environment (a program, an input that no origin has, space on the disk).
@@ -40,11 +47,18 @@ pub enum Verb {
     Build(Build),
     /// Download what builds and tests need into the cache, and do nothing else
     Fetch(Fetch),
-    /// Run all checks: formatting, lints, Rust tests, guest tests, and a module on real video
+    /// Run all checks: formatting, lints, Rust tests, guest tests, a module on real video, and a part of FATE
     Test(Test),
+    /// Run FATE, FFmpeg's own test suite, on modules in artifacts/
+    Fate(Fate),
+    /// Run the same jobs on a module in several engines, and natively, and compare what comes out
+    Conform(Conform),
+    /// Run a program of FATE, for FATE's makefiles
+    #[command(hide = true)]
+    Program(Program),
 }
 
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct Origins {
     /// A folder with source archives under any names; may be given several times
     #[arg(long, value_name = "DIR")]
@@ -88,6 +102,111 @@ pub struct Fetch {
     pub profiles: Profiles,
     #[command(flatten)]
     pub origins: Origins,
+}
+
+#[derive(Debug, Default, Args)]
+#[command(after_help = "\
+Every test that needs no samples is run, and with --samples the others too. A run that was killed goes on where it was, and \
+what has passed is not run again as long as module, runtime and tests are the same; --anew forgets it. What may fail stands \
+in conformance/fate.toml.
+
+Exit codes: 0 all is as expected, 1 a test failed or a known failure passed, 2 usage, an unknown profile, an invalid \
+conformance/fate.toml, 3 no module (cargo xtask build makes it) or something else is missing.")]
+pub struct Fate {
+    #[command(flatten)]
+    pub origins: Origins,
+    /// The profile whose module is tested; may be given several times
+    #[arg(long, value_name = "NAME", default_values = ["o3-gpl"])]
+    pub profile: Vec<String>,
+    /// Test this module instead of the profile's own in artifacts/
+    #[arg(long, value_name = "FILE")]
+    pub module: Option<PathBuf>,
+    /// Run only tests of such a name, and those they need; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub filter: Vec<String>,
+    /// Run only the tests that `cargo xtask test` runs
+    #[arg(long, conflicts_with = "filter")]
+    pub slice: bool,
+    /// Run so many tests at once [default: the number of cores]
+    #[arg(long, short, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+    /// FATE's samples, as `make fate-rsync` of FFmpeg fetches them: runs the tests that need them too
+    #[arg(long, value_name = "DIR")]
+    pub samples: Option<PathBuf>,
+    /// Kill a test that takes longer [default: see conformance/fate.toml]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub test_seconds: Option<Duration>,
+    /// Forget what has passed before
+    #[arg(long)]
+    pub anew: bool,
+    /// List the tests and run none
+    #[arg(long)]
+    pub list: bool,
+    /// Write results as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Write results as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Args)]
+#[command(after_help = "\
+The jobs, and where and why a native result may differ, stand in conformance/jobs.toml.
+
+Exit codes: 0 all engines agree, 1 one differs, 2 usage, an unknown profile, an invalid conformance/jobs.toml, 3 no module \
+(cargo xtask build makes it) or something else is missing.")]
+pub struct Conform {
+    #[command(flatten)]
+    pub origins: Origins,
+    /// The profile whose module is run
+    #[arg(long, value_name = "NAME", default_value = "o3-gpl")]
+    pub profile: String,
+    /// Run this module instead of the profile's own in artifacts/
+    #[arg(long, value_name = "FILE")]
+    pub module: Option<PathBuf>,
+    /// Compare only with these engines; may be given several times
+    #[arg(long, value_enum)]
+    pub engine: Vec<Engine>,
+    /// Run only jobs of such a name; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub filter: Vec<String>,
+    /// Run only the jobs that `cargo xtask test` runs
+    #[arg(long, conflicts_with = "filter")]
+    pub slice: bool,
+    /// Run so many jobs at once [default: the number of cores]
+    #[arg(long, short, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+    /// List the jobs and run none
+    #[arg(long)]
+    pub list: bool,
+    /// Write results as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Program {
+    /// Where compiled code is kept
+    #[arg(long, value_name = "DIR")]
+    pub compiled: PathBuf,
+    /// The process without which this one ends
+    #[arg(long, value_name = "ID")]
+    pub owner: i32,
+    /// End after this time
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub limit: Duration,
+    /// A folder that the program may read
+    #[arg(long, value_name = "DIR")]
+    pub read: Option<PathBuf>,
+    /// A WebAssembly file and its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+    pub command: Vec<OsString>,
+}
+
+fn seconds(value: &str) -> Result<Duration, String> {
+    let number: f64 = value.parse().map_err(|error| format!("{error}"))?;
+    Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
 }
 
 #[derive(Debug, Args)]

@@ -4,10 +4,12 @@
 
 mod cache;
 mod compress;
+mod conform;
 mod describe;
 mod digest;
 mod error;
 mod execute;
+mod fate;
 mod fetch;
 mod flags;
 mod guest_tests;
@@ -35,6 +37,9 @@ use workshop::Workshop;
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
+    if let Verb::Program(flags) = &flags.verb {
+        return verb::program::run(flags);
+    }
     match run(&flags) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -51,5 +56,8 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
         Verb::Build(flags) => verb::build::run(&workshop, flags),
         Verb::Fetch(flags) => verb::fetch::run(&workshop, flags),
         Verb::Test(flags) => verb::test::run(&workshop, flags),
+        Verb::Fate(flags) => verb::fate::run(&workshop, flags),
+        Verb::Conform(flags) => verb::conform::run(&workshop, flags),
+        Verb::Program(_) => unreachable!("main runs it"),
     }
 }

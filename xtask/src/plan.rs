@@ -145,6 +145,49 @@ pub fn asyncify_arguments() -> Vec<String> {
     ]
 }
 
+/// What zlib's library is made of.
+const ZLIB_FILES: &str = "adler32 compress crc32 deflate gzclose gzlib gzread gzwrite infback inffast inflate inftrees \
+                          trees uncompr zutil";
+
+/// Native programs are to compile soon, and to be C as it stands.
+const NATIVE_FLAGS: &str = "-O1";
+
+/// What FATE's programs are called after their names, so that they are told from what lies beside them.
+pub const PROGRAM_SUFFIX: &str = ".wasm";
+
+const FFMPEG_LIBRARIES: [&str; 7] = [
+    "libavcodec",
+    "libavdevice",
+    "libavfilter",
+    "libavformat",
+    "libavutil",
+    "libswresample",
+    "libswscale",
+];
+
+/// The programs of FATE have one thread and one stack, as large as that of a thread of the module.
+const FATE_LINK_FLAGS: &str = "-Wl,--stack-first -Wl,-z,stack-size=2097152 -lwasi-emulated-getpid";
+
+/// What FATE reads while it runs: its makefiles and references, and the programs.
+const FATE_FILES: [&str; 16] = [
+    "**/*.wasm",
+    "**/Makefile",
+    "ffbuild/*.mak",
+    "ffbuild/*.sh",
+    "lib*/*.version",
+    "lib*/version*.h",
+    "libavutil/tests/file.c",
+    "libswscale/{aarch64/ops_entries.c,uops_macros.h}",
+    "tests/*.{awk,ffconcat,ffmeta,pnm,sh}",
+    "tests/fate/*",
+    "tests/filtergraphs/*",
+    "tests/maps/*",
+    "tests/ref/**",
+    "tests/streamgroups/*",
+    "tests/{audiogen,audiomatch,base64,rotozoom,tiny_psnr,tiny_ssim,videogen}",
+    "{.version,libavutil/ffversion.h}",
+];
+
 /// Where the libraries that FFmpeg is built on lie, in a build's work folder.
 const PREFIX: &str = "prefix";
 
@@ -164,20 +207,7 @@ pub fn plan(name: &str, profile: &Profile, components: &ComponentSet, pins: &Pin
         facts,
         steps: Vec::new(),
     };
-    for library in &components.libraries {
-        match library.as_str() {
-            "zlib" => planner.zlib()?,
-            "x264" => planner.x264()?,
-            "openh264" => planner.openh264()?,
-            other => {
-                let message = format!(
-                    "profiles/components/{}.toml: there is no recipe for the library `{other}`",
-                    profile.components
-                );
-                return Err(usage(message).hint("the libraries are: openh264, x264, zlib").into());
-            }
-        }
-    }
+    planner.libraries()?;
     planner.ffmpeg()?;
     planner.link()?;
     planner.optimise()?;
@@ -207,6 +237,52 @@ fn keep(from: &str, files: &[&str], to: &str) -> Action {
         files: files.iter().map(|&file| file.to_owned()).collect(),
         to: to.into(),
     }
+}
+
+/// The tree in which FATE runs, with its programs but without the module: configured as the module was, and sharing its
+/// libraries, so that what is tested is what is shipped.
+pub fn fate_plan(name: &str, profile: &Profile, components: &ComponentSet, pins: &Pins, facts: &Facts) -> Result<Plan> {
+    let mut planner = Planner {
+        profile,
+        components,
+        pins,
+        facts,
+        steps: Vec::new(),
+    };
+    planner.libraries()?;
+    planner.ffmpeg()?;
+    planner.fate()?;
+    Ok(Plan {
+        profile: name.to_owned(),
+        steps: planner.steps,
+    })
+}
+
+/// FFmpeg for this machine, from the sources of the module and without assembly: what an engine's results are compared
+/// with. `compiler` is what the machine's compiler says of itself.
+pub fn native_plan(
+    name: &str,
+    profile: &Profile,
+    components: &ComponentSet,
+    pins: &Pins,
+    facts: &Facts,
+    compiler: &str,
+) -> Result<Plan> {
+    let mut planner = Planner {
+        profile,
+        components,
+        pins,
+        facts,
+        steps: Vec::new(),
+    };
+    for library in &components.libraries {
+        planner.native_library(library, compiler)?;
+    }
+    planner.native_ffmpeg(compiler)?;
+    Ok(Plan {
+        profile: name.to_owned(),
+        steps: planner.steps,
+    })
 }
 
 /// The digest that a source stands for in keys and records: of its tree where containers differ, else of its container.
@@ -293,11 +369,27 @@ impl Planner<'_> {
         features
     }
 
+    fn libraries(&mut self) -> Result<()> {
+        for library in &self.components.libraries {
+            match library.as_str() {
+                "zlib" => self.zlib()?,
+                "x264" => self.x264()?,
+                "openh264" => self.openh264()?,
+                other => {
+                    let message = format!(
+                        "profiles/components/{}.toml: there is no recipe for the library `{other}`",
+                        self.profile.components
+                    );
+                    return Err(usage(message).hint("the libraries are: openh264, x264, zlib").into());
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn zlib(&mut self) -> Result<()> {
-        const FILES: &str = "adler32 compress crc32 deflate gzclose gzlib gzread gzwrite infback inffast inflate inftrees \
-                             trees uncompr zutil";
-        let sources = FILES.split_whitespace().map(|file| format!("{file}.c"));
-        let objects = FILES.split_whitespace().map(|file| format!("{file}.o"));
+        let sources = ZLIB_FILES.split_whitespace().map(|file| format!("{file}.c"));
+        let objects = ZLIB_FILES.split_whitespace().map(|file| format!("{file}.o"));
         let mut compile = self.compile_flags();
         // Without HAVE_UNISTD_H zlib's gz files miss declarations of read and write.
         compile.extend(words("-fvisibility=hidden -DHAVE_UNISTD_H -c"));
@@ -317,18 +409,22 @@ impl Planner<'_> {
         )
     }
 
-    fn x264(&mut self) -> Result<()> {
+    /// Upstream's script asks git, which would find whatever repository lies around the build.
+    fn x264_version_script(&self) -> Result<String> {
         let version = &self.pins.source("x264")?.version;
         let Some((point_version, commit)) = version.split_once('-') else {
             bail!("source.x264: the version must be MAJOR.MINOR.REVISION-COMMIT");
         };
         let revision = point_version.rsplit('.').next().unwrap_or_default();
         let short_commit = commit.get(..7).unwrap_or(commit);
-        // Upstream's script asks git, which would find whatever repository lies around the build.
-        let version_script = format!(
+        Ok(format!(
             "#!/bin/sh\necho '#define X264_VERSION \" r{revision} {short_commit}\"'\n\
              echo '#define X264_POINTVER \"{point_version} {short_commit}\"'\n"
-        );
+        ))
+    }
+
+    fn x264(&mut self) -> Result<()> {
+        let version_script = self.x264_version_script()?;
         let mut configure = words(
             "configure --host=wasm32-unknown-wasi --cross-prefix=wasm- --prefix=/ --enable-static --disable-cli --disable-asm \
              --disable-opencl --disable-thread --bit-depth=all --chroma-format=all",
@@ -389,13 +485,13 @@ impl Planner<'_> {
     }
 
     /// FFmpeg's configure asks pkg-config for the libraries, which a fresh machine lacks; it is answered here.
-    fn pkg_config(&self) -> String {
+    fn pkg_config(&self, cxx_libraries: &str) -> String {
         let answers: String = self
             .components
             .libraries
             .iter()
             .map(|library| match library.as_str() {
-                "openh264" => "    openh264*) libraries='-lopenh264 -lc++ -lc++abi' ;;\n".to_owned(),
+                "openh264" => format!("    openh264*) libraries='-lopenh264 {cxx_libraries}' ;;\n"),
                 "zlib" => "    zlib*) libraries='-lz' ;;\n".to_owned(),
                 other => format!("    {other}*) libraries='-l{other}' ;;\n"),
             })
@@ -408,7 +504,7 @@ impl Planner<'_> {
         )
     }
 
-    fn ffmpeg(&mut self) -> Result<()> {
+    fn configure(&self) -> Vec<String> {
         let mut configure = words(
             "--arch=wasm32 --target-os=none --enable-cross-compile --cross-prefix=wasm- --cc=wasm-cc --cxx=wasm-c++ --host-cc=cc \
              --disable-pthreads --disable-runtime-cpudetect --disable-autodetect --disable-network --disable-devices \
@@ -426,7 +522,10 @@ impl Planner<'_> {
         configure.push(format!("--extra-ldflags=-L../{PREFIX}/lib"));
         configure.push("--extra-libs=-lwasi_gaps -lwasi-emulated-signal -lwasi-emulated-process-clocks".into());
         configure.extend(self.components.configure.iter().cloned());
+        configure
+    }
 
+    fn ffmpeg(&mut self) -> Result<()> {
         let mut make = words("-j{jobs} -f ../guest/ffmpeg.mak");
         if let Some(cold) = self.profile.optimise_cold {
             make.push(format!("AFMPEG_HOT_FLAGS={}", self.profile.optimise.flag()));
@@ -435,16 +534,16 @@ impl Planner<'_> {
         make.push("afmpeg".into());
 
         let mut compile_gaps = self.compile_flags();
-        compile_gaps.extend(words("-std=c17 -Wall -Wextra -Werror -c wasi_gaps.c -o wasi_gaps.o"));
+        compile_gaps.extend(words("-std=c17 -Wall -Wextra -Werror -c time_zone.c wasi_gaps.c"));
         let mut actions = vec![
             Action::Toolchain,
             Action::Source { name: "ffmpeg".into() },
             Action::Guest {
-                files: words("ffmpeg.mak programs.h wasi_gaps.c with_threads.h"),
+                files: words("ffmpeg.mak programs.h time_zone.c wasi_gaps.c with_threads.h"),
             },
             Action::Write {
                 path: "bin/wasm-pkg-config".into(),
-                text: self.pkg_config(),
+                text: self.pkg_config("-lc++ -lc++abi"),
             },
         ];
         actions.extend(self.components.libraries.iter().map(|library| Action::Result {
@@ -456,9 +555,9 @@ impl Planner<'_> {
             run(
                 "guest",
                 "wasm-ar",
-                words("crD ../prefix/lib/libwasi_gaps.a wasi_gaps.o"),
+                words("crD ../prefix/lib/libwasi_gaps.a time_zone.o wasi_gaps.o"),
             ),
-            run("ffmpeg", "./configure", configure),
+            run("ffmpeg", "./configure", self.configure()),
             run("ffmpeg", "make", make),
             keep(
                 "ffmpeg",
@@ -474,6 +573,133 @@ impl Planner<'_> {
             keep(PREFIX, &["lib/*.a"], PREFIX),
         ]);
         self.step("ffmpeg", actions)
+    }
+
+    fn native_library(&mut self, library: &str, compiler: &str) -> Result<()> {
+        let source = Action::Source { name: library.into() };
+        // What compiles is no input with a digest; its words for itself make the key its own.
+        let compiler = Action::Write {
+            path: "compiler".into(),
+            text: compiler.into(),
+        };
+        let keep_library = |file: &str| keep(library, &[file], "lib");
+        let actions = match library {
+            "zlib" => {
+                let sources = ZLIB_FILES.split_whitespace().map(|file| format!("{file}.c"));
+                let objects = ZLIB_FILES.split_whitespace().map(|file| format!("{file}.o"));
+                let compile = words(NATIVE_FLAGS)
+                    .into_iter()
+                    .chain(words("-DHAVE_UNISTD_H -c"))
+                    .chain(sources);
+                let archive = words("crD libz.a").into_iter().chain(objects);
+                vec![
+                    run("zlib", "cc", compile.collect()),
+                    run("zlib", "ar", archive.collect()),
+                    keep("zlib", &["zlib.h", "zconf.h"], "include"),
+                    keep_library("libz.a"),
+                ]
+            }
+            "x264" => {
+                let mut configure = words(
+                    "CC=cc bash configure --prefix=/ --enable-static --disable-cli --disable-asm --disable-opencl \
+                     --disable-thread --bit-depth=all --chroma-format=all",
+                );
+                configure.push(format!("--extra-cflags={NATIVE_FLAGS}"));
+                vec![
+                    Action::Write {
+                        path: "x264/version.sh".into(),
+                        text: self.x264_version_script()?,
+                    },
+                    run("x264", "env", configure),
+                    run("x264", "make", words("-j{jobs} lib-static")),
+                    keep("x264", &["x264.h", "x264_config.h"], "include"),
+                    keep_library("libx264.a"),
+                ]
+            }
+            "openh264" => {
+                let mut make = words("-j{jobs} USE_ASM=No");
+                make.extend([format!("CFLAGS_OPT={NATIVE_FLAGS}"), "libopenh264.a".into()]);
+                vec![
+                    run("openh264", "make", make),
+                    keep("openh264/codec/api", &["wels/codec*.h"], "include"),
+                    keep_library("libopenh264.a"),
+                ]
+            }
+            other => bail!("there is no native recipe for the library `{other}`"),
+        };
+        let actions = [compiler, source].into_iter().chain(actions);
+        self.step(&format!("native-{library}"), actions.collect())
+    }
+
+    fn native_ffmpeg(&mut self, compiler: &str) -> Result<()> {
+        let mut configure = words(
+            "--disable-asm --disable-autodetect --enable-pthreads --disable-network --disable-devices --enable-indev=lavfi \
+             --disable-doc --disable-debug --disable-ffplay --disable-stripping --disable-resource-compression \
+             --disable-shader-compression",
+        );
+        configure.push(format!("--optflags={NATIVE_FLAGS}"));
+        configure.push(format!("--extra-ldflags=-L../{PREFIX}/lib"));
+        configure.push("--extra-libs=-lm".into());
+        configure.extend(self.components.configure.iter().cloned());
+        let mut actions = vec![
+            Action::Write {
+                path: "compiler".into(),
+                text: compiler.into(),
+            },
+            Action::Source { name: "ffmpeg".into() },
+            Action::Write {
+                path: "bin/pkg-config".into(),
+                text: self.pkg_config("-lstdc++ -lm"),
+            },
+        ];
+        actions.extend(self.components.libraries.iter().map(|library| Action::Result {
+            step: format!("native-{library}"),
+            to: PREFIX.into(),
+        }));
+        actions.extend([
+            run("ffmpeg", "./configure", configure),
+            run("ffmpeg", "make", words("-j{jobs} ffmpeg ffprobe")),
+            keep("ffmpeg", &["ffmpeg", "ffprobe"], "."),
+        ]);
+        self.step("native-ffmpeg", actions)
+    }
+
+    /// FATE's tree. The libraries come from the step before, and make takes them as they are (`-o`).
+    fn fate(&mut self) -> Result<()> {
+        let mut make = words("-j{jobs} -f ../guest/fate.mak");
+        make.extend(
+            FFMPEG_LIBRARIES
+                .iter()
+                .flat_map(|library| ["-o".to_owned(), format!("{library}/{library}.a")]),
+        );
+        make.push(format!("EXESUF={PROGRAM_SUFFIX}"));
+        make.push(format!("LDEXEFLAGS={FATE_LINK_FLAGS}"));
+        make.push("afmpeg-fate".into());
+        let mut actions = vec![
+            Action::Toolchain,
+            Action::Source { name: "ffmpeg".into() },
+            Action::Guest {
+                files: words("fate.mak"),
+            },
+            Action::Write {
+                path: "bin/wasm-pkg-config".into(),
+                text: self.pkg_config("-lc++ -lc++abi"),
+            },
+        ];
+        actions.extend(self.components.libraries.iter().map(|library| Action::Result {
+            step: library.clone(),
+            to: PREFIX.into(),
+        }));
+        actions.extend([
+            Action::Result {
+                step: "ffmpeg".into(),
+                to: ".".into(),
+            },
+            run("ffmpeg", "./configure", self.configure()),
+            run("ffmpeg", "make", make),
+            keep("ffmpeg", &FATE_FILES, "."),
+        ]);
+        self.step("fate", actions)
     }
 
     /// The guest's own C, the link, and what may be suspended.
@@ -610,12 +836,14 @@ mod tests {
     fn facts() -> Facts {
         let guest = [
             "callbacks.toml",
+            "fate.mak",
             "ffmpeg.mak",
             "main.c",
             "programs.h",
             "single_threaded.h",
             "threads.h",
             "threads/a.c",
+            "time_zone.c",
             "wasi_gaps.c",
             "with_threads.h",
         ];

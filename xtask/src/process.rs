@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use xshell::Shell;
@@ -125,6 +127,46 @@ impl Invocation {
         ))
     }
 
+    /// Runs to the end, whatever that is, and returns what it printed on standard output.
+    pub fn output_of_any_end(&self) -> Result<String> {
+        let output = self
+            .command()?
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .output()
+            .map_err(|error| self.start_error(error))?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Runs with what it prints in two files, and kills it with all that it has started when it takes longer than it may;
+    /// then there is no status.
+    pub fn run_within(&self, limit: Duration, output: File, errors: File) -> Result<Option<ExitStatus>> {
+        let mut command = self.command()?;
+        let mut child = command
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(errors)
+            .spawn()
+            .map_err(|error| self.start_error(error))?;
+        let started = Instant::now();
+        let mut pause = Duration::from_millis(1);
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(Some(status));
+            }
+            if started.elapsed() > limit {
+                // The child has not been waited for, so its number is still its own.
+                let group = rustix::process::Pid::from_child(&child);
+                rustix::process::kill_process_group(group, rustix::process::Signal::KILL)?;
+                child.wait()?;
+                return Ok(None);
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+    }
+
     /// Runs with the terminal, for tools whose own output is the result; whether it succeeded.
     pub fn interactive(&self) -> Result<bool> {
         eprintln!("$ {}", self.pasteable());
@@ -179,7 +221,7 @@ fn quote(word: &str) -> String {
     }
 }
 
-fn last_lines(log: &Path) -> Result<String> {
+pub fn last_lines(log: &Path) -> Result<String> {
     let mut file = File::open(log)?;
     let start_bytes = file.metadata()?.len().saturating_sub(16 << 10);
     file.seek(SeekFrom::Start(start_bytes))?;

@@ -1,9 +1,10 @@
 //! What a person sees while a build runs, on standard error: a spinner on a terminal, lines elsewhere.
 
 use std::io::{IsTerminal, stderr};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 pub struct Progress {
     is_terminal: bool,
@@ -30,6 +31,68 @@ impl Progress {
             label: label.to_owned(),
             bar,
         }
+    }
+}
+
+/// How far a long row of like things has come: a bar on a terminal, a line now and then elsewhere.
+pub struct Counter {
+    label: String,
+    bar: ProgressBar,
+    is_terminal: bool,
+    started: Instant,
+    told: Mutex<Instant>,
+}
+
+const TOLD_EVERY: Duration = Duration::from_secs(15);
+
+impl Progress {
+    pub fn count(&self, label: &str, total: usize, done: usize) -> Counter {
+        let bar = ProgressBar::hidden();
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+        if self.is_terminal {
+            bar.set_draw_target(ProgressDrawTarget::stderr());
+            if let Ok(style) = ProgressStyle::with_template("{prefix} {elapsed} [{wide_bar}] {pos}/{len}") {
+                bar.set_style(style);
+            }
+            bar.set_prefix(label.to_owned());
+        } else {
+            eprintln!("{label}: {done} of {total} done before");
+        }
+        Counter {
+            label: label.to_owned(),
+            bar,
+            is_terminal: self.is_terminal,
+            started: Instant::now(),
+            told: Mutex::new(Instant::now()),
+        }
+    }
+}
+
+impl Counter {
+    /// One more is done, and may be worth a line.
+    pub fn one(&self, note: Option<String>) {
+        self.bar.inc(1);
+        match note {
+            Some(note) if self.is_terminal => self.bar.println(note),
+            Some(note) => eprintln!("{note}"),
+            None => {}
+        }
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.is_terminal && told.elapsed() > TOLD_EVERY {
+            *told = Instant::now();
+            eprintln!("{}: {}", self.label, self.state());
+        }
+    }
+
+    fn state(&self) -> String {
+        let (done, total) = (self.bar.position(), self.bar.length().unwrap_or_default());
+        format!("{done} of {total} in {:.0} s", self.started.elapsed().as_secs_f64())
+    }
+
+    pub fn finish(self) {
+        self.bar.finish_and_clear();
+        eprintln!("{}: {}", self.label, self.state());
     }
 }
 

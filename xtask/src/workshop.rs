@@ -13,7 +13,7 @@ use crate::fetch::Fetcher;
 use crate::flags::{Origins, Profiles};
 use crate::patch;
 use crate::pins::{self, Pins};
-use crate::plan::{Facts, Plan, plan};
+use crate::plan::{self, Facts, Plan};
 use crate::process::Invocation;
 use crate::profile::{self, ComponentSet, Profile};
 use crate::sdk::{self, Sdk};
@@ -93,7 +93,18 @@ impl Workshop {
 
     pub fn plan(&self, name: &str, facts: &Facts) -> Result<Plan> {
         let (profile, components) = self.recipe(name)?;
-        plan(name, &profile, &components, &self.pins, facts)
+        plan::plan(name, &profile, &components, &self.pins, facts)
+    }
+
+    pub fn fate_plan(&self, name: &str, facts: &Facts) -> Result<Plan> {
+        let (profile, components) = self.recipe(name)?;
+        plan::fate_plan(name, &profile, &components, &self.pins, facts)
+    }
+
+    pub fn native_plan(&self, name: &str, facts: &Facts) -> Result<Plan> {
+        let (profile, components) = self.recipe(name)?;
+        let compiler = Invocation::new("cc", &self.root).arguments(["--version"]).output()?;
+        plan::native_plan(name, &profile, &components, &self.pins, facts, &compiler)
     }
 
     /// Digests of the files below guest/ by their path there, but for its tests and texts, which reach no module.

@@ -7,6 +7,7 @@
 
 mod copies;
 mod failures;
+mod fate;
 mod fixture;
 mod graphs;
 mod hostile;

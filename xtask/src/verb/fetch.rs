@@ -9,7 +9,9 @@ use crate::workshop::Workshop;
 pub fn run(workshop: &Workshop, flags: &Fetch) -> Result<()> {
     let progress = Progress::new();
     let fetcher = workshop.fetcher(&flags.origins);
-    let mut sources = vec!["binaryen".to_owned(), "ffmpeg".to_owned(), "test-video".to_owned()];
+    let mut sources = ["binaryen", "ffmpeg", "test-video", "wasmtime"]
+        .map(str::to_owned)
+        .to_vec();
     for name in workshop.profiles(&flags.profiles)? {
         sources.extend(workshop.recipe(&name)?.1.libraries);
     }

@@ -2,7 +2,8 @@
 
 use anyhow::{Result, bail};
 
-use crate::flags::{Build, Profiles, Test};
+use crate::conform::engines::Engine;
+use crate::flags::{Build, Conform, Fate, Profiles, Test};
 use crate::guest_tests;
 use crate::process::Invocation;
 use crate::workshop::Workshop;
@@ -76,6 +77,24 @@ pub fn run(workshop: &Workshop, flags: &Test) -> Result<()> {
         } else {
             cargo(&["test", "--package", "afmpeg", "--test", "media"], &variables)?;
         }
+    }
+    let fate = Fate {
+        origins: flags.origins.clone(),
+        profile: flags.profile.clone(),
+        slice: true,
+        ..Fate::default()
+    };
+    super::fate::run(workshop, &fate)?;
+    for profile in &flags.profile {
+        let conform = Conform {
+            origins: flags.origins.clone(),
+            profile: profile.clone(),
+            // FFmpeg for this machine would first have to be compiled, for minutes.
+            engine: vec![Engine::Node, Engine::Wasmtime],
+            slice: true,
+            ..Conform::default()
+        };
+        super::conform::run(workshop, &conform)?;
     }
     Ok(())
 }

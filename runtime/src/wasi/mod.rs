@@ -533,7 +533,7 @@ impl Host {
             exclusive: create && flags & open_flags::EXCLUSIVE != 0,
             truncate: flags & open_flags::TRUNCATE != 0,
             directory: flags & open_flags::DIRECTORY != 0 || resolved.must_be_directory,
-            follow_links: lookup & lookup_flags::SYMLINK_FOLLOW != 0,
+            follow_links: lookup & lookup_flags::SYMLINK_FOLLOW != 0 || resolved.must_be_directory,
         };
         if options.directory && (create || options.truncate) {
             return Err(Errno::Isdir);

@@ -178,6 +178,16 @@ impl Invocation {
     }
 }
 
+/// This program, for processes of its own. Its file may be replaced while it runs, as by the tests that it starts; on Linux
+/// the link in /proc leads to the old one all the same.
+pub fn own_program() -> Result<PathBuf> {
+    let link = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
+    match link.exists() {
+        true => Ok(link),
+        false => std::env::current_exe().context("cannot find this program's own file"),
+    }
+}
+
 /// The environment of every build process: what the machine needs to find programs and nothing that differs between users.
 fn fixed_environment() -> BTreeMap<String, String> {
     let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".into());

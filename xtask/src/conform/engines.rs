@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::Invocation;
+use crate::process::{self, Invocation};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -86,7 +86,7 @@ impl Engines {
         let module = self.modules.join("ffmpeg.wasm").display().to_string();
         let mut invocation = match engine {
             Engine::Afmpeg => {
-                let own = std::env::current_exe()?;
+                let own = process::own_program()?;
                 Invocation::new(own.display().to_string(), folder)
                     .arguments(["program", "--compiled", &self.compiled.display().to_string()])
                     .arguments(["--owner", &std::process::id().to_string()])

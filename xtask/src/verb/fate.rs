@@ -130,7 +130,7 @@ impl Suite<'_> {
             format_version: FORMAT_VERSION,
             module_sha256: digest::file(self.module)?,
             tree: tree_key,
-            engine_sha256: digest::file(&std::env::current_exe()?)?,
+            engine_sha256: digest::file(&process::own_program()?)?,
             samples: self.flags.samples.as_ref().map(|path| path.display().to_string()),
         };
         let results = folder.join("results");
@@ -240,7 +240,7 @@ impl Suite<'_> {
 
     /// What FATE puts before each program.
     fn target_exec(&self, folder: &Path) -> Result<String> {
-        let own = std::env::current_exe()?;
+        let own = process::own_program()?;
         let mut words = vec![own.display().to_string(), "program".into()];
         words.extend(["--compiled".into(), folder.join("compiled").display().to_string()]);
         words.extend(["--owner".into(), std::process::id().to_string()]);

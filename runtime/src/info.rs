@@ -70,3 +70,15 @@ fn listed(text: &str) -> BTreeSet<String> {
         .map(str::to_owned)
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_below_the_dashes() {
+        let text =
+            "Formats:\n D.. = Demuxing supported\n ---\n D   aac             raw ADTS\n DE  matroska,webm   Matroska\n";
+        assert_eq!(listed(text), ["aac", "matroska,webm"].map(str::to_owned).into());
+    }
+}

@@ -525,6 +525,14 @@ impl Planner<'_> {
         configure
     }
 
+    /// What the steps of the libraries left, where FFmpeg's configure finds it.
+    fn library_results(&self, prefix: &str) -> impl Iterator<Item = Action> {
+        self.components.libraries.iter().map(move |library| Action::Result {
+            step: format!("{prefix}{library}"),
+            to: PREFIX.into(),
+        })
+    }
+
     fn ffmpeg(&mut self) -> Result<()> {
         let mut make = words("-j{jobs} -f ../guest/ffmpeg.mak");
         if let Some(cold) = self.profile.optimise_cold {
@@ -546,10 +554,7 @@ impl Planner<'_> {
                 text: self.pkg_config("-lc++ -lc++abi"),
             },
         ];
-        actions.extend(self.components.libraries.iter().map(|library| Action::Result {
-            step: library.clone(),
-            to: PREFIX.into(),
-        }));
+        actions.extend(self.library_results(""));
         actions.extend([
             run("guest", "wasm-cc", compile_gaps),
             run(
@@ -652,10 +657,7 @@ impl Planner<'_> {
                 text: self.pkg_config("-lstdc++ -lm"),
             },
         ];
-        actions.extend(self.components.libraries.iter().map(|library| Action::Result {
-            step: format!("native-{library}"),
-            to: PREFIX.into(),
-        }));
+        actions.extend(self.library_results("native-"));
         actions.extend([
             run("ffmpeg", "./configure", configure),
             run("ffmpeg", "make", words("-j{jobs} ffmpeg ffprobe")),
@@ -686,10 +688,7 @@ impl Planner<'_> {
                 text: self.pkg_config("-lc++ -lc++abi"),
             },
         ];
-        actions.extend(self.components.libraries.iter().map(|library| Action::Result {
-            step: library.clone(),
-            to: PREFIX.into(),
-        }));
+        actions.extend(self.library_results(""));
         actions.extend([
             Action::Result {
                 step: "ffmpeg".into(),

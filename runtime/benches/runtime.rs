@@ -94,22 +94,27 @@ fn starts(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A second of work that leaves the sandbox rarely.
-fn encode(runtime: &Runtime, timeout: Option<Duration>) -> Output {
+/// Work that leaves the sandbox rarely: a second of it or two.
+const WORK: [(&str, &str); 3] = [
+    (
+        "openh264",
+        "-i in.mp4 -frames:v 40 -vf scale=640:-2 -c:v libopenh264 -c:a aac -y out.mp4",
+    ),
+    (
+        "x264",
+        "-i in.mp4 -frames:v 20 -vf scale=640:-2 -c:v libx264 -c:a aac -y out.mp4",
+    ),
+    ("decode", DECODE),
+];
+const DECODE: &str = "-i in.mp4 -an -f null -";
+
+fn work(runtime: &Runtime, options: &str, timeout: Option<Duration>) -> Output {
     let files = MemoryFs::new(1 << 30);
     files.add_file("in.mp4", VIDEO.clone()).unwrap();
-    let line = "ffmpeg -v error -nostdin -i in.mp4 -frames:v 40 -vf scale=640:-2 -c:v libopenh264 -c:a aac -y out.mp4";
-    let mut job = job(line).file_system(".", Arc::new(files));
+    let mut job = job(&format!("ffmpeg -v error -nostdin {options}")).file_system(".", Arc::new(files));
     if let Some(timeout) = timeout {
         job = job.timeout(timeout);
     }
-    done(runtime, job)
-}
-
-fn decode(runtime: &Runtime) -> Output {
-    let files = MemoryFs::new(0);
-    files.add_file("in.mp4", VIDEO.clone()).unwrap();
-    let job = job("ffmpeg -v error -nostdin -i in.mp4 -an -f null -").file_system(".", Arc::new(files));
     done(runtime, job)
 }
 
@@ -118,19 +123,16 @@ fn limits(criterion: &mut Criterion) {
     group.sample_size(15).measurement_time(Duration::from_secs(30));
     let (signals, epochs) = (runtime(Preemption::Signals), runtime(Preemption::Epochs));
     let timeout = Some(Duration::from_secs(1000));
-    for (name, runtime, timeout) in [
-        ("no deadline", &signals, None),
-        ("deadline by signals", &signals, timeout),
-        ("deadline by epochs", &epochs, timeout),
-    ] {
-        group.bench_function(BenchmarkId::new("encode", name), |bencher| {
-            bencher.iter(|| encode(runtime, timeout))
-        });
-    }
-    for (name, runtime) in [("signals", &signals), ("epochs", &epochs)] {
-        group.bench_function(BenchmarkId::new("decode", name), |bencher| {
-            bencher.iter(|| decode(runtime))
-        });
+    for (name, options) in WORK {
+        for (limit, runtime, timeout) in [
+            ("no deadline", &signals, None),
+            ("deadline by signals", &signals, timeout),
+            ("deadline by epochs", &epochs, timeout),
+        ] {
+            group.bench_function(BenchmarkId::new(name, limit), |bencher| {
+                bencher.iter(|| work(runtime, options, timeout))
+            });
+        }
     }
     group.finish();
 }
@@ -145,7 +147,7 @@ fn cores(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("jobs at a time", jobs), |bencher| {
             bencher.iter(|| {
                 thread::scope(|scope| {
-                    (0..jobs).for_each(|_| drop(scope.spawn(|| decode(&runtime))));
+                    (0..jobs).for_each(|_| drop(scope.spawn(|| work(&runtime, DECODE, None))));
                 });
             });
         });

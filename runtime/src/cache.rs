@@ -7,7 +7,6 @@
 use crate::Error;
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, OpenOptions};
-use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::hash::{Hash, Hasher};
 use std::io::{self, Write};
@@ -15,7 +14,7 @@ use std::path::{Path, PathBuf};
 use wasmtime::Engine;
 
 /// Changed whenever what stands in an entry or in its name changes.
-const FORMAT: &str = "afmpeg-aot-1";
+const FORMAT: &str = "afmpeg-aot-2";
 
 /// As many entries are kept as a developer has variants of a module at hand; the oldest go first.
 const ENTRIES_MAX: usize = 16;
@@ -146,12 +145,19 @@ impl Cache {
     }
 }
 
-/// The name of the entry for a module's file on this engine.
+/// The hash of a module's file, as it is: a compressed module is not decompressed to be found.
 ///
-/// The bytes are hashed as they were given, so that a compressed module is not decompressed to be found.
-pub(crate) fn key(engine: &Engine, module_bytes: &[u8]) -> String {
-    struct Sha256Hasher(Sha256);
-    impl Hasher for Sha256Hasher {
+/// BLAKE3 takes a quarter of SHA-256's time, which would be half of a start from the cache.
+pub(crate) fn hash(file: File) -> io::Result<blake3::Hash> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(file)?;
+    Ok(hasher.finalize())
+}
+
+/// The name of the entry for a module of such a hash on this engine.
+pub(crate) fn key(engine: &Engine, module: &blake3::Hash) -> String {
+    struct KeyHasher(blake3::Hasher);
+    impl Hasher for KeyHasher {
         fn write(&mut self, bytes: &[u8]) {
             self.0.update(bytes);
         }
@@ -159,10 +165,10 @@ pub(crate) fn key(engine: &Engine, module_bytes: &[u8]) -> String {
             0
         }
     }
-    let mut hasher = Sha256Hasher(Sha256::new_with_prefix(FORMAT));
-    hasher.0.update(Sha256::digest(module_bytes));
+    let mut hasher = KeyHasher(blake3::Hasher::new_derive_key(FORMAT));
+    hasher.0.update(module.as_bytes());
     engine.precompile_compatibility_hash().hash(&mut hasher);
-    hasher.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hasher.0.finalize().to_hex().to_string()
 }
 
 fn create_private(path: &Path) -> io::Result<()> {

@@ -12,6 +12,7 @@ use crate::queue::Queue;
 use crate::stdio::{SharedTail, Stdout, Stream, take_tail};
 use crate::wasi::{Clock, Host, Random, Setup};
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -110,26 +111,41 @@ impl RuntimeBuilder {
     /// Makes a runtime from a module's file, which may be compressed with gzip or brotli.
     pub fn from_file(&self, path: impl AsRef<Path>) -> Result<Runtime, Error> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|source| Error::ModuleUnreadable {
+        let unreadable = |source| Error::ModuleUnreadable {
             path: path.to_owned(),
             source,
-        })?;
-        self.from_bytes(&bytes)
+        };
+        if let Some(folder) = &self.cache_folder {
+            // Hashed piece by piece: a module whose code is at hand need not be in memory.
+            let file = File::open(path).map_err(unreadable)?;
+            let hash = cache::hash(file).map_err(unreadable)?;
+            let engine = self.engine()?;
+            let cache = Cache::open(folder)?;
+            if let Some(module) = load(&engine, &cache, &cache::key(&engine, &hash)) {
+                return self.runtime(engine, &module);
+            }
+        }
+        self.from_bytes(&std::fs::read(path).map_err(unreadable)?)
     }
 
     /// Makes a runtime from a module's bytes, which may be compressed with gzip or brotli.
     pub fn from_bytes(&self, bytes: &[u8]) -> Result<Runtime, Error> {
-        let engine = engine::engine(self.preemption).map_err(|source| Error::Engine { source: source.into() })?;
+        let engine = self.engine()?;
         let module = match &self.cache_folder {
             Some(folder) => cached(&engine, &Cache::open(folder)?, bytes)?,
-            None => {
-                let wasm = module::decompress(bytes)?;
-                Module::new(&engine, &wasm).map_err(|source| Error::ModuleInvalid { source: source.into() })?
-            }
+            None => compile(&engine, bytes)?,
         };
-        check_program(&module)?;
+        self.runtime(engine, &module)
+    }
+
+    fn engine(&self) -> Result<Engine, Error> {
+        engine::engine(self.preemption).map_err(|source| Error::Engine { source: source.into() })
+    }
+
+    fn runtime(&self, engine: Engine, module: &Module) -> Result<Runtime, Error> {
+        check_program(module)?;
         let linker = engine::linker(&engine).map_err(|source| Error::Engine { source: source.into() })?;
-        let program = linker.instantiate_pre(&module).map_err(|source| Error::NotAProgram {
+        let program = linker.instantiate_pre(module).map_err(|source| Error::NotAProgram {
             reason: source.to_string(),
         })?;
         let jobs = self
@@ -147,23 +163,35 @@ impl RuntimeBuilder {
     }
 }
 
-fn cached(engine: &Engine, cache: &Cache, bytes: &[u8]) -> Result<Module, Error> {
-    let key = cache::key(engine, bytes);
-    if let Some(file) = cache.find(&key) {
-        // SAFETY: the file lies in a folder that only this user can change, and was written there by `Cache::store`
-        // from the output of the same compiler for the same module; it has the size that it was written with.
-        match unsafe { Module::deserialize_open_file(engine, file) } {
-            Ok(module) => return Ok(module),
-            Err(_) => cache.discard(&key),
-        }
-    }
+fn compile(engine: &Engine, bytes: &[u8]) -> Result<Module, Error> {
     let wasm = module::decompress(bytes)?;
-    let module = Module::new(engine, &wasm).map_err(|source| Error::ModuleInvalid { source: source.into() })?;
+    Module::new(engine, &wasm).map_err(|source| Error::ModuleInvalid { source: source.into() })
+}
+
+fn cached(engine: &Engine, cache: &Cache, bytes: &[u8]) -> Result<Module, Error> {
+    let key = cache::key(engine, &blake3::hash(bytes));
+    if let Some(module) = load(engine, cache, &key) {
+        return Ok(module);
+    }
+    let module = compile(engine, bytes)?;
     let code = module
         .serialize()
         .map_err(|source| Error::Engine { source: source.into() })?;
     cache.store(&key, &code)?;
     Ok(module)
+}
+
+fn load(engine: &Engine, cache: &Cache, key: &str) -> Option<Module> {
+    let file = cache.find(key)?;
+    // SAFETY: the file lies in a folder that only this user can change, and was written there by `Cache::store`
+    // from the output of the same compiler for the same module; it has the size that it was written with.
+    match unsafe { Module::deserialize_open_file(engine, file) } {
+        Ok(module) => Some(module),
+        Err(_) => {
+            cache.discard(key);
+            None
+        }
+    }
 }
 
 fn check_program(module: &Module) -> Result<(), Error> {

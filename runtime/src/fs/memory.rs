@@ -375,16 +375,11 @@ impl FileNode {
         }
     }
 
-    /// The bytes to be written to, of the given size at least or exactly.
+    /// The bytes to be written to, zeros up to `filled_bytes`, with room for `new_size_bytes`.
     ///
     /// Whatever this takes is counted, and refused, before any of it is allocated.
-    fn own<'s>(&self, state: &'s mut FileState, size_bytes: u64, exactly: bool) -> io::Result<&'s mut Vec<u8>> {
+    fn own<'s>(&self, state: &'s mut FileState, filled_bytes: u64, new_size_bytes: u64) -> io::Result<&'s mut Vec<u8>> {
         let old_size_bytes = state.content.size_bytes();
-        let new_size_bytes = if exactly {
-            size_bytes
-        } else {
-            size_bytes.max(old_size_bytes)
-        };
         let counted_bytes = match state.content {
             Content::Own(_) => old_size_bytes,
             Content::Shared(_) => 0,
@@ -410,7 +405,8 @@ impl FileNode {
             let mut own = old;
             let reserved = own.try_reserve(new_size.saturating_sub(own.len()));
             if reserved.is_ok() {
-                own.resize(new_size, 0);
+                // What fits `new_size` fits here, as it is no more.
+                own.resize(filled_bytes as usize, 0);
             }
             // Even where there is no memory for more, what was written before stays.
             state.content = Content::Own(own);
@@ -449,7 +445,7 @@ impl FileSystem for MemoryFs {
             Some(Found::File(_)) if options.directory => Err(io::ErrorKind::NotADirectory.into()),
             Some(Found::File(file)) => {
                 if options.truncate {
-                    file.own(&mut file.lock(), 0, true)?;
+                    file.own(&mut file.lock(), 0, 0)?;
                 }
                 Ok(Opened::File(Box::new(OpenFile(file.clone()))))
             }
@@ -596,14 +592,20 @@ impl File for OpenFile {
             .checked_add(buffer.len() as u64)
             .ok_or(io::ErrorKind::FileTooLarge)?;
         let mut state = self.0.lock();
-        let own = self.0.own(&mut state, end, false)?;
-        // The size has been checked to fit, so its parts do.
-        own[offset as usize..end as usize].copy_from_slice(buffer);
+        let old_size_bytes = state.content.size_bytes();
+        let own = self
+            .0
+            .own(&mut state, old_size_bytes.max(offset), old_size_bytes.max(end))?;
+        // The size has been checked to fit, so its parts do. What is appended is not filled with zeros before.
+        let start = offset as usize;
+        let (replacing, appended) = buffer.split_at(buffer.len().min(own.len() - start));
+        own[start..start + replacing.len()].copy_from_slice(replacing);
+        own.extend_from_slice(appended);
         Ok(buffer.len())
     }
 
     fn set_len(&mut self, size_bytes: u64) -> io::Result<()> {
-        self.0.own(&mut self.0.lock(), size_bytes, true).map(drop)
+        self.0.own(&mut self.0.lock(), size_bytes, size_bytes).map(drop)
     }
 
     fn set_times(&mut self, times: Times) -> io::Result<()> {

@@ -14,6 +14,7 @@ mod fetch;
 mod flags;
 mod guest_tests;
 mod inspect;
+mod kernel_tests;
 mod module;
 mod patch;
 mod pins;

@@ -426,15 +426,20 @@ impl Planner<'_> {
     fn x264(&mut self) -> Result<()> {
         let version_script = self.x264_version_script()?;
         let mut configure = words(
-            "configure --host=wasm32-unknown-wasi --cross-prefix=wasm- --prefix=/ --enable-static --disable-cli --disable-asm \
+            "configure --host=wasm32-unknown-wasi --cross-prefix=wasm- --prefix=/ --enable-static --disable-cli \
              --disable-opencl --disable-thread --bit-depth=all --chroma-format=all",
         );
         configure.push(format!("--extra-cflags={}", self.compile_flags().join(" ")));
+        // For checkasm, whose buffers lie on the stack.
+        configure.push("--extra-ldflags=-Wl,-z,stack-size=1048576".into());
+        let kernels = self.kernels("x264");
         self.step(
             "x264",
             vec![
                 Action::Toolchain,
                 Action::Source { name: "x264".into() },
+                Action::Guest { files: kernels },
+                run(".", "cp", words("-R guest/simd/x264 x264/common/wasm")),
                 Action::Write {
                     path: "x264/version.sh".into(),
                     text: version_script,
@@ -449,12 +454,20 @@ impl Planner<'_> {
                         .chain(configure)
                         .collect(),
                 ),
-                run("x264", "make", words("-j{jobs} lib-static")),
+                run("x264", "make", words("-j{jobs} lib-static checkasm8")),
                 keep("x264", &["x264.h", "x264_config.h"], "include"),
                 keep("x264", &["libx264.a"], "lib"),
                 keep("x264", &["COPYING"], "licenses/x264"),
+                keep("x264", &["checkasm8"], "tests"),
             ],
         )
+    }
+
+    /// The files of a project's SIMD kernels, in guest/.
+    fn kernels(&self, project: &str) -> Vec<String> {
+        let folder = format!("simd/{project}/");
+        let files = self.facts.guest.keys().filter(|file| file.starts_with(&folder));
+        files.cloned().collect()
     }
 
     fn openh264(&mut self) -> Result<()> {
@@ -710,7 +723,8 @@ impl Planner<'_> {
             .filter(|file| file.starts_with("threads/") && file.ends_with(".c"))
             .cloned()
             .collect();
-        let headers = self.facts.guest.keys().filter(|file| file.ends_with(".h")).cloned();
+        let is_header = |file: &&String| file.ends_with(".h") && !file.starts_with("simd/");
+        let headers = self.facts.guest.keys().filter(is_header).cloned();
         let mut files: Vec<String> = words("callbacks.toml main.c");
         files.extend(sources.iter().cloned());
         files.extend(headers);
@@ -839,6 +853,8 @@ mod tests {
             "ffmpeg.mak",
             "main.c",
             "programs.h",
+            "simd/x264/pixel.c",
+            "simd/x264/wasm.h",
             "single_threaded.h",
             "threads.h",
             "threads/a.c",
@@ -914,6 +930,13 @@ mod tests {
         assert_eq!(
             changed(&keys("o3-gpl", &profile, &other_threads)),
             ["describe", "finish", "link", "optimise"]
+        );
+
+        let mut other_kernels = facts();
+        other_kernels.guest.insert("simd/x264/pixel.c".into(), "other".into());
+        assert_eq!(
+            changed(&keys("o3-gpl", &profile, &other_kernels)),
+            ["describe", "ffmpeg", "finish", "link", "optimise", "x264"]
         );
 
         let mut other_patches = facts();

@@ -5,6 +5,7 @@ use anyhow::{Result, bail};
 use crate::conform::engines::Engine;
 use crate::flags::{Build, Conform, Fate, Profiles, Test};
 use crate::guest_tests;
+use crate::kernel_tests;
 use crate::process::Invocation;
 use crate::workshop::Workshop;
 
@@ -13,7 +14,8 @@ const DIFFERENTIAL: &str = "afmpeg-differential";
 
 pub fn run(workshop: &Workshop, flags: &Test) -> Result<()> {
     if flags.guest {
-        return guest_tests::run(workshop, &flags.origins);
+        guest_tests::run(workshop, &flags.origins)?;
+        return kernel_tests::run(workshop, &flags.origins, &flags.profile);
     }
     let cargo = |arguments: &[&str], variables: &[(&str, String)]| -> Result<()> {
         let mut invocation = Invocation::new("cargo", &workshop.root)
@@ -47,6 +49,7 @@ pub fn run(workshop: &Workshop, flags: &Test) -> Result<()> {
         cargo(&lints, &[])?;
     }
     guest_tests::run(workshop, &flags.origins)?;
+    kernel_tests::run(workshop, &flags.origins, &flags.profile)?;
     let build = Build {
         profiles: Profiles {
             profile: flags.profile.clone(),

@@ -51,8 +51,14 @@ static void mc_copy_w4_wasm( pixel *dst, intptr_t i_dst, pixel *src, intptr_t i_
 static ALWAYS_INLINE void average( pixel *dst, intptr_t i_dst, const pixel *src1, intptr_t i_src1, const pixel *src2, intptr_t i_src2,
                                    int width, int height )
 {
-    for( int y = 0; y < height; y++, dst += i_dst, src1 += i_src1, src2 += i_src2 )
-        store_row( dst, wasm_u8x16_avgr( load_row( src1, width ), load_row( src2, width ) ), width );
+    /* All heights are even. Two rows are loaded before one is stored, so that loads don't wait for what may overlap. */
+    for( int y = 0; y < height; y += 2, dst += 2*i_dst, src1 += 2*i_src1, src2 += 2*i_src2 )
+    {
+        v128_t row0 = wasm_u8x16_avgr( load_row( src1, width ), load_row( src2, width ) );
+        v128_t row1 = wasm_u8x16_avgr( load_row( src1 + i_src1, width ), load_row( src2 + i_src2, width ) );
+        store_row( dst, row0, width );
+        store_row( dst + i_dst, row1, width );
+    }
 }
 
 /* Weights are -64 to 128 and add up to 64, so no sum leaves 16 bits. Products and partial sums may wrap around. */

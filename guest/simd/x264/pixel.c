@@ -233,24 +233,24 @@ static ALWAYS_INLINE void hadamard_4( v128_t *r0, v128_t *r1, v128_t *r2, v128_t
     butterfly( r1, r3 );
 }
 
-/* Even and odd numbers meet in a butterfly, so that no transpose is needed. Both are shifted into place in their own lanes
- * and interleaved by one blend, cheaper than two general shuffles: what is wanted of x and y is (x0 y0 x2 y2 ...) and
- * (x1 y1 x3 y3 ...). */
+/* Even and odd numbers meet in a butterfly, so that no transpose is needed: what is wanted of x and y is (x0 y0 x2 y2 ...)
+ * and (x1 y1 x3 y3 ...). A shift within pairs and a blend are two instructions, a shuffle of both registers would be three. */
 static ALWAYS_INLINE v128_t even_i16( v128_t x, v128_t y )
 {
-    return wasm_i16x8_shuffle( x, y, 0, 8, 2, 10, 4, 12, 6, 14 );
+    return wasm_i16x8_shuffle( x, wasm_i32x4_shl( y, 16 ), 0, 9, 2, 11, 4, 13, 6, 15 );
 }
 static ALWAYS_INLINE v128_t odd_i16( v128_t x, v128_t y )
 {
-    return wasm_i16x8_shuffle( x, y, 1, 9, 3, 11, 5, 13, 7, 15 );
+    return wasm_i16x8_shuffle( wasm_u32x4_shr( x, 16 ), y, 0, 9, 2, 11, 4, 13, 6, 15 );
 }
+/* Pairs: (x0 x2 y0 y2) and (x1 x3 y1 y3), one instruction each. */
 static ALWAYS_INLINE v128_t even_i32( v128_t x, v128_t y )
 {
-    return wasm_i32x4_shuffle( x, y, 0, 4, 2, 6 );
+    return wasm_i32x4_shuffle( x, y, 0, 2, 4, 6 );
 }
 static ALWAYS_INLINE v128_t odd_i32( v128_t x, v128_t y )
 {
-    return wasm_i32x4_shuffle( x, y, 1, 5, 3, 7 );
+    return wasm_i32x4_shuffle( x, y, 1, 3, 5, 7 );
 }
 
 /* The last butterfly's |e + o| + |e - o| is 2 max(|e|, |o|), which is also the halving that SATD asks for. */
@@ -378,7 +378,7 @@ static ALWAYS_INLINE v128_t horizontal_sa8d( v128_t x, v128_t y )
     butterfly( &e, &o );
     v128_t e2 = even_i32( e, o ), o2 = odd_i32( e, o );
     butterfly( &e2, &o2 );
-    return half_of_last_butterfly( wasm_i64x2_shuffle( e2, o2, 0, 2 ), wasm_i64x2_shuffle( e2, o2, 1, 3 ) );
+    return half_of_last_butterfly( even_i32( e2, o2 ), odd_i32( e2, o2 ) );
 }
 
 /* Half of the sum, which is even. A lane can have 4 * 64 * 255 and is unsigned. */
@@ -446,10 +446,10 @@ static ALWAYS_INLINE void hadamard_ac_8x8( const pixel *pix, intptr_t stride, v1
         v128_t magnitudes = wasm_i16x8_abs( first );
         if( y == 0 )
             /* The lanes of the four DCs: upper left, lower left, upper right, lower right. */
-            magnitudes = wasm_v128_and( magnitudes, wasm_i16x8_const( 0, 0, -1, -1, 0, 0, -1, -1 ) );
+            magnitudes = wasm_v128_and( magnitudes, wasm_i16x8_const( 0, 0, 0, 0, -1, -1, -1, -1 ) );
         magnitudes4 = wasm_i16x8_add( magnitudes4, wasm_i16x8_add( magnitudes, wasm_i16x8_abs( second ) ) );
 
-        v128_t left = wasm_i64x2_shuffle( first, second, 0, 2 ), right = wasm_i64x2_shuffle( first, second, 1, 3 );
+        v128_t left = even_i32( first, second ), right = odd_i32( first, second );
         butterfly( &left, &right );
         if( y == 0 )
             dc = wasm_v128_and( left, wasm_i16x8_const( -1, -1, 0, 0, 0, 0, 0, 0 ) );

@@ -216,7 +216,7 @@ pub struct Test {
     /// The profile whose module is tested; may be given several times
     #[arg(long, value_name = "NAME", default_values = ["o3-gpl"])]
     pub profile: Vec<String>,
-    /// Run the guest's tests alone, which need no module
+    /// Run the guest's tests and those of its SIMD kernels alone, which need no module
     #[arg(long)]
     pub guest: bool,
 }

@@ -167,11 +167,6 @@ static weight_fn_t mc_weight_wtab_wasm[6] =
     mc_weight_w20_wasm,
 };
 
-static void weight_cache_wasm( x264_t *h, x264_weight_t *w )
-{
-    w->weightfn = h->mc.weight;
-}
-
 /****************************************************************************
  * Luma: quarter-pel positions are averages of two of the four half-pel planes
  ****************************************************************************/
@@ -464,10 +459,9 @@ void x264_mc_init_wasm( x264_mc_functions_t *pf )
     pf->avg[PIXEL_4x4]   = pixel_avg_4x4_wasm;
     pf->avg[PIXEL_4x2]   = pixel_avg_4x2_wasm;
 
-    pf->weight       = mc_weight_wtab_wasm;
-    pf->offsetadd    = mc_weight_wtab_wasm;
-    pf->offsetsub    = mc_weight_wtab_wasm;
-    pf->weight_cache = weight_cache_wasm;
+    pf->weight    = mc_weight_wtab_wasm;
+    pf->offsetadd = mc_weight_wtab_wasm;
+    pf->offsetsub = mc_weight_wtab_wasm;
 
     pf->copy_16x16_unaligned = mc_copy_w16_wasm;
     pf->copy[PIXEL_16x16] = mc_copy_w16_wasm;

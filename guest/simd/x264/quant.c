@@ -60,13 +60,6 @@ static int quant_4x4_dc_wasm( dctcoef dct[16], int mf, int bias )
     return quant_16( dct, mfs, mfs, biases, biases );
 }
 
-static int quant_2x2_dc_wasm( dctcoef dct[4], int mf, int bias )
-{
-    v128_t level = quant_8( wasm_v128_load64_zero( dct ), wasm_i16x8_splat( mf ), wasm_i16x8_splat( bias ) );
-    wasm_v128_store64_lane( dct, level, 0 );
-    return !!wasm_i64x2_extract_lane( level, 0 );
-}
-
 /* Eight coefficients by eight 32-bit factors, which are below 32768, so that 16-bit factors give the same products. The sums
  * with the rounding are of 32 bits, then cut to 16 as the C cuts them, not saturated. */
 static ALWAYS_INLINE void dequant_8_shl( dctcoef *dct, const int *mf, int shift )
@@ -276,7 +269,6 @@ void x264_quant_init_wasm( x264_quant_function_t *pf )
     pf->quant_4x4      = quant_4x4_wasm;
     pf->quant_4x4x4    = quant_4x4x4_wasm;
     pf->quant_4x4_dc   = quant_4x4_dc_wasm;
-    pf->quant_2x2_dc   = quant_2x2_dc_wasm;
     pf->dequant_4x4    = dequant_4x4_wasm;
     pf->dequant_8x8    = dequant_8x8_wasm;
     pf->dequant_4x4_dc = dequant_4x4_dc_wasm;

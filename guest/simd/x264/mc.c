@@ -171,7 +171,26 @@ static weight_fn_t mc_weight_wtab_wasm[6] =
  * Luma: quarter-pel positions are averages of two of the four half-pel planes
  ****************************************************************************/
 
-/* Luma widths are 4, 8 and 16; what an analysis asks for beyond (12, 20) is put together. */
+/* Where a vector points to, and what is averaged with it unless the position is whole or half. */
+static ALWAYS_INLINE const pixel *reference( pixel *src[4], intptr_t i_src, int mvx, int mvy, const pixel **second )
+{
+    int qpel_idx = ((mvy&3)<<2) + (mvx&3);
+    intptr_t offset = (mvy>>2)*i_src + (mvx>>2);
+    *second = qpel_idx & 5 ? src[x264_hpel_ref1[qpel_idx]] + offset + ((mvx&3) == 3) : NULL;
+    return src[x264_hpel_ref0[qpel_idx]] + offset + ((mvy&3) == 3) * i_src;
+}
+
+/* Most blocks are 8 or 16 wide. The rest stays out of line: the fewer loops a function has, the fewer registers it saves. */
+static NOINLINE void average_rest( pixel *dst, intptr_t i_dst, const pixel *src1, const pixel *src2, intptr_t i_src, int width,
+                                   int height )
+{
+    int x = 0;
+    for( ; x + 8 <= width; x += 8 )
+        average( dst + x, i_dst, src1 + x, i_src, src2 + x, i_src, 8, height );
+    for( ; x < width; x += 4 )
+        average( dst + x, i_dst, src1 + x, i_src, src2 + x, i_src, 4, height );
+}
+
 static ALWAYS_INLINE void average_any( pixel *dst, intptr_t i_dst, const pixel *src1, const pixel *src2, intptr_t i_src, int width,
                                        int height )
 {
@@ -179,71 +198,60 @@ static ALWAYS_INLINE void average_any( pixel *dst, intptr_t i_dst, const pixel *
         average( dst, i_dst, src1, i_src, src2, i_src, 8, height );
     else if( width == 16 )
         average( dst, i_dst, src1, i_src, src2, i_src, 16, height );
-    else if( width == 4 )
-        average( dst, i_dst, src1, i_src, src2, i_src, 4, height );
     else
-    {
-        int x = 0;
-        for( ; x + 8 <= width; x += 8 )
-            average( dst + x, i_dst, src1 + x, i_src, src2 + x, i_src, 8, height );
-        for( ; x < width; x += 4 )
-            average( dst + x, i_dst, src1 + x, i_src, src2 + x, i_src, 4, height );
-    }
+        average_rest( dst, i_dst, src1, src2, i_src, width, height );
 }
 
-static NOINLINE void weigh_any( pixel *dst, intptr_t i_dst, pixel *src, intptr_t i_src, const x264_weight_t *weight, int width,
-                                int height )
+static NOINLINE void mc_luma_weighted( pixel *dst, intptr_t i_dst, pixel *src[4], intptr_t i_src, int mvx, int mvy, int width,
+                                       int height, const x264_weight_t *weight )
 {
-    mc_weight_wtab_wasm[width>>2]( dst, i_dst, src, i_src, weight, height );
+    const pixel *second, *first = reference( src, i_src, mvx, mvy, &second );
+    if( second )
+    {
+        average_any( dst, i_dst, first, second, i_src, width, height );
+        first = dst;
+        i_src = i_dst;
+    }
+    mc_weight_wtab_wasm[width>>2]( dst, i_dst, (pixel*)first, i_src, weight, height );
 }
 
 static void mc_luma_wasm( pixel *dst, intptr_t i_dst, pixel *src[4], intptr_t i_src, int mvx, int mvy, int width, int height,
                           const x264_weight_t *weight )
 {
-    int qpel_idx = ((mvy&3)<<2) + (mvx&3);
-    int offset = (mvy>>2)*i_src + (mvx>>2);
-    pixel *src1 = src[x264_hpel_ref0[qpel_idx]] + offset + ((mvy&3) == 3) * i_src;
-
-    if( qpel_idx & 5 ) /* qpel interpolation needed */
+    if( weight->weightfn )
     {
-        pixel *src2 = src[x264_hpel_ref1[qpel_idx]] + offset + ((mvx&3) == 3);
-        average_any( dst, i_dst, src1, src2, i_src, width, height );
-        if( weight->weightfn )
-            weigh_any( dst, i_dst, dst, i_dst, weight, width, height );
+        mc_luma_weighted( dst, i_dst, src, i_src, mvx, mvy, width, height, weight );
+        return;
     }
-    else if( weight->weightfn )
-        weigh_any( dst, i_dst, src1, i_src, weight, width, height );
+    const pixel *second, *first = reference( src, i_src, mvx, mvy, &second );
+    if( second )
+        average_any( dst, i_dst, first, second, i_src, width, height );
     else if( width == 16 )
-        copy( dst, i_dst, src1, i_src, 16, height );
+        copy( dst, i_dst, first, i_src, 16, height );
     else if( width == 8 )
-        copy( dst, i_dst, src1, i_src, 8, height );
+        copy( dst, i_dst, first, i_src, 8, height );
     else
         for( int x = 0; x < width; x += 4 )
-            copy( dst + x, i_dst, src1 + x, i_src, 4, height );
+            copy( dst + x, i_dst, first + x, i_src, 4, height );
 }
 
+/* Where nothing needs to be averaged or weighted, the reference itself is given back. */
 static pixel *get_ref_wasm( pixel *dst, intptr_t *i_dst, pixel *src[4], intptr_t i_src, int mvx, int mvy, int width, int height,
                             const x264_weight_t *weight )
 {
-    int qpel_idx = ((mvy&3)<<2) + (mvx&3);
-    int offset = (mvy>>2)*i_src + (mvx>>2);
-    pixel *src1 = src[x264_hpel_ref0[qpel_idx]] + offset + ((mvy&3) == 3) * i_src;
-
-    if( qpel_idx & 5 ) /* qpel interpolation needed */
-    {
-        pixel *src2 = src[x264_hpel_ref1[qpel_idx]] + offset + ((mvx&3) == 3);
-        average_any( dst, *i_dst, src1, src2, i_src, width, height );
-        if( weight->weightfn )
-            weigh_any( dst, *i_dst, dst, *i_dst, weight, width, height );
-        return dst;
-    }
     if( weight->weightfn )
     {
-        weigh_any( dst, *i_dst, src1, i_src, weight, width, height );
+        mc_luma_weighted( dst, *i_dst, src, i_src, mvx, mvy, width, height, weight );
+        return dst;
+    }
+    const pixel *second, *first = reference( src, i_src, mvx, mvy, &second );
+    if( second )
+    {
+        average_any( dst, *i_dst, first, second, i_src, width, height );
         return dst;
     }
     *i_dst = i_src;
-    return src1;
+    return (pixel*)first;
 }
 
 /****************************************************************************

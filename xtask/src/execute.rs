@@ -81,7 +81,7 @@ impl Executor<'_> {
                     return Err(error);
                 }
             }
-            Ok(())
+            self.workshop.check_unchanged(step)
         })
     }
 

@@ -13,7 +13,7 @@ use crate::fetch::Fetcher;
 use crate::flags::{Origins, Profiles};
 use crate::patch;
 use crate::pins::{self, Pins};
-use crate::plan::{self, Facts, Plan};
+use crate::plan::{self, Facts, Plan, Step};
 use crate::process::Invocation;
 use crate::profile::{self, ComponentSet, Profile};
 use crate::sdk::{self, Sdk};
@@ -105,6 +105,23 @@ impl Workshop {
         let (profile, components) = self.recipe(name)?;
         let compiler = Invocation::new("cc", &self.root).arguments(["--version"]).output()?;
         plan::native_plan(name, &profile, &components, &self.pins, facts, &compiler)
+    }
+
+    /// Fails if what a step took from the repository is no longer what its key was made of, as after an edit while it ran:
+    /// its result would be kept under a key that it does not belong to.
+    pub fn check_unchanged(&self, step: &Step) -> Result<()> {
+        let (guest, patches) = (self.guest_files()?, self.patches()?);
+        for (input, digest) in &step.inputs {
+            let (now, path) = match input.split_once(' ') {
+                Some(("guest", file)) => (guest.get(file), format!("guest/{file}")),
+                Some(("patches", project)) => (patches.get(project), format!("patches/{project}")),
+                _ => continue,
+            };
+            if now != Some(digest) {
+                bail!("{path} was changed while the step ran, so its result is dropped; run the build again");
+            }
+        }
+        Ok(())
     }
 
     /// Digests of the files below guest/ by their path there, but for its tests and texts, which reach no module.

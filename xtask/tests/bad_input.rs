@@ -124,6 +124,22 @@ fn a_patch_that_no_longer_applies_is_named() {
 }
 
 #[test]
+fn what_is_edited_while_a_step_runs_is_not_kept() {
+    let fixture = Fixture::new();
+    let folder = fixture.root().join("patches/zlib");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("series"), "0001-add.patch\n").unwrap();
+    let patch = |line: &str| format!("why\n\n--- /dev/null\n+++ b/added.c\n@@ -0,0 +1 @@\n+/* {line} */\n");
+    fs::write(folder.join("0001-add.patch"), patch("before")).unwrap();
+    let child = start_held(&fixture);
+    fs::write(folder.join("0001-add.patch"), patch("after")).unwrap();
+    fs::write(fixture.folder.path().join("gate"), "").unwrap();
+    wait(child).expect(1, &["step zlib", "patches/zlib was changed while the step ran"]);
+    assert_eq!(fixture.results(), Vec::<std::path::PathBuf>::new());
+    run(fixture.build_zlib()).expect(0, &[]);
+}
+
+#[test]
 fn a_compiler_error_shows_the_command_the_log_and_its_end() {
     let fixture = Fixture::new();
     fixture.write_sdk("echo 'zutil.c:1: error: this is what failed' >&2; exit 1");

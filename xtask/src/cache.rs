@@ -19,7 +19,17 @@ pub struct Cache {
 /// The variable that moves the cache.
 pub const CACHE_VARIABLE: &str = "AFMPEG_CACHE_DIR";
 
-const FOLDERS: [&str; 8] = ["downloads", "trees", "sdk", "steps", "fate", "logs", "locks", "tmp"];
+const FOLDERS: [&str; 9] = [
+    "bench",
+    "downloads",
+    "trees",
+    "sdk",
+    "steps",
+    "fate",
+    "logs",
+    "locks",
+    "tmp",
+];
 
 impl Cache {
     pub fn open() -> Result<Cache> {

@@ -26,6 +26,7 @@ Examples:
   cargo xtask test                       all checks, on real video
   cargo xtask fate --profile o3-gpl      FFmpeg's own test suite on a module
   cargo xtask conform                    the same jobs in several engines
+  cargo xtask bench --quick              how fast a module is, beside native FFmpeg
 
 Exit codes: 0 done, 1 a build or check failed, 2 usage, an invalid profile or pin file, 3 something is missing in the
 environment (a program, an input that no origin has, space on the disk).
@@ -53,6 +54,13 @@ pub enum Verb {
     Fate(Fate),
     /// Run the same jobs on a module in several engines, and natively, and compare what comes out
     Conform(Conform),
+    /// Build FFmpeg for this machine from the module's sources, with assembly and without, to compare modules with
+    Native(Native),
+    /// Measure how fast modules are, beside FFmpeg for this machine, and write docs/performance.md
+    Bench(Bench),
+    /// Take one measurement, for `bench`
+    #[command(hide = true)]
+    Sample(Sample),
     /// Run a program of FATE, for FATE's makefiles
     #[command(hide = true)]
     Program(Program),
@@ -183,6 +191,64 @@ pub struct Conform {
     /// Write results as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Args)]
+#[command(after_help = "\
+Both builds have all of FFmpeg's components, x264 and openh264, and lie in the cache; what is there is not built again. It \
+prints where. `cargo xtask bench` builds them by itself.")]
+pub struct Native {
+    #[command(flatten)]
+    pub origins: Origins,
+    /// Compile with this many processes at once [default: the number of cores]
+    #[arg(long, short, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+}
+
+#[derive(Debug, Default, Args)]
+#[command(after_help = "\
+What is measured stands in bench/workloads.toml. Samples are written as they come: a run that was killed goes on where it was. \
+Nothing else should run meanwhile; how busy the machine was with other work stands in the samples and in the report.
+
+Examples:
+  cargo xtask bench --quick                         about a minute
+  cargo xtask bench                                 everything, into bench/results/full.jsonl
+  cargo xtask bench --report                        write docs/performance.md and its plots from those samples
+  cargo xtask bench --filter effort --samples a.jsonl
+  cargo xtask bench --compare old.jsonl new.jsonl   what has changed, and what is noise
+
+Exit codes: 0 done, 1 something became slower or is over its size budget, 2 usage, an invalid bench/workloads.toml, samples \
+of something else, 3 something is missing in the environment.")]
+pub struct Bench {
+    #[command(flatten)]
+    pub origins: Origins,
+    /// Measure a little of everything in about a minute
+    #[arg(long)]
+    pub quick: bool,
+    /// Measure only series of such a name; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub filter: Vec<String>,
+    /// Where samples lie [default: bench/results/full.jsonl; with --quick a file in the cache]
+    #[arg(long, value_name = "FILE")]
+    pub samples: Option<PathBuf>,
+    /// Forget the samples that are there, as --quick always does
+    #[arg(long)]
+    pub anew: bool,
+    /// List what would be measured, and measure nothing
+    #[arg(long, conflicts_with_all = ["report", "compare"])]
+    pub list: bool,
+    /// Write docs/performance.md and its plots from the samples, and measure nothing
+    #[arg(long, conflicts_with = "compare")]
+    pub report: bool,
+    /// Say what has changed between two files of samples, and measure nothing
+    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"])]
+    pub compare: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Sample {
+    /// What to measure, as JSON
+    pub request: String,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 #![warn(clippy::unwrap_used)]
 
+mod bench;
 mod cache;
 mod compress;
 mod conform;
@@ -59,6 +60,9 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
         Verb::Test(flags) => verb::test::run(&workshop, flags),
         Verb::Fate(flags) => verb::fate::run(&workshop, flags),
         Verb::Conform(flags) => verb::conform::run(&workshop, flags),
+        Verb::Bench(flags) => verb::bench::run(&workshop, flags),
+        Verb::Sample(flags) => verb::sample::run(flags),
+        Verb::Native(flags) => verb::native::run(&workshop, flags),
         Verb::Program(_) => unreachable!("main runs it"),
     }
 }

@@ -4,6 +4,8 @@
 //! Paths and numbers of the machine are placeholders (`{work}`, `{jobs}`), filled in when a step runs; so a step's key, the
 //! hash of all that goes into it, is the same on every machine.
 
+pub mod native;
+
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
@@ -149,9 +151,6 @@ pub fn asyncify_arguments() -> Vec<String> {
 const ZLIB_FILES: &str = "adler32 compress crc32 deflate gzclose gzlib gzread gzwrite infback inffast inflate inftrees \
                           trees uncompr zutil";
 
-/// Native programs are to compile soon, and to be C as it stands.
-const NATIVE_FLAGS: &str = "-O1";
-
 /// What FATE's programs are called after their names, so that they are told from what lies beside them.
 pub const PROGRAM_SUFFIX: &str = ".wasm";
 
@@ -252,33 +251,6 @@ pub fn fate_plan(name: &str, profile: &Profile, components: &ComponentSet, pins:
     planner.libraries()?;
     planner.ffmpeg()?;
     planner.fate()?;
-    Ok(Plan {
-        profile: name.to_owned(),
-        steps: planner.steps,
-    })
-}
-
-/// FFmpeg for this machine, from the sources of the module and without assembly: what an engine's results are compared
-/// with. `compiler` is what the machine's compiler says of itself.
-pub fn native_plan(
-    name: &str,
-    profile: &Profile,
-    components: &ComponentSet,
-    pins: &Pins,
-    facts: &Facts,
-    compiler: &str,
-) -> Result<Plan> {
-    let mut planner = Planner {
-        profile,
-        components,
-        pins,
-        facts,
-        steps: Vec::new(),
-    };
-    for library in &components.libraries {
-        planner.native_library(library, compiler)?;
-    }
-    planner.native_ffmpeg(compiler)?;
     Ok(Plan {
         profile: name.to_owned(),
         steps: planner.steps,
@@ -591,92 +563,6 @@ impl Planner<'_> {
             keep(PREFIX, &["lib/*.a"], PREFIX),
         ]);
         self.step("ffmpeg", actions)
-    }
-
-    fn native_library(&mut self, library: &str, compiler: &str) -> Result<()> {
-        let source = Action::Source { name: library.into() };
-        // What compiles is no input with a digest; its words for itself make the key its own.
-        let compiler = Action::Write {
-            path: "compiler".into(),
-            text: compiler.into(),
-        };
-        let keep_library = |file: &str| keep(library, &[file], "lib");
-        let actions = match library {
-            "zlib" => {
-                let sources = ZLIB_FILES.split_whitespace().map(|file| format!("{file}.c"));
-                let objects = ZLIB_FILES.split_whitespace().map(|file| format!("{file}.o"));
-                let compile = words(NATIVE_FLAGS)
-                    .into_iter()
-                    .chain(words("-DHAVE_UNISTD_H -c"))
-                    .chain(sources);
-                let archive = words("crD libz.a").into_iter().chain(objects);
-                vec![
-                    run("zlib", "cc", compile.collect()),
-                    run("zlib", "ar", archive.collect()),
-                    keep("zlib", &["zlib.h", "zconf.h"], "include"),
-                    keep_library("libz.a"),
-                ]
-            }
-            "x264" => {
-                let mut configure = words(
-                    "CC=cc bash configure --prefix=/ --enable-static --disable-cli --disable-asm --disable-opencl \
-                     --disable-thread --bit-depth=all --chroma-format=all",
-                );
-                configure.push(format!("--extra-cflags={NATIVE_FLAGS}"));
-                vec![
-                    Action::Write {
-                        path: "x264/version.sh".into(),
-                        text: self.x264_version_script()?,
-                    },
-                    run("x264", "env", configure),
-                    run("x264", "make", words("-j{jobs} lib-static")),
-                    keep("x264", &["x264.h", "x264_config.h"], "include"),
-                    keep_library("libx264.a"),
-                ]
-            }
-            "openh264" => {
-                let mut make = words("-j{jobs} USE_ASM=No");
-                make.extend([format!("CFLAGS_OPT={NATIVE_FLAGS}"), "libopenh264.a".into()]);
-                vec![
-                    run("openh264", "make", make),
-                    keep("openh264/codec/api", &["wels/codec*.h"], "include"),
-                    keep_library("libopenh264.a"),
-                ]
-            }
-            other => bail!("there is no native recipe for the library `{other}`"),
-        };
-        let actions = [compiler, source].into_iter().chain(actions);
-        self.step(&format!("native-{library}"), actions.collect())
-    }
-
-    fn native_ffmpeg(&mut self, compiler: &str) -> Result<()> {
-        let mut configure = words(
-            "--disable-asm --disable-autodetect --enable-pthreads --disable-network --disable-devices --enable-indev=lavfi \
-             --disable-doc --disable-debug --disable-ffplay --disable-stripping --disable-resource-compression \
-             --disable-shader-compression",
-        );
-        configure.push(format!("--optflags={NATIVE_FLAGS}"));
-        configure.push(format!("--extra-ldflags=-L../{PREFIX}/lib"));
-        configure.push("--extra-libs=-lm".into());
-        configure.extend(self.components.configure.iter().cloned());
-        let mut actions = vec![
-            Action::Write {
-                path: "compiler".into(),
-                text: compiler.into(),
-            },
-            Action::Source { name: "ffmpeg".into() },
-            Action::Write {
-                path: "bin/pkg-config".into(),
-                text: self.pkg_config("-lstdc++ -lm"),
-            },
-        ];
-        actions.extend(self.library_results("native-"));
-        actions.extend([
-            run("ffmpeg", "./configure", configure),
-            run("ffmpeg", "make", words("-j{jobs} ffmpeg ffprobe")),
-            keep("ffmpeg", &["ffmpeg", "ffprobe"], "."),
-        ]);
-        self.step("native-ffmpeg", actions)
     }
 
     /// FATE's tree. The libraries come from the step before, and make takes them as they are (`-o`).

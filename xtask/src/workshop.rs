@@ -13,6 +13,7 @@ use crate::fetch::Fetcher;
 use crate::flags::{Origins, Profiles};
 use crate::patch;
 use crate::pins::{self, Pins};
+use crate::plan::native::{Machine, Native};
 use crate::plan::{self, Facts, Plan, Step};
 use crate::process::Invocation;
 use crate::profile::{self, ComponentSet, Profile};
@@ -101,10 +102,13 @@ impl Workshop {
         plan::fate_plan(name, &profile, &components, &self.pins, facts)
     }
 
-    pub fn native_plan(&self, name: &str, facts: &Facts) -> Result<Plan> {
-        let (profile, components) = self.recipe(name)?;
-        let compiler = Invocation::new("cc", &self.root).arguments(["--version"]).output()?;
-        plan::native_plan(name, &profile, &components, &self.pins, facts, &compiler)
+    pub fn native_plan(&self, native: Native, profile: &str, facts: &Facts) -> Result<Plan> {
+        let (profile, components) = self.recipe(profile)?;
+        let machine = Machine {
+            host: self.host.clone(),
+            compiler: Invocation::new("cc", &self.root).arguments(["--version"]).output()?,
+        };
+        plan::native::plan(native, &profile, &components, &self.pins, facts, &machine)
     }
 
     /// Fails if what a step took from the repository is no longer what its key was made of, as after an edit while it ran:

@@ -15,8 +15,8 @@ use crate::conform::compare::{self, Outcome, STANDARD_OUTPUT};
 use crate::conform::engines::{Engine, Engines};
 use crate::conform::jobs::{CLIP, Input, Job, Jobs, Tolerance};
 use crate::error::environment;
-use crate::execute::Executor;
 use crate::flags::Conform;
+use crate::plan::native::Native;
 use crate::progress::Progress;
 use crate::workshop::Workshop;
 use crate::{cache, digest, process};
@@ -177,16 +177,14 @@ impl Course {
         let fetcher = workshop.fetcher(&flags.origins);
         let mut native = PathBuf::new();
         if chosen.contains(&Engine::Native) {
-            let sdk = workshop.sdk(&fetcher)?;
-            let plan = workshop.native_plan(&flags.profile, &workshop.facts(&sdk.identity)?)?;
-            let executor = Executor {
+            native = super::native::build(
                 workshop,
-                fetcher: &fetcher,
-                sdk: &sdk,
-                jobs: jobs_at_once,
-            };
-            let results = executor.run(&plan, progress)?;
-            native = results.folder("native-ffmpeg")?.to_owned();
+                &fetcher,
+                Native::Reference,
+                &flags.profile,
+                jobs_at_once,
+                progress,
+            )?;
         }
         let mut wasmtime = PathBuf::new();
         if chosen.contains(&Engine::Wasmtime) {

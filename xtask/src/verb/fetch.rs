@@ -9,7 +9,7 @@ use crate::workshop::Workshop;
 pub fn run(workshop: &Workshop, flags: &Fetch) -> Result<()> {
     let progress = Progress::new();
     let fetcher = workshop.fetcher(&flags.origins);
-    let mut sources = ["binaryen", "ffmpeg", "test-video", "wasmtime"]
+    let mut sources = ["binaryen", "ffmpeg", "ffmpeg-core", "nasm", "test-video", "wasmtime"]
         .map(str::to_owned)
         .to_vec();
     for name in workshop.profiles(&flags.profiles)? {

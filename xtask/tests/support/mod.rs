@@ -28,7 +28,7 @@ impl Fixture {
         let folder = TempDir::new().unwrap();
         let fixture = Fixture { folder };
         let real = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        for name in ["conformance", "profiles", "ffmpeg-src", "patches", "guest"] {
+        for name in ["bench", "conformance", "profiles", "ffmpeg-src", "patches", "guest"] {
             copy_tree(&real.join(name), &fixture.root().join(name));
         }
         fs::create_dir_all(fixture.root().join("artifacts")).unwrap();

@@ -1,0 +1,13 @@
+//! How fast modules are, beside FFmpeg for this machine: what is measured, how, and what is said of it.
+
+pub mod compare;
+pub mod figures;
+pub mod guest_profile;
+pub mod host;
+pub mod measure;
+pub mod plots;
+pub mod prepare;
+pub mod quality;
+pub mod report;
+pub mod samples;
+pub mod workloads;

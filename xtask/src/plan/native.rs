@@ -7,14 +7,16 @@ use super::{Action, Facts, PREFIX, Plan, Planner, ZLIB_FILES, keep, run, words};
 use crate::pins::Pins;
 use crate::profile::{ComponentSet, Profile};
 
+/// As upstream builds for users.
+const OPTIMISE: &str = "-O3";
+
 /// What a native build is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Native {
-    /// What an engine's results are compared with: compiles soon, and is C as it stands.
-    Reference,
     /// What a module's speed is compared with: as upstream would build it for users.
     WithAssembly,
-    /// The same without assembly, which tells what the compiler does from what assembly does.
+    /// The same without assembly: what an engine's results are compared with, and what tells the compiler's work from
+    /// assembly's.
     WithoutAssembly,
 }
 
@@ -27,16 +29,8 @@ impl Native {
     /// What the names of its steps begin with.
     pub fn name(self) -> &'static str {
         match self {
-            Native::Reference => "native",
             Native::WithAssembly => "native-assembly",
             Native::WithoutAssembly => "native-c",
-        }
-    }
-
-    fn optimise(self) -> &'static str {
-        match self {
-            Native::Reference => "-O1",
-            Native::WithAssembly | Native::WithoutAssembly => "-O3",
         }
     }
 }
@@ -119,13 +113,12 @@ impl Recipe<'_> {
     }
 
     fn library(&mut self, library: &str) -> Result<()> {
-        let optimise = self.native.optimise();
         let keep_library = |file: &str| keep(library, &[file], "lib");
         let actions = match library {
             "zlib" => {
                 let sources = ZLIB_FILES.split_whitespace().map(|file| format!("{file}.c"));
                 let objects = ZLIB_FILES.split_whitespace().map(|file| format!("{file}.o"));
-                let compile = words(optimise)
+                let compile = words(OPTIMISE)
                     .into_iter()
                     .chain(words("-DHAVE_UNISTD_H -c"))
                     .chain(sources);
@@ -143,11 +136,8 @@ impl Recipe<'_> {
                     configure.push("--disable-asm".into());
                 }
                 configure.push("--disable-opencl".into());
-                if self.native == Native::Reference {
-                    configure.push("--disable-thread".into());
-                }
                 configure.extend(words("--bit-depth=all --chroma-format=all"));
-                configure.push(format!("--extra-cflags={optimise}"));
+                configure.push(format!("--extra-cflags={OPTIMISE}"));
                 vec![
                     Action::Write {
                         path: "x264/version.sh".into(),
@@ -164,7 +154,7 @@ impl Recipe<'_> {
                 if !self.has_assembly() {
                     make.push("USE_ASM=No".into());
                 }
-                make.extend([format!("CFLAGS_OPT={optimise}"), "libopenh264.a".into()]);
+                make.extend([format!("CFLAGS_OPT={OPTIMISE}"), "libopenh264.a".into()]);
                 vec![
                     run("openh264", "make", make),
                     keep("openh264/codec/api", &["wels/codec*.h"], "include"),
@@ -200,7 +190,7 @@ impl Recipe<'_> {
              --disable-doc --disable-debug --disable-ffplay --disable-stripping --disable-resource-compression \
              --disable-shader-compression",
         ));
-        configure.push(format!("--optflags={}", self.native.optimise()));
+        configure.push(format!("--optflags={}", OPTIMISE));
         configure.push(format!("--extra-ldflags=-L../{PREFIX}/lib"));
         configure.push("--extra-libs=-lm".into());
         configure.extend(self.planner.components.configure.iter().cloned());

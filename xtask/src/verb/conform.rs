@@ -180,7 +180,7 @@ impl Course {
             native = super::native::build(
                 workshop,
                 &fetcher,
-                Native::Reference,
+                Native::WithoutAssembly,
                 &flags.profile,
                 jobs_at_once,
                 progress,

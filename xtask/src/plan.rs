@@ -199,13 +199,7 @@ struct Planner<'a> {
 }
 
 pub fn plan(name: &str, profile: &Profile, components: &ComponentSet, pins: &Pins, facts: &Facts) -> Result<Plan> {
-    let mut planner = Planner {
-        profile,
-        components,
-        pins,
-        facts,
-        steps: Vec::new(),
-    };
+    let mut planner = Planner::new(profile, components, pins, facts);
     planner.libraries()?;
     planner.ffmpeg()?;
     planner.link()?;
@@ -241,13 +235,7 @@ fn keep(from: &str, files: &[&str], to: &str) -> Action {
 /// The tree in which FATE runs, with its programs but without the module: configured as the module was, and sharing its
 /// libraries, so that what is tested is what is shipped.
 pub fn fate_plan(name: &str, profile: &Profile, components: &ComponentSet, pins: &Pins, facts: &Facts) -> Result<Plan> {
-    let mut planner = Planner {
-        profile,
-        components,
-        pins,
-        facts,
-        steps: Vec::new(),
-    };
+    let mut planner = Planner::new(profile, components, pins, facts);
     planner.libraries()?;
     planner.ffmpeg()?;
     planner.fate()?;
@@ -260,6 +248,18 @@ pub fn fate_plan(name: &str, profile: &Profile, components: &ComponentSet, pins:
 /// The digest that a source stands for in keys and records: of its tree where containers differ, else of its container.
 pub fn source_digest(source: &Source) -> Option<&str> {
     source.tree_sha256.as_deref().or(source.sha256.as_deref())
+}
+
+impl<'a> Planner<'a> {
+    fn new(profile: &'a Profile, components: &'a ComponentSet, pins: &'a Pins, facts: &'a Facts) -> Planner<'a> {
+        Planner {
+            profile,
+            components,
+            pins,
+            facts,
+            steps: Vec::new(),
+        }
+    }
 }
 
 impl Planner<'_> {

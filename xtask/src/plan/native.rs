@@ -50,13 +50,7 @@ pub fn plan(
     facts: &Facts,
     machine: &Machine,
 ) -> Result<Plan> {
-    let planner = Planner {
-        profile,
-        components,
-        pins,
-        facts,
-        steps: Vec::new(),
-    };
+    let planner = Planner::new(profile, components, pins, facts);
     let mut recipe = Recipe {
         planner,
         native,

@@ -25,6 +25,7 @@ Examples:
   afmpeg probe in.mp4
   afmpeg frames in.mp4 sheet.jpg --sheet 4x3 --width 320
   afmpeg batch jobs.jsonl
+  afmpeg pull o3-gpl@9.0.2-1 --public-key afmpeg.pub --from https://media.example/afmpeg/9.0.2-1
 
 The current directory can be read and written, under relative and absolute paths; everything else only if it is given \
 with --dir or --dir-read-only.
@@ -109,6 +110,8 @@ pub enum Command {
     Batch(Batch),
     /// Compile the module now, so that the next start takes milliseconds
     Compile,
+    /// Get a module of a release, verify it, and print where it lies
+    Pull(Pull),
     /// Say what the module is: version, licence, components, size
     Info(Info),
     /// Print a script that completes this command's words in a shell
@@ -191,6 +194,38 @@ pub struct Batch {
     /// How many jobs run at a time [default: the number of cores]
     #[arg(long, value_name = "COUNT")]
     pub parallel: Option<std::num::NonZeroUsize>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  afmpeg pull o3-gpl@9.0.2-1 --public-key afmpeg.pub --from https://media.example/afmpeg/9.0.2-1
+  afmpeg pull o3-gpl@9.0.2-1 --public-key afmpeg.pub --from oci://registry.example/afmpeg
+  afmpeg --module \"$(afmpeg pull o3-gpl@9.0.2-1 --public-key afmpeg.pub)\" ffmpeg -i in.mp4 out.mp4
+
+A module is verified each time: the signature of its release, that it is of the version that was asked for, the sums of its \
+files, and its record. A download that broke off goes on where it was.
+
+Exit codes: 0 it is there and verified, 2 the command line is wrong, 3 it could not be had or is not to be trusted.")]
+pub struct Pull {
+    /// A module and its version, such as o3-gpl@9.0.2-1
+    pub release: String,
+
+    /// A folder, http(s)://HOST/PATH or oci://HOST/PATH; several are asked in order, and without any only what is kept
+    #[arg(long, value_name = "PLACE")]
+    pub from: Vec<String>,
+
+    /// The key that the release must be signed with: minisign's file of it, or the line in that
+    #[arg(long, value_name = "KEY")]
+    pub public_key: String,
+
+    /// Another host that servers may send downloads on to; may be repeated
+    #[arg(long, value_name = "HOST")]
+    pub redirect_host: Vec<String>,
+
+    /// Where modules are kept [default: afmpeg/releases in XDG_CACHE_HOME or ~/.cache]
+    #[arg(long, value_name = "PATH")]
+    pub into: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -87,8 +87,19 @@ pub enum Error {
     #[error("the video shows nothing at {}.{:03} s or later", .time.as_secs(), .time.subsec_millis())]
     NoFrame { time: Duration },
 
+    /// A release has no such module, or what it has is not to be trusted.
+    #[error("no module could be had from a release")]
+    Release { source: Source },
+
     #[error("the runtime is closed")]
     Closed,
+}
+
+impl Error {
+    #[cfg(feature = "pull")]
+    pub(crate) fn release(source: afmpeg_release::Error) -> Error {
+        Error::Release { source: source.into() }
+    }
 }
 
 /// A program that did what its sandbox forbids, or gave up without exiting.

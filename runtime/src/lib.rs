@@ -63,6 +63,7 @@
 //! - Files are what a [`FileSystem`] says they are: [`MemoryFs`], [`HostDir`], [`OverlayFs`], or one of the caller's own.
 //!   [`MemoryFs::add_reader`] makes a file of anything that can be read at an offset, such as an object in a store.
 //! - [`Stdin`] and [`Stdout`] are pipes of any length, in bounded memory.
+//! - With the feature `pull`, `ModuleSource` gets a module by name, and verifies whose it is.
 //! - [`Job::progress`] tells how far ffmpeg has come.
 //!
 //! # What a job may do
@@ -91,6 +92,8 @@ mod probe;
 mod progress;
 mod queue;
 mod runtime;
+#[cfg(feature = "pull")]
+mod source;
 mod stdio;
 mod wasi;
 
@@ -106,4 +109,6 @@ pub use job::{Job, Limit, Output, Timings};
 pub use probe::{Chapter, Format, MediaType, Probe, Rational, Stream};
 pub use progress::Progress;
 pub use runtime::{Preemption, Runtime, RuntimeBuilder};
+#[cfg(feature = "pull")]
+pub use source::ModuleSource;
 pub use stdio::{Stdin, Stdout};

@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         Command::Frames(args) => verb::frames::run(args, &sandbox),
         Command::Batch(args) => verb::batch::run(args, &sandbox),
         Command::Compile => verb::compile::run(&sandbox),
+        Command::Pull(args) => verb::pull::run(args),
         Command::Info(args) => verb::info::run(args, &sandbox),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "afmpeg", &mut std::io::stdout());

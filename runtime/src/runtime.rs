@@ -128,6 +128,12 @@ impl RuntimeBuilder {
         self.from_bytes(&std::fs::read(path).map_err(unreadable)?)
     }
 
+    /// Makes a runtime from a module of a release, which is verified first and downloaded if it has to be.
+    #[cfg(feature = "pull")]
+    pub fn from_source(&self, source: &crate::ModuleSource) -> Result<Runtime, Error> {
+        self.from_file(source.path()?)
+    }
+
     /// Makes a runtime from a module's bytes, which may be compressed with gzip or brotli.
     pub fn from_bytes(&self, bytes: &[u8]) -> Result<Runtime, Error> {
         let engine = self.engine()?;

@@ -241,3 +241,39 @@ fn standard_streams_are_the_real_ones() {
     assert!(output.status.success());
     assert_eq!(output.stderr, b"\xff\0binary\r\n");
 }
+
+#[test]
+fn a_release_that_is_not_to_be_trusted_is_no_module() {
+    let place = Place::new();
+    // A key that is one, and a release that it did not sign: release/tests/pull.rs has all that can be wrong.
+    let key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+    let folder = place.folder.path().join("release");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("SHA256SUMS"), "").unwrap();
+    let pull = |release: &str, key: &str, more: &[&str]| {
+        let output = place.run(&[&["pull", release, "--public-key", key], more].concat());
+        assert_eq!(text(&output.stdout), "");
+        (output.status.code(), text(&output.stderr).to_owned())
+    };
+    let from = ["--from", folder.to_str().unwrap()];
+    let (code, message) = pull("o3-gpl@9.0.2-1", key, &from);
+    assert_eq!(code, Some(3), "{message}");
+    assert!(message.contains("SHA256SUMS.minisig"), "{message}");
+    fs::write(folder.join("SHA256SUMS.minisig"), "not a signature").unwrap();
+    let (code, message) = pull("o3-gpl@9.0.2-1", key, &from);
+    assert_eq!(code, Some(3), "{message}");
+    assert!(message.contains("not by this key"), "{message}");
+    // Keys are given as files, too.
+    let file = place.folder.path().join("key.pub");
+    fs::write(&file, format!("untrusted comment: minisign public key\n{key}\n")).unwrap();
+    let (_, message) = pull("o3-gpl@9.0.2-1", file.to_str().unwrap(), &from);
+    assert!(message.contains("not by this key"), "{message}");
+    let (code, message) = pull("o3-gpl@9.0.2-1", key, &[]);
+    assert_eq!(code, Some(3), "{message}");
+    assert!(message.contains("nowhere else"), "{message}");
+    for (release, key, wanted) in [("o3-gpl", key, "o3-gpl@9.0.2-1"), ("o3-gpl@1", "no key", "public key")] {
+        let (code, message) = pull(release, key, &from);
+        assert_eq!(code, Some(3), "{message}");
+        assert!(message.contains(wanted), "{message}");
+    }
+}

@@ -8,6 +8,7 @@ pub mod info;
 mod module;
 pub mod probe;
 mod progress;
+pub mod pull;
 pub mod run;
 
 use afmpeg::Error;
@@ -42,7 +43,7 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         let exit_code = match &error {
-            Error::ModuleUnreadable { .. } => 3,
+            Error::ModuleUnreadable { .. } | Error::Release { .. } => 3,
             Error::ModuleFormat
             | Error::ModuleCompression { .. }
             | Error::ModuleInvalid { .. }

@@ -35,7 +35,7 @@ pub fn make(sandbox: &Sandbox, builder: RuntimeBuilder) -> Result<Runtime, Failu
     let cache_folder = match &sandbox.cache_dir {
         _ if sandbox.no_cache => None,
         Some(folder) => Some(folder.clone()),
-        None => default_cache_folder(),
+        None => default_folder("aot"),
     };
     let Some(cache_folder) = cache_folder else {
         return Ok(builder.from_file(path)?);
@@ -64,13 +64,18 @@ fn built_last() -> Option<PathBuf> {
         })
 }
 
-fn default_cache_folder() -> Option<PathBuf> {
-    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+/// A folder of this command's in the user's cache.
+pub fn default_folder(name: &str) -> Option<PathBuf> {
+    let absolute = |variable| {
+        env::var_os(variable)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
     let base = match absolute("XDG_CACHE_HOME") {
         Some(base) => base,
         None => absolute("HOME")
             .map(|home| home.join(".cache"))
             .or_else(|| absolute("LOCALAPPDATA"))?,
     };
-    Some(base.join("afmpeg").join("aot"))
+    Some(base.join("afmpeg").join(name))
 }

@@ -1,0 +1,339 @@
+//! From a name to a verified module in the cache.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use minisign_verify::PublicKey;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::Error;
+use crate::http::Redirects;
+use crate::location::{Location, Source};
+use crate::sums::{self, Reference, SIGNATURE, SUMS, hexadecimal, sha256};
+
+/// How one module is to be had.
+#[derive(Debug, Clone)]
+pub struct Pull {
+    reference: Reference,
+    public_key: PublicKey,
+    cache_folder: PathBuf,
+    locations: Vec<Location>,
+    redirect_hosts: Vec<String>,
+}
+
+/// What a record says of its own module; the rest of it is for people.
+#[derive(Deserialize)]
+struct Record {
+    variant: String,
+    files: BTreeMap<String, FileRecord>,
+}
+
+#[derive(Deserialize)]
+struct FileRecord {
+    sha256: String,
+    size_bytes: u64,
+}
+
+/// What a verified release says of a module.
+struct Verified {
+    module: Form,
+    /// The form in which it is carried from this place.
+    carried: Form,
+    /// The files that say so.
+    files: Vec<(String, Vec<u8>)>,
+}
+
+/// One form of a module.
+struct Form {
+    file: String,
+    sha256: String,
+    size_bytes: u64,
+}
+
+impl Pull {
+    /// Takes a module from the cache in this folder; see [`Pull::from`] for where else it may come from.
+    pub fn new(reference: Reference, public_key: PublicKey, cache_folder: impl Into<PathBuf>) -> Pull {
+        Pull {
+            reference,
+            public_key,
+            cache_folder: cache_folder.into(),
+            locations: Vec::new(),
+            redirect_hosts: Vec::new(),
+        }
+    }
+
+    /// Where to ask for what the cache does not have; several are asked in this order. Without any, only the cache is.
+    pub fn from(mut self, location: Location) -> Pull {
+        self.locations.push(location);
+        self
+    }
+
+    /// Lets servers send downloads on to this host. What comes from there is verified like all else.
+    pub fn redirect_host(mut self, host: impl Into<String>) -> Pull {
+        self.redirect_hosts.push(host.into());
+        self
+    }
+
+    /// The module's file in the cache, verified in this call.
+    pub fn run(&self) -> Result<PathBuf, Error> {
+        let cached = self.cached();
+        if let Ok(Some(path)) = cached {
+            return Ok(path);
+        }
+        let mut failures = Vec::new();
+        for location in &self.locations {
+            match self.fetch(location) {
+                Ok(path) => return Ok(path),
+                Err(error) => failures.push((location.to_string(), error)),
+            }
+        }
+        match failures.len() {
+            0 => Err(cached.err().unwrap_or_else(|| Error::NotCached {
+                reference: self.reference.to_string(),
+                cache: self.cache_folder.clone(),
+            })),
+            1 => Err(failures.remove(0).1),
+            _ => Err(Error::Everywhere {
+                reference: self.reference.to_string(),
+                failures,
+            }),
+        }
+    }
+
+    fn module_path(&self, form: &Form) -> PathBuf {
+        self.cache_folder.join("modules").join(format!("{}.wasm", form.sha256))
+    }
+
+    /// A release's small files; those of another publisher's release of the same name lie apart.
+    fn release_folder(&self) -> PathBuf {
+        self.cache_folder.join("releases").join(&self.reference.version)
+    }
+
+    /// The module, if the cache has all of it; an error if what it has is not to be trusted.
+    fn cached(&self) -> Result<Option<PathBuf>, Error> {
+        let folder = self.release_folder();
+        let source = Source::Folder(folder.clone());
+        let module = match self.verified(&source, "wasm") {
+            Ok(verified) => verified.module,
+            Err(Error::Missing { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let path = self.module_path(&module);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        check(&path, &module.sha256)?;
+        Ok(Some(path))
+    }
+
+    /// Verifies signature, sums and record, and returns what they say of the module.
+    fn verified(&self, source: &Source, carried: &str) -> Result<Verified, Error> {
+        let name = &self.reference.name;
+        let (signature, sums) = (source.small(SIGNATURE)?, source.small(SUMS)?);
+        let place = source.address(SUMS);
+        let listed = sums::verify(&place, &sums, &signature, &self.public_key, &self.reference.version)?;
+        let digest_of = |file: &str| {
+            listed.get(file).ok_or_else(|| Error::NotListed {
+                place: place.clone(),
+                file: file.to_owned(),
+            })
+        };
+        let record_file = format!("{name}.json");
+        let wanted = digest_of(&record_file)?;
+        let record = source.small(&record_file)?;
+        same_digest(&source.address(&record_file), wanted, &sha256(&record))?;
+        let contradiction = |reason: String| Error::Record {
+            name: name.clone(),
+            reason,
+        };
+        let parsed: Record = serde_json::from_slice(&record).map_err(|error| contradiction(error.to_string()))?;
+        if parsed.variant != *name {
+            return Err(contradiction(format!("it is of {}", parsed.variant)));
+        }
+        let form = |kind: &str| {
+            let file = format!("{name}.{kind}");
+            match parsed.files.get(&file) {
+                Some(recorded) if recorded.sha256 == *digest_of(&file)? => Ok(Form {
+                    sha256: recorded.sha256.clone(),
+                    size_bytes: recorded.size_bytes,
+                    file,
+                }),
+                _ => Err(contradiction(format!("the digest of {file} is another"))),
+            }
+        };
+        Ok(Verified {
+            module: form("wasm")?,
+            carried: form(carried)?,
+            files: [
+                (record_file.clone(), record),
+                (SIGNATURE.to_owned(), signature),
+                (SUMS.to_owned(), sums),
+            ]
+            .into(),
+        })
+    }
+
+    fn fetch(&self, location: &Location) -> Result<PathBuf, Error> {
+        let source = Source::open(location, &self.reference, Redirects::To(self.redirect_hosts.clone()))?;
+        let Verified { module, carried, files } = self.verified(&source, source.form())?;
+        let path = self.module_path(&module);
+        for folder in [
+            &self.cache_folder.join("partial"),
+            &self.cache_folder.join("modules"),
+            &self.release_folder(),
+        ] {
+            fs::create_dir_all(folder).map_err(Error::file(folder))?;
+        }
+        let lock_path = self.cache_folder.join("lock");
+        let lock = File::create(&lock_path).map_err(Error::file(&lock_path))?;
+        lock.lock().map_err(Error::file(&lock_path))?;
+        if !path.is_file() || check(&path, &module.sha256).is_err() {
+            let downloaded = self.download(&source, &carried)?;
+            self.keep_module(&downloaded, &carried, &module, &path)?;
+            fs::remove_file(&downloaded).map_err(Error::file(&downloaded))?;
+        }
+        for (name, data) in files {
+            let target = self.release_folder().join(name);
+            write(&target, |file| file.write_all(&data))?;
+        }
+        Ok(path)
+    }
+
+    /// The file as it is carried, whole and right, in the folder of what is not finished.
+    fn download(&self, source: &Source, form: &Form) -> Result<PathBuf, Error> {
+        let path = self.cache_folder.join("partial").join(&form.sha256);
+        let address = source.address(&form.file);
+        let mut start_bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+        loop {
+            let resumed = self.append(source, form, &path, start_bytes)?;
+            match check(&path, &form.sha256) {
+                Ok(()) => return Ok(path),
+                Err(error) => {
+                    fs::remove_file(&path).map_err(Error::file(&path))?;
+                    // What lay there may have been the part that was wrong.
+                    if !resumed {
+                        return Err(match error {
+                            Error::Digest { wanted, got, .. } => Error::Digest { address, wanted, got },
+                            error => error,
+                        });
+                    }
+                    start_bytes = 0;
+                }
+            }
+        }
+    }
+
+    /// Brings a partial file to its full size; whether a part of it was there before.
+    fn append(&self, source: &Source, form: &Form, path: &Path, start_bytes: u64) -> Result<bool, Error> {
+        let address = source.address(&form.file);
+        if start_bytes == form.size_bytes {
+            return Ok(true);
+        }
+        let wanted_bytes = if start_bytes > form.size_bytes { 0 } else { start_bytes };
+        let (reader, start_bytes) = source.open_at(&form.file, &form.sha256, wanted_bytes)?;
+        let mut file = File::options()
+            .create(true)
+            .write(true)
+            .truncate(false)
+            .open(path)
+            .map_err(Error::file(path))?;
+        file.set_len(start_bytes)
+            .and_then(|()| io::Seek::seek(&mut file, io::SeekFrom::End(0)))
+            .map_err(Error::file(path))?;
+        let left_bytes = form.size_bytes - start_bytes;
+        let copied = io::copy(&mut reader.take(left_bytes + 1), &mut file);
+        let got_bytes = file.metadata().map_err(Error::file(path))?.len();
+        if got_bytes > form.size_bytes {
+            fs::remove_file(path).map_err(Error::file(path))?;
+            return Err(Error::TooLarge {
+                address,
+                size_bytes: form.size_bytes,
+            });
+        }
+        match copied {
+            Ok(_) if got_bytes == form.size_bytes => Ok(start_bytes > 0),
+            // Space that ran out is no fault of the server's.
+            Err(error) if is_ours(&error) => Err(Error::file(path)(error)),
+            _ => Err(Error::BrokeOff {
+                address,
+                got_bytes,
+                size_bytes: form.size_bytes,
+            }),
+        }
+    }
+
+    fn keep_module(&self, downloaded: &Path, carried: &Form, module: &Form, path: &Path) -> Result<(), Error> {
+        let reader = File::open(downloaded).map_err(Error::file(downloaded))?;
+        let reader: Box<dyn Read> = match carried.file.ends_with(".br") {
+            true => Box::new(brotli_decompressor::Decompressor::new(reader, 1 << 16)),
+            false => Box::new(reader),
+        };
+        write(path, |file| {
+            let got = copy_hashing(reader.take(module.size_bytes + 1), file)?;
+            // Nothing has its name before it is right.
+            if got != module.sha256 {
+                return Err(io::Error::other(format!("it unpacks to sha256 {got}")));
+            }
+            Ok(())
+        })
+        .map_err(|error| match error {
+            Error::File { source, .. } if !is_ours(&source) => Error::Record {
+                name: self.reference.name.clone(),
+                reason: format!("{}: {source}", carried.file),
+            },
+            error => error,
+        })
+    }
+}
+
+fn is_ours(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
+}
+
+fn same_digest(address: &str, wanted: &str, got: &str) -> Result<(), Error> {
+    if got == wanted {
+        return Ok(());
+    }
+    Err(Error::Digest {
+        address: address.to_owned(),
+        wanted: wanted.to_owned(),
+        got: got.to_owned(),
+    })
+}
+
+fn check(path: &Path, wanted: &str) -> Result<(), Error> {
+    let file = File::open(path).map_err(Error::file(path))?;
+    let got = copy_hashing(file, &mut io::sink()).map_err(Error::file(path))?;
+    same_digest(&path.display().to_string(), wanted, &got)
+}
+
+/// Copies, and returns the digest of what was copied.
+fn copy_hashing(mut reader: impl Read, writer: &mut impl Write) -> io::Result<String> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match reader.read(&mut buffer)? {
+            0 => return Ok(hexadecimal(&hasher.finalize())),
+            length => {
+                hasher.update(&buffer[..length]);
+                writer.write_all(&buffer[..length])?;
+            }
+        }
+    }
+}
+
+/// Writes to the side, syncs and renames.
+fn write(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), Error> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(Error::file(folder))?;
+    fill(file.as_file_mut()).map_err(Error::file(path))?;
+    file.as_file().sync_all().map_err(Error::file(path))?;
+    file.persist(path).map_err(|error| Error::file(path)(error.error))?;
+    Ok(())
+}

@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
 
@@ -15,6 +17,11 @@ fn to_hex(digest: impl AsRef<[u8]>) -> String {
 
 pub fn bytes(data: &[u8]) -> String {
     to_hex(Sha256::digest(data))
+}
+
+/// As wheels write digests down.
+pub fn base64_url(data: &[u8]) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(data))
 }
 
 pub fn file(path: &Path) -> Result<String> {

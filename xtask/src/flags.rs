@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::conform::engines::Engine;
 
@@ -27,12 +27,15 @@ Examples:
   cargo xtask fate --profile o3-gpl      FFmpeg's own test suite on a module
   cargo xtask conform                    the same jobs in several engines
   cargo xtask bench --quick              how fast a module is, beside native FFmpeg
+  cargo xtask repro --profile oz-lgpl    build twice and compare
+  cargo xtask dist --all                 a release folder in dist/
 
 Exit codes: 0 done, 1 a build or check failed, 2 usage, an invalid profile or pin file, 3 something is missing in the
 environment (a program, an input that no origin has, space on the disk).
 
 Environment: AFMPEG_CACHE_DIR moves the cache (default: afmpeg in the user's cache directory); AFMPEG_MIRROR names folders
-with source archives, separated as in PATH; WASI_SDK_PATH names an unpacked wasi-sdk to use."
+with source archives, separated as in PATH; WASI_SDK_PATH names an unpacked wasi-sdk to use, and \
+BINARYEN_PATH an unpacked Binaryen of the pinned version."
 )]
 pub struct Flags {
     /// The repository to work on, for tests of this tool; its own otherwise
@@ -61,6 +64,14 @@ pub enum Verb {
     /// Take one measurement, for `bench`
     #[command(hide = true)]
     Sample(Sample),
+    /// Write a release folder: modules, records, sums, signature, licences, sources, bill of materials, provenance
+    Dist(Dist),
+    /// Build modules twice, in surroundings that differ in all that may differ, and compare
+    Repro(Repro),
+    /// Make packages for npm or Python of the modules of a release folder
+    Package(Package),
+    /// Publish the modules of a release folder in an OCI registry
+    Push(Push),
     /// Run a program of FATE, for FATE's makefiles
     #[command(hide = true)]
     Program(Program),
@@ -249,6 +260,93 @@ pub struct Bench {
 pub struct Sample {
     /// What to measure, as JSON
     pub request: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask dist --all --secret-key ~/.minisign/minisign.key
+  cargo xtask dist --profile o3-gpl --out /tmp/trial --allow-dirty
+
+The modules must have been built from what is committed. The same commit and key make the same folder. docs/release.md says \
+how a release is published and verified.
+
+Environment: MINISIGN_PASSWORD has the password of the secret key, which is asked for otherwise.")]
+pub struct Dist {
+    #[command(flatten)]
+    pub profiles: Profiles,
+    #[command(flatten)]
+    pub origins: Origins,
+    /// Where to write it [default: dist/VERSION]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Sign the sums with this secret key of minisign
+    #[arg(long, value_name = "FILE")]
+    pub secret_key: Option<PathBuf>,
+    /// Release although the repository has changes that are not committed
+    #[arg(long)]
+    pub allow_dirty: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Between the two builds differ: the folders of repository, cache and SDK, HOME, USER, TZ, the locale, SOURCE_DATE_EPOCH, umask, \
+the number of processes, and the time. Nothing is taken from the cache but downloads. docs/reproducibility.md has results.
+
+Exit codes: 0 the same bytes, 1 a difference, which is shown with the first step that made it, or a failed build.")]
+pub struct Repro {
+    #[command(flatten)]
+    pub profiles: Profiles,
+    #[command(flatten)]
+    pub origins: Origins,
+    /// Stop after this step of the plan and compare what there is
+    #[arg(long, value_name = "STEP")]
+    pub until: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PackageKind {
+    /// For node and browsers: `import { ffmpeg } from 'afmpeg-o3-gpl'`
+    Npm,
+    /// For Python: `from afmpeg_o3_gpl import ffmpeg`
+    Wheel,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask package npm --release dist/9.0.2-1 --profile o3-gpl
+  npm install ./dist/afmpeg-o3-gpl-9.0.2-1.tgz")]
+pub struct Package {
+    #[arg(value_enum)]
+    pub kind: PackageKind,
+    /// The signed release folder
+    #[arg(long, value_name = "DIR")]
+    pub release: PathBuf,
+    /// Only of these modules [default: all in the release]; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub profile: Vec<String>,
+    /// Where to write the packages
+    #[arg(long, value_name = "DIR", default_value = "dist")]
+    pub out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask push oci://registry.example/afmpeg --release dist/9.0.2-1
+
+Each module becomes oci://HOST/PATH/NAME:VERSION, which tools for WebAssembly in registries can pull, and beside it what \
+`afmpeg pull` verifies it by.
+
+Environment: AFMPEG_REGISTRY_USER and AFMPEG_REGISTRY_PASSWORD, where the registry wants a login.")]
+pub struct Push {
+    /// The registry, and what comes before the names of modules in it
+    #[arg(value_name = "oci://HOST/PATH")]
+    pub registry: String,
+    /// The signed release folder
+    #[arg(long, value_name = "DIR")]
+    pub release: PathBuf,
 }
 
 #[derive(Debug, Args)]

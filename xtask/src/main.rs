@@ -7,6 +7,7 @@ mod cache;
 mod compress;
 mod conform;
 mod describe;
+mod difference;
 mod digest;
 mod error;
 mod execute;
@@ -17,6 +18,7 @@ mod guest_tests;
 mod inspect;
 mod kernel_tests;
 mod module;
+mod pack;
 mod patch;
 mod pins;
 mod plan;
@@ -24,6 +26,7 @@ mod process;
 mod profile;
 mod progress;
 mod record;
+mod release;
 mod sdk;
 mod suspend;
 mod unpack;
@@ -63,6 +66,10 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
         Verb::Bench(flags) => verb::bench::run(&workshop, flags),
         Verb::Sample(flags) => verb::sample::run(flags),
         Verb::Native(flags) => verb::native::run(&workshop, flags),
+        Verb::Dist(flags) => verb::dist::run(&workshop, flags),
+        Verb::Package(flags) => verb::package::run(&workshop, flags),
+        Verb::Push(flags) => verb::push::run(flags),
+        Verb::Repro(flags) => verb::repro::run(&workshop, flags),
         Verb::Program(_) => unreachable!("main runs it"),
     }
 }

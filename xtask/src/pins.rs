@@ -13,8 +13,10 @@ use crate::profile::read_toml;
 #[serde(deny_unknown_fields)]
 pub struct Pins {
     pub format_version: u32,
+    pub revision: u32,
     pub source: BTreeMap<String, Source>,
-    pub sdk_package: Vec<SdkPackage>,
+    pub sdk_package: Vec<DebianPackage>,
+    pub nix_package: Vec<DebianPackage>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -37,6 +39,7 @@ pub struct Source {
 pub struct Origin {
     pub url: Option<String>,
     pub debian_source: Option<String>,
+    pub debian: Option<String>,
     pub npm: Option<String>,
     pub pypi: Option<String>,
     #[serde(rename = "crate")]
@@ -53,10 +56,10 @@ pub struct Origin {
     pub folder: Option<String>,
 }
 
-/// A Debian package of the SDK that is put together from registries.
+/// A Debian package of the SDK that is put together from registries, or of Nix.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SdkPackage {
+pub struct DebianPackage {
     pub name: String,
     pub version: String,
     pub suite: String,
@@ -69,6 +72,7 @@ pub struct SdkPackage {
 pub enum OriginKind<'a> {
     Url(&'a str),
     DebianSource { package: &'a str, suite: &'a str },
+    Debian { package: &'a str, suite: &'a str },
     Npm(&'a str),
     Pypi(&'a str),
     Crate(&'a str),
@@ -91,11 +95,16 @@ impl Pins {
                 .check()
                 .map_err(|message| usage(format!("{}: source.{name}: {message}", path.display())))?;
         }
-        for package in &pins.sdk_package {
+        for package in pins.sdk_package.iter().chain(&pins.nix_package) {
             check_digest(&package.sha256)
-                .map_err(|message| usage(format!("{}: sdk_package {}: {message}", path.display(), package.name)))?;
+                .map_err(|message| usage(format!("{}: package {}: {message}", path.display(), package.name)))?;
         }
         Ok(pins)
+    }
+
+    /// The version of a release of what is pinned here.
+    pub fn release_version(&self) -> Result<String> {
+        Ok(format!("{}-{}", self.source("ffmpeg")?.version, self.revision))
     }
 
     pub fn source(&self, name: &str) -> Result<&Source> {
@@ -144,6 +153,15 @@ impl Source {
         origin.sha256.as_deref().or(self.sha256.as_deref())
     }
 
+    /// What its archive is called: as upstream calls it.
+    pub fn file_name(&self, name: &str) -> String {
+        let address = self.origin.iter().find_map(|origin| origin.url.as_deref());
+        match address.and_then(|address| address.rsplit('/').next()) {
+            Some(file) => file.to_owned(),
+            None => format!("{name}-{}", self.version),
+        }
+    }
+
     /// The origins that serve this host, in order.
     pub fn origins_for(&self, host: &str) -> impl Iterator<Item = &Origin> {
         self.origin
@@ -161,6 +179,10 @@ impl Origin {
                 package,
                 suite: suite.unwrap_or_default(),
             }),
+            self.debian.as_deref().map(|package| OriginKind::Debian {
+                package,
+                suite: suite.unwrap_or_default(),
+            }),
             self.npm.as_deref().map(OriginKind::Npm),
             self.pypi.as_deref().map(OriginKind::Pypi),
             self.crate_name.as_deref().map(OriginKind::Crate),
@@ -168,13 +190,15 @@ impl Origin {
         let mut given = kinds.into_iter().flatten();
         let kind = given
             .next()
-            .ok_or("an origin needs one of url, debian_source, npm, pypi, crate")?;
+            .ok_or("an origin needs one of url, debian_source, debian, npm, pypi, crate")?;
         if given.next().is_some() {
-            return Err("an origin takes only one of url, debian_source, npm, pypi, crate".into());
+            return Err("an origin takes only one of url, debian_source, debian, npm, pypi, crate".into());
         }
         match kind {
             OriginKind::Url(_) => {}
-            OriginKind::DebianSource { .. } if suite.is_none() => return Err("debian_source needs a suite".into()),
+            OriginKind::DebianSource { .. } | OriginKind::Debian { .. } if suite.is_none() => {
+                return Err("an origin in Debian needs a suite".into());
+            }
             _ if self.version.is_none() => return Err("an origin in a registry needs its version".into()),
             _ => {}
         }
@@ -187,12 +211,18 @@ impl Origin {
         match self.kind() {
             Ok(OriginKind::Url(url)) => url.to_owned(),
             Ok(OriginKind::DebianSource { package, suite }) => format!("Debian source {package} {version} ({suite})"),
+            Ok(OriginKind::Debian { package, suite }) => format!("Debian package {package} {version} ({suite})"),
             Ok(OriginKind::Npm(package)) => format!("npm {package}@{version}"),
             Ok(OriginKind::Pypi(package)) => format!("PyPI {package}=={version}"),
             Ok(OriginKind::Crate(name)) => format!("crate {name}@{version}"),
             Err(message) => message,
         }
     }
+}
+
+/// What a mirror calls an archive of a source's pinned tree, for sources whose origins have different archives.
+pub fn tree_archive(name: &str, source: &Source) -> String {
+    format!("{name}-{}.tree.tar", source.version)
 }
 
 /// This machine, in the words of the pins: architecture and system.

@@ -33,6 +33,23 @@ pub struct Step {
     pub actions: Vec<Action>,
 }
 
+impl Plan {
+    /// Drops the steps that come after this one.
+    pub fn stop_after(&mut self, last: &str) -> Result<()> {
+        let Some(position) = self.steps.iter().position(|step| step.name == last) else {
+            let steps: Vec<&str> = self.steps.iter().map(|step| step.name.as_str()).collect();
+            return Err(usage(format!(
+                "profile {} has no step `{last}`; its steps are: {}",
+                self.profile,
+                steps.join(", ")
+            ))
+            .into());
+        };
+        self.steps.truncate(position + 1);
+        Ok(())
+    }
+}
+
 /// One thing that a step does. Paths are relative to the step's work folder `{work}`, unless they say otherwise.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -132,6 +132,35 @@ impl Record {
         Ok(record)
     }
 
+    /// The record of a variant in a folder.
+    pub fn read(folder: &Path, variant: &str) -> Result<Record> {
+        read_json(&folder.join(format!("{variant}.json")))
+    }
+
+    /// What the repository has otherwise now than when the module was made.
+    pub fn stale_inputs(&self, workshop: &Workshop) -> Result<Vec<String>> {
+        let mut stale = Vec::new();
+        for (name, recorded) in &self.sources {
+            let digest = workshop.pins.source.get(name).and_then(source_digest);
+            if digest != Some(recorded.digest.as_str()) {
+                stale.push(name.clone());
+            }
+        }
+        let patches = workshop.patches()?;
+        for name in self.sources.keys() {
+            if patches.get(name) != self.patches.get(name) {
+                stale.push(format!("patches/{name}"));
+            }
+        }
+        if workshop.guest_files()? != self.guest {
+            stale.push("guest/".to_owned());
+        }
+        if workshop.pins.source("binaryen")?.version != self.tools.wasm_opt {
+            stale.push("wasm-opt".to_owned());
+        }
+        Ok(stale)
+    }
+
     pub fn size_bytes(&self, form: &str) -> u64 {
         self.files
             .get(&format!("{}.{form}", self.variant))

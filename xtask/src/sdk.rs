@@ -209,7 +209,7 @@ fn assemble(
         .sdk_package
         .iter()
         .filter(|package| package.host == host)
-        .map(|package| fetcher.sdk_package(package))
+        .map(|package| fetcher.debian_package(package))
         .collect::<Result<_>>()?;
     let resources = fetcher
         .tree("wasi-sysroot", pins.source("wasi-sysroot")?)?

@@ -18,6 +18,10 @@ use crate::plan::{self, Facts, Plan, Step};
 use crate::process::Invocation;
 use crate::profile::{self, ComponentSet, Profile};
 use crate::sdk::{self, Sdk};
+use crate::unpack;
+
+/// The variable that names an unpacked Binaryen to use, of the pinned version.
+const BINARYEN_VARIABLE: &str = "BINARYEN_PATH";
 
 pub struct Workshop {
     pub root: PathBuf,
@@ -67,7 +71,11 @@ impl Workshop {
     /// The pinned wasm-opt.
     pub fn wasm_opt(&self, fetcher: &Fetcher) -> Result<PathBuf> {
         let source = self.pins.source("binaryen")?;
-        let path = fetcher.tree("binaryen", source)?.join("bin/wasm-opt");
+        let folder = match std::env::var_os(BINARYEN_VARIABLE) {
+            Some(folder) => std::path::absolute(folder)?,
+            None => fetcher.tree("binaryen", source)?,
+        };
+        let path = folder.join("bin/wasm-opt");
         let version = Invocation::new(path.display().to_string(), &self.root)
             .arguments(["--version"])
             .output()?;
@@ -80,6 +88,37 @@ impl Workshop {
             );
         }
         Ok(path)
+    }
+
+    /// The registry that publishing is tested against, where this machine can run one.
+    pub fn test_registry(&self) -> Option<(&'static str, &pins::Source)> {
+        let name = "docker-registry";
+        let source = self.pins.source.get(name)?;
+        source.origins_for(&self.host).next()?;
+        Some((name, source))
+    }
+
+    /// The folder of the Nix that flake.nix is evaluated with, where this machine can run it.
+    pub fn test_nix(&self, fetcher: &Fetcher) -> Result<Option<PathBuf>> {
+        let packages: Vec<_> = self
+            .pins
+            .nix_package
+            .iter()
+            .filter(|package| package.host == self.host)
+            .collect();
+        if packages.is_empty() {
+            return Ok(None);
+        }
+        let mut key = Key::new("unpacked nix");
+        for package in &packages {
+            key = key.field(&package.sha256);
+        }
+        let (path, _) = self.cache.folder("trees", &key.finish(), |made| {
+            packages
+                .iter()
+                .try_for_each(|package| unpack::container(&fetcher.debian_package(package)?, made))
+        })?;
+        Ok(Some(path))
     }
 
     pub fn facts(&self, sdk: &sdk::Identity) -> Result<Facts> {
@@ -129,7 +168,7 @@ impl Workshop {
     }
 
     /// Digests of the files below guest/ by their path there, but for its tests and texts, which reach no module.
-    fn guest_files(&self) -> Result<BTreeMap<String, String>> {
+    pub fn guest_files(&self) -> Result<BTreeMap<String, String>> {
         let root = self.root.join("guest");
         let mut files = BTreeMap::new();
         for entry in walkdir::WalkDir::new(&root) {
@@ -146,7 +185,8 @@ impl Workshop {
         Ok(files)
     }
 
-    fn patches(&self) -> Result<BTreeMap<String, String>> {
+    /// The digest of each project's patches.
+    pub fn patches(&self) -> Result<BTreeMap<String, String>> {
         let mut patches = BTreeMap::new();
         for name in self.pins.source.keys() {
             let folder = self.root.join("patches").join(name);

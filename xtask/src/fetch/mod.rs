@@ -14,7 +14,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::cache::{Cache, publish_file};
 use crate::digest::{self, Key};
 use crate::error::{self, environment};
-use crate::pins::{Origin, OriginKind, SdkPackage, Source};
+use crate::pins::{self, DebianPackage, Origin, OriginKind, Source};
 use crate::unpack;
 
 pub use debian::Apt;
@@ -88,8 +88,8 @@ impl<'a> Fetcher<'a> {
         Err(all_origins_failed(name, &source.version, &reports))
     }
 
-    /// A Debian package of the SDK.
-    pub fn sdk_package(&self, package: &SdkPackage) -> Result<PathBuf> {
+    /// A Debian package by itself.
+    pub fn debian_package(&self, package: &DebianPackage) -> Result<PathBuf> {
         if let Some(path) = self.stored(&package.sha256)? {
             return Ok(path);
         }
@@ -115,6 +115,9 @@ impl<'a> Fetcher<'a> {
 
     /// The unpacked and filtered tree of a source, under a name made of what is pinned.
     pub fn tree(&self, name: &str, source: &Source) -> Result<PathBuf> {
+        if let Some(path) = self.tree_from_mirrors(name, source)? {
+            return Ok(path);
+        }
         let (container, origin) = self.container(name, source)?;
         let digest = source
             .container_sha256(origin)
@@ -127,18 +130,31 @@ impl<'a> Fetcher<'a> {
         }
         let (path, _) = self.cache.folder("trees", &key.finish(), |made| {
             unpack::tree(&container, origin.folder.as_deref(), &source.keep, made)?;
-            let Some(wanted) = &source.tree_sha256 else { return Ok(()) };
-            let got = digest::tree(made)?;
-            if got != *wanted {
-                bail!(
-                    "{name} {} from {} is not what is pinned\n  wanted tree_sha256 {wanted}\n  got                {got}",
-                    source.version,
-                    origin.describe()
-                );
-            }
-            Ok(())
+            check_tree(name, source, &origin.describe(), made)
         })?;
         Ok(path)
+    }
+
+    /// The tree of a source from an archive of just that tree, as the source archive of a release has it.
+    fn tree_from_mirrors(&self, name: &str, source: &Source) -> Result<Option<PathBuf>> {
+        let Some(digest) = &source.tree_sha256 else {
+            return Ok(None);
+        };
+        let file = pins::tree_archive(name, source);
+        let Some(archive) = self
+            .mirrors
+            .iter()
+            .map(|mirror| mirror.join(&file))
+            .find(|path| path.is_file())
+        else {
+            return Ok(None);
+        };
+        let key = Key::new("archive of a tree").field(digest).finish();
+        let (path, _) = self.cache.folder("trees", &key, |made| {
+            unpack::container(&archive, made)?;
+            check_tree(name, source, &archive.display().to_string(), made)
+        })?;
+        Ok(Some(path))
     }
 
     fn refuse_offline(&self, name: &str) -> Result<()> {
@@ -190,7 +206,7 @@ impl<'a> Fetcher<'a> {
         let version = origin.version.as_deref().unwrap_or(&source.version);
         let server = match kind {
             OriginKind::Url(address) => url::host(address)?,
-            OriginKind::DebianSource { .. } => "apt".to_owned(),
+            OriginKind::DebianSource { .. } | OriginKind::Debian { .. } => "apt".to_owned(),
             OriginKind::Npm(_) => "npm".to_owned(),
             OriginKind::Pypi(_) => "pip".to_owned(),
             OriginKind::Crate(_) => "cargo".to_owned(),
@@ -204,6 +220,7 @@ impl<'a> Fetcher<'a> {
                 OriginKind::DebianSource { package, suite } => {
                     self.apt.source(package, version, suite, digest, scratch)
                 }
+                OriginKind::Debian { package, suite } => self.apt.package(package, version, suite, digest, scratch),
                 OriginKind::Npm(package) => packages::npm(package, version, scratch),
                 OriginKind::Pypi(package) => packages::pypi(package, version, scratch),
                 OriginKind::Crate(crate_name) => packages::cargo(crate_name, version, scratch),
@@ -242,6 +259,20 @@ impl<'a> Fetcher<'a> {
         publish_file(file, &path)?;
         Ok(path)
     }
+}
+
+fn check_tree(name: &str, source: &Source, origin: &str, made: &Path) -> Result<()> {
+    let Some(wanted) = &source.tree_sha256 else {
+        return Ok(());
+    };
+    let got = digest::tree(made)?;
+    if got != *wanted {
+        bail!(
+            "{name} {} from {origin} is not what is pinned\n  wanted tree_sha256 {wanted}\n  got                {got}",
+            source.version
+        );
+    }
+    Ok(())
 }
 
 fn report(origin: &str, error: &anyhow::Error) -> String {

@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::error::usage;
 use crate::execute::Executor;
 use crate::flags::Build;
 use crate::progress::Progress;
@@ -36,15 +35,7 @@ pub fn run(workshop: &Workshop, flags: &Build) -> Result<()> {
         let started = Instant::now();
         let mut plan = workshop.plan(name, &facts)?;
         if let Some(last) = &flags.until {
-            let Some(position) = plan.steps.iter().position(|step| step.name == *last) else {
-                let steps: Vec<&str> = plan.steps.iter().map(|step| step.name.as_str()).collect();
-                return Err(usage(format!(
-                    "profile {name} has no step `{last}`; its steps are: {}",
-                    steps.join(", ")
-                ))
-                .into());
-            };
-            plan.steps.truncate(position + 1);
+            plan.stop_after(last)?;
             executor.run(&plan, &progress)?;
             continue;
         }

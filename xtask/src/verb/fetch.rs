@@ -12,6 +12,7 @@ pub fn run(workshop: &Workshop, flags: &Fetch) -> Result<()> {
     let mut sources = ["binaryen", "ffmpeg", "ffmpeg-core", "nasm", "test-video", "wasmtime"]
         .map(str::to_owned)
         .to_vec();
+    sources.extend(workshop.test_registry().map(|(name, _)| name.to_owned()));
     for name in workshop.profiles(&flags.profiles)? {
         sources.extend(workshop.recipe(&name)?.1.libraries);
     }
@@ -20,6 +21,9 @@ pub fn run(workshop: &Workshop, flags: &Fetch) -> Result<()> {
     let work = progress.start("sdk");
     let sdk = workshop.sdk(&fetcher)?;
     work.finish(&sdk.identity.clang, None);
+    if workshop.test_nix(&fetcher)?.is_some() {
+        progress.start("nix").finish("done", None);
+    }
     for name in sources {
         let work = progress.start(&name);
         let source = workshop.pins.source(&name)?;

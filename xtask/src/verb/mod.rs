@@ -3,9 +3,13 @@
 pub mod bench;
 pub mod build;
 pub mod conform;
+pub mod dist;
 pub mod fate;
 pub mod fetch;
 pub mod native;
+pub mod package;
 pub mod program;
+pub mod push;
+pub mod repro;
 pub mod sample;
 pub mod test;

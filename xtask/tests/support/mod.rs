@@ -28,7 +28,7 @@ impl Fixture {
         let folder = TempDir::new().unwrap();
         let fixture = Fixture { folder };
         let real = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        for name in ["bench", "conformance", "profiles", "ffmpeg-src", "patches", "guest"] {
+        for name in ["bench", "conformance", "profiles", "ffmpeg-src", "patches", "guest", "licences"] {
             copy_tree(&real.join(name), &fixture.root().join(name));
         }
         fs::create_dir_all(fixture.root().join("artifacts")).unwrap();
@@ -61,6 +61,38 @@ impl Fixture {
         let mut pins: Table = fs::read_to_string(&path).unwrap().parse().unwrap();
         edit(&mut pins);
         fs::write(&path, pins.to_string()).unwrap();
+    }
+
+    /// Pins an archive that only the mirror has, as version 1.
+    pub fn pin(&self, name: &str, sha256: &str) {
+        self.edit_pins(|pins| {
+            let origin = [("url".to_owned(), Value::from("http://127.0.0.1:9/closed"))];
+            let source = pins["source"][name].as_table_mut().unwrap();
+            source.remove("tree_sha256");
+            source.remove("keep");
+            source.insert("version".into(), "1".into());
+            source.insert("sha256".into(), sha256.into());
+            source.insert(
+                "origin".into(),
+                Value::Array(vec![Value::Table(origin.into_iter().collect())]),
+            );
+        });
+    }
+
+    /// Pins zlib by its tree as well, as a build says that it is when told a wrong one.
+    pub fn pin_zlib_tree(&self) -> String {
+        let pin = |digest: &str| {
+            self.edit_pins(|pins| {
+                let zlib = pins["source"]["zlib"].as_table_mut().unwrap();
+                zlib.insert("tree_sha256".into(), digest.into());
+            });
+        };
+        pin(&"0".repeat(64));
+        let ended = run(self.build_zlib());
+        ended.expect(1, &["wanted tree_sha256"]);
+        let (_, got) = ended.stderr.split_once("got                ").unwrap();
+        pin(&got[..64]);
+        got[..64].to_owned()
     }
 
     pub fn pin_zlib(&self, sha256: &str, urls: &[String]) {
@@ -143,14 +175,22 @@ pub fn files_in(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn zlib_archive() -> Vec<u8> {
+    let files: Vec<_> = ZLIB_FILES
+        .split_whitespace()
+        .map(|name| (name, format!("/* {name} */\n")))
+        .collect();
+    let files: Vec<_> = files.iter().map(|(name, data)| (*name, data.as_str())).collect();
+    archive("zlib-1", &files)
+}
+
+pub fn archive(top: &str, files: &[(&str, &str)]) -> Vec<u8> {
     let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
-    for name in ZLIB_FILES.split_whitespace() {
-        let data = format!("/* {name} */\n");
+    for (name, data) in files {
         let mut header = tar::Header::new_ustar();
         header.set_size(data.len() as u64);
         header.set_mode(0o644);
         archive
-            .append_data(&mut header, format!("zlib-1/{name}"), data.as_bytes())
+            .append_data(&mut header, format!("{top}/{name}"), data.as_bytes())
             .unwrap();
     }
     archive.into_inner().unwrap().finish().unwrap()
@@ -171,6 +211,18 @@ fn copy_tree(from: &Path, to: &Path) {
             fs::copy(entry.path(), target).unwrap();
         }
     }
+}
+
+/// Runs git in a folder as somebody who is nobody.
+pub fn git(folder: &Path, arguments: &[&str]) -> String {
+    let output = Command::new("git")
+        .args(["-c", "user.name=test", "-c", "user.email=test@example.invalid"])
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 pub struct Ended {

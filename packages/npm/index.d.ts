@@ -1,0 +1,23 @@
+/** What came of a job. */
+export interface Result {
+  /** The program's own exit code: 0 is success, and a failure is no exception. */
+  exitCode: number;
+  /** What it wrote to standard output, such as what ffprobe says, or a file sent to `pipe:1`. */
+  stdout: Uint8Array;
+  /** Its messages. */
+  stderr: string;
+  /** The files that it wrote, by name. */
+  files: Record<string, Uint8Array>;
+}
+
+/** Files that a job finds in its folder, by names such as `in.mp4` or `clips/1.mp4`. */
+export type Files = Record<string, Uint8Array>;
+
+/**
+ * Runs FFmpeg's ffmpeg with these arguments. It sees these files and nothing else, and computes in the calling thread until
+ * it is done: a service runs it in a worker.
+ */
+export function ffmpeg(args: string[], files?: Files): Promise<Result>;
+
+/** Runs FFmpeg's ffprobe with these arguments. */
+export function ffprobe(args: string[], files?: Files): Promise<Result>;

@@ -1,0 +1,48 @@
+//! `cargo xtask push`: the modules of a release folder, as artifacts of an OCI registry.
+
+use afmpeg_release::oci::Registry;
+use afmpeg_release::{Location, Redirects, SIGNATURE, SUMS};
+use anyhow::{Context, Result};
+use serde_json::json;
+
+use crate::error::usage;
+use crate::flags::Push;
+use crate::release;
+
+/// Variables with the login of a registry that wants one.
+const USER_VARIABLE: &str = "AFMPEG_REGISTRY_USER";
+const PASSWORD_VARIABLE: &str = "AFMPEG_REGISTRY_PASSWORD";
+
+pub fn run(flags: &Push) -> Result<()> {
+    let Ok(Location::Registry { host, namespace }) = flags.registry.parse() else {
+        return Err(usage(format!(
+            "`{}` is not an address such as oci://HOST/PATH",
+            flags.registry
+        ))
+        .into());
+    };
+    let folder = release::Folder::open(&flags.release)?;
+    for record in folder.records()? {
+        let name = &record.variant;
+        let repository = format!("{namespace}/{name}");
+        let mut registry = Registry::new(&host, &repository, Redirects::To(Vec::new()));
+        if let (Ok(user), Ok(password)) = (std::env::var(USER_VARIABLE), std::env::var(PASSWORD_VARIABLE)) {
+            registry = registry.credentials(&user, &password);
+        }
+        let record_file = format!("{name}.json");
+        let files = [SUMS, SIGNATURE, &record_file].map(|file| Ok((file, folder.file(file)?)));
+        let files: Vec<(&str, Vec<u8>)> = files.into_iter().collect::<Result<_>>()?;
+        let module = folder.file(&format!("{name}.wasm"))?;
+        let annotations = json!({
+            "org.opencontainers.image.description": record.description,
+            "org.opencontainers.image.licenses": record.license,
+            "org.opencontainers.image.title": format!("{name}.wasm"),
+            "org.opencontainers.image.version": folder.version,
+        });
+        registry
+            .push(&folder.version, &module, &annotations, &files)
+            .with_context(|| format!("cannot push {name} to {host}/{repository}"))?;
+        println!("oci://{host}/{repository}:{}", folder.version);
+    }
+    Ok(())
+}

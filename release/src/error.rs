@@ -21,7 +21,7 @@ pub enum Error {
     #[error("{address} answered with status {status}")]
     Status { address: String, status: u16 },
 
-    #[error("{address} has no such file")]
+    #[error("there is no {address}")]
     Missing { address: String },
 
     #[error("{address} leads elsewhere, to {to}, and that is not followed")]

@@ -57,7 +57,7 @@ impl fmt::Display for Location {
 }
 
 /// No file that says what a release is comes near this size; a wrong server could send without end.
-const SMALL_FILE_MAX_BYTES: u64 = 16 << 20;
+pub(crate) const SMALL_FILE_MAX_BYTES: u64 = 16 << 20;
 
 /// A location, open for the files of one module.
 pub(crate) enum Source {

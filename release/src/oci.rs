@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::{self, Read};
 use std::sync::Mutex;
 
 use base64::Engine;
@@ -15,6 +16,7 @@ use ureq::http::{Method, Response, Uri, header};
 
 use crate::Error;
 use crate::http::{self, Http, Redirects};
+use crate::location::SMALL_FILE_MAX_BYTES;
 use crate::sums::sha256;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -129,8 +131,8 @@ impl Registry {
             .filter_map(|name| parameter(name).map(|value| format!("{name}={}", value.replace(' ', "%20"))))
             .collect();
         let headers: Vec<_> = self.basic().into_iter().map(|value| ("Authorization", value)).collect();
-        let mut response = self.http.get(&format!("{realm}?{}", query.join("&")), &headers)?;
-        let answer: Value = response.body_mut().read_json().map_err(|_| unknown())?;
+        let response = self.http.get(&format!("{realm}?{}", query.join("&")), &headers)?;
+        let answer = json_of(response).map_err(|_| unknown())?;
         let token = answer["token"].as_str().or(answer["access_token"].as_str());
         Ok(format!("Bearer {}", token.ok_or_else(unknown)?))
     }
@@ -147,11 +149,8 @@ impl Registry {
     /// The files of an artifact, by the titles of its layers.
     pub(crate) fn files(&self, tag: &str) -> Result<Files, Error> {
         let address = self.address(&format!("manifests/{tag}"));
-        let mut response = self.get(&address, &[("Accept", MANIFEST.to_owned())])?;
-        let manifest: Value = response.body_mut().read_json().map_err(|error| Error::Unreachable {
-            host: self.host.clone(),
-            source: Box::new(error),
-        })?;
+        let response = self.get(&address, &[("Accept", MANIFEST.to_owned())])?;
+        let manifest = json_of(response).map_err(Error::file(address))?;
         let layers = manifest["layers"].as_array().into_iter().flatten();
         Ok(layers
             .filter_map(|layer| {
@@ -260,4 +259,10 @@ fn expect(response: Response<Body>, address: &str, statuses: &[u16]) -> Result<R
             status,
         }),
     }
+}
+
+/// What a registry says, which is never long.
+fn json_of(response: Response<Body>) -> io::Result<Value> {
+    let reader = response.into_body().into_reader().take(SMALL_FILE_MAX_BYTES);
+    Ok(serde_json::from_reader(reader)?)
 }

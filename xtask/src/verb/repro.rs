@@ -76,14 +76,17 @@ pub fn run(workshop: &Workshop, flags: &Repro) -> Result<()> {
             }
         }
         let scratch = workshop.cache.scratch()?;
-        let mut seconds = Vec::new();
-        for surroundings in &SURROUNDINGS {
-            let place = scratch.path().join(surroundings.place);
-            seconds.push(build(workshop, flags, surroundings, &place, name)?.as_secs_f64());
-        }
         let places = SURROUNDINGS
             .each_ref()
             .map(|surroundings| scratch.path().join(surroundings.place));
+        // Both are copied before anything is built, since an edit in between would be a difference.
+        for (place, folder) in places.iter().flat_map(|place| FOLDERS.map(|folder| (place, folder))) {
+            unpack::copy_tree(&workshop.root.join(folder), &place.join("repository").join(folder))?;
+        }
+        let mut seconds = Vec::new();
+        for (surroundings, place) in SURROUNDINGS.iter().zip(&places) {
+            seconds.push(build(workshop, flags, surroundings, place, name)?.as_secs_f64());
+        }
         let differences = compare(&plan, &places, name)?;
         if !differences.is_empty() {
             // They are there to be looked at; the next run removes them.
@@ -104,9 +107,6 @@ pub fn run(workshop: &Workshop, flags: &Repro) -> Result<()> {
 fn build(workshop: &Workshop, flags: &Repro, around: &Surroundings, place: &Path, name: &str) -> Result<Duration> {
     let started = Instant::now();
     let repository = place.join("repository");
-    for folder in FOLDERS {
-        unpack::copy_tree(&workshop.root.join(folder), &repository.join(folder))?;
-    }
     let jobs = around.jobs.map_or_else(std::thread::available_parallelism, |jobs| {
         std::num::NonZero::new(jobs).ok_or_else(|| std::io::Error::other("no job"))
     })?;

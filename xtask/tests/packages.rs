@@ -122,13 +122,19 @@ fn the_wheel_transcodes() {
     fs::create_dir(&release_folder).unwrap();
     let name = format!("afmpeg_{}", release(&release_folder).replace('-', "_"));
     let wheel = repeated("wheel", &release_folder, folder.path());
-    let environment = folder.path().join("environment");
-    expect_success(Command::new("python3").args(["-m", "venv"]).arg(&environment));
-    let python = environment.join("bin/python");
+    // A folder of its own is all that it takes, and works where Python has no `venv`.
+    let packages = folder.path().join("packages");
     expect_success(
-        Command::new(&python)
-            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-            .arg(&wheel),
+        Command::new("python3")
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--target",
+            ])
+            .args([&packages, &wheel]),
     );
     let script = "\
 import sys
@@ -153,9 +159,10 @@ missing = ffmpeg(['-v', 'error', '-i', 'missing', 'out.mp4'])
 print('missing', missing.exit_code, 'No such file' if 'No such file' in missing.stderr else missing.stderr)
 ";
     let said = expect_success(
-        Command::new(&python)
-            .args(["-c", &script.replace("NAME", &name)])
+        Command::new("python3")
+            .args(["-s", "-c", &script.replace("NAME", &name)])
             .arg(variable("AFMPEG_TEST_VIDEO"))
+            .env("PYTHONPATH", &packages)
             .env("XDG_CACHE_HOME", folder.path().join("cache"))
             .current_dir(folder.path()),
     );

@@ -28,7 +28,15 @@ impl Fixture {
         let folder = TempDir::new().unwrap();
         let fixture = Fixture { folder };
         let real = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        for name in ["bench", "conformance", "profiles", "ffmpeg-src", "patches", "guest", "licences"] {
+        for name in [
+            "bench",
+            "conformance",
+            "profiles",
+            "ffmpeg-src",
+            "patches",
+            "guest",
+            "licences",
+        ] {
             copy_tree(&real.join(name), &fixture.root().join(name));
         }
         fs::create_dir_all(fixture.root().join("artifacts")).unwrap();

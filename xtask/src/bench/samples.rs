@@ -109,6 +109,14 @@ pub struct FunctionShare {
     pub share: f64,
 }
 
+impl Header {
+    fn extend(&mut self, other: Header) {
+        self.modules.extend(other.modules);
+        self.inputs_sha256.extend(other.inputs_sha256);
+        self.runners.extend(other.runners);
+    }
+}
+
 /// A whole file of samples.
 #[derive(Debug, Clone)]
 pub struct Run {
@@ -153,7 +161,13 @@ impl Run {
                     run.quality.insert(quality.output_sha256.clone(), quality);
                 }
                 (Line::GuestProfile(profile), Some(run)) => run.guest_profiles.push(profile),
-                (Line::Header(_), Some(_)) => bail!("line {} is a second header", position + 1),
+                // Of a run that measured other series into the same file.
+                (Line::Header(header), Some(run)) => {
+                    if let Some(difference) = difference(&run.header, &header) {
+                        bail!("line {} is the header of {difference}", position + 1);
+                    }
+                    run.header.extend(header);
+                }
                 (_, None) => bail!("the first line is no header"),
             }
         }
@@ -193,15 +207,16 @@ impl Journal {
         if whole_bytes == 0 {
             journal.write(&Line::Header(header.clone()))?;
         }
-        let run = Run::load(path)?;
-        if run.header != *header {
-            return Err(usage(format!(
-                "{} holds samples of {}",
-                path.display(),
-                difference(&run.header, header)
-            ))
-            .hint("--anew starts the file again, --samples FILE takes another")
-            .into());
+        let mut run = Run::load(path)?;
+        if let Some(difference) = difference(&run.header, header) {
+            return Err(usage(format!("{} holds samples of {difference}", path.display()))
+                .hint("--anew starts the file again, --samples FILE takes another")
+                .into());
+        }
+        let known = run.header.clone();
+        run.header.extend(header.clone());
+        if run.header != known {
+            journal.write(&Line::Header(header.clone()))?;
         }
         Ok((journal, run))
     }
@@ -213,18 +228,27 @@ impl Journal {
     }
 }
 
-fn difference(old: &Header, new: &Header) -> &'static str {
+/// Why samples of the two can't stand in one file. Other series have other modules, inputs and runners; what both have must
+/// be the same.
+fn difference(old: &Header, new: &Header) -> Option<&'static str> {
     if old.quick != new.quick {
-        "the other of a quick and a full run"
+        Some("the other of a quick and a full run")
     } else if old.host != new.host {
-        "another machine"
-    } else if old.modules != new.modules {
-        "other modules"
-    } else if old.workloads_sha256 != new.workloads_sha256 || old.inputs_sha256 != new.inputs_sha256 {
-        "other workloads or inputs"
+        Some("another machine")
+    } else if !agree(&old.modules, &new.modules) {
+        Some("other modules")
+    } else if old.workloads_sha256 != new.workloads_sha256 || !agree(&old.inputs_sha256, &new.inputs_sha256) {
+        Some("other workloads or inputs")
+    } else if !agree(&old.runners, &new.runners) {
+        Some("other runners")
     } else {
-        "other runners"
+        None
     }
+}
+
+fn agree<K: Ord, V: PartialEq>(old: &BTreeMap<K, V>, new: &BTreeMap<K, V>) -> bool {
+    old.iter()
+        .all(|(key, value)| new.get(key).is_none_or(|other| other == value))
 }
 
 #[cfg(test)]

@@ -53,8 +53,8 @@ impl Row<'_> {
         Spread::of(self.samples.iter().filter_map(|sample| value(sample)))
     }
 
-    pub fn memory_peak_bytes(&self) -> f64 {
-        let peak = self.spread(|sample| Some(sample.measured.memory_peak_bytes as f64));
+    pub fn guest_memory_peak_bytes(&self) -> f64 {
+        let peak = self.spread(|sample| Some(sample.measured.guest_memory_peak_bytes? as f64));
         peak.map_or(0.0, |peak| peak.median)
     }
 

@@ -87,7 +87,7 @@ fn module(request: &Request, path: &Path, compiled: &Path, cold: bool) -> Result
         Ok(())
     })?;
     measured.cpu_seconds = cpu_seconds(UsageWho::RUSAGE_SELF)? - cpu_before;
-    measured.memory_peak_bytes = memory_peak_bytes(UsageWho::RUSAGE_SELF)?;
+    measured.memory_peak_bytes = own_memory_peak_bytes()?;
     let output = first
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner)
@@ -190,6 +190,17 @@ fn cpu_seconds(who: UsageWho) -> Result<f64> {
     let usage = getrusage(who)?;
     let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
     Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
+}
+
+/// The most memory that this process had since it was started. What getrusage says begins with the process that started it,
+/// which may have compiled modules before.
+fn own_memory_peak_bytes() -> Result<u64> {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else {
+        return memory_peak_bytes(UsageWho::RUSAGE_SELF);
+    };
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+    Ok(kilobytes.context("/proc/self/status has no VmHWM")? * 1024)
 }
 
 fn memory_peak_bytes(who: UsageWho) -> Result<u64> {

@@ -430,7 +430,7 @@ impl<'a> Report<'a> {
 
     fn work(&self) -> String {
         let text = format!(
-            "## What work takes\n\n{} and what it is compared with; memory is the most that the process had.\n\n\
+            "## What work takes\n\n{} and what it is compared with; memory is the most that the program in the sandbox had.\n\n\
              ![Times native](performance/times-native.svg)\n\n",
             self.base.name()
         );
@@ -462,7 +462,7 @@ impl<'a> Report<'a> {
                 seconds(row.wall_seconds),
                 times(row.ratio),
                 cpu.map_or("–".into(), |cpu| number(cpu.median)),
-                megabytes(row.memory_peak_bytes()),
+                megabytes(row.guest_memory_peak_bytes()),
                 beside(Runner::Native),
                 beside(Runner::NativeAll),
                 beside(Runner::NativeC),

@@ -147,7 +147,7 @@ impl Cache {
 
 /// The hash of a module's file, as it is: a compressed module is not decompressed to be found.
 ///
-/// BLAKE3 takes a quarter of SHA-256's time, which would be half of a start from the cache.
+/// With SHA-256 the digest would take longer than all else of a start from the cache.
 pub(crate) fn hash(file: File) -> io::Result<blake3::Hash> {
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(file)?;

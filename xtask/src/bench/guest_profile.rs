@@ -88,8 +88,7 @@ fn named_module(
 ) -> Result<std::path::PathBuf> {
     let sdk = workshop.sdk(fetcher)?;
     let mut plan = workshop.plan(profile, &workshop.facts(&sdk.identity)?)?;
-    let position = plan.steps.iter().position(|step| step.name == "optimise");
-    plan.steps.truncate(position.context("a plan optimises")? + 1);
+    plan.stop_after("optimise")?;
     let executor = Executor {
         workshop,
         fetcher,

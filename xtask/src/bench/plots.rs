@@ -1,6 +1,7 @@
 //! Plots as SVG text: the same figures, the same bytes, on any machine.
 
 use anyhow::{Result, anyhow};
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 const FONT: &str = "sans-serif";
@@ -24,18 +25,7 @@ pub fn scatter(title: &str, x_title: &str, y_title: &str, points: &[Point]) -> R
     draw(|area| {
         let x_most = most(points.iter().map(|point| point.x));
         let y_most = most(points.iter().map(|point| point.y));
-        let mut chart = ChartBuilder::on(area)
-            .caption(title, (FONT, 18))
-            .margin(12)
-            .x_label_area_size(40)
-            .y_label_area_size(56)
-            .build_cartesian_2d(0.0..x_most * 1.25, 0.0..y_most)?;
-        chart
-            .configure_mesh()
-            .x_desc(x_title)
-            .y_desc(y_title)
-            .light_line_style(WHITE)
-            .draw()?;
+        let mut chart = chart(area, title, (x_title, x_most * 1.25), (y_title, y_most))?;
         chart.draw_series(points.iter().map(|point| {
             EmptyElement::at((point.x, point.y))
                 + Circle::new((0, 0), 4, COLORS[0].filled())
@@ -49,21 +39,9 @@ pub fn scatter(title: &str, x_title: &str, y_title: &str, points: &[Point]) -> R
 pub fn lines(title: &str, x_title: &str, y_title: &str, all: &[(String, Vec<(f64, f64)>)]) -> Result<String> {
     draw(|area| {
         let points = || all.iter().flat_map(|(_, points)| points);
-        let mut chart = ChartBuilder::on(area)
-            .caption(title, (FONT, 18))
-            .margin(12)
-            .x_label_area_size(40)
-            .y_label_area_size(56)
-            .build_cartesian_2d(
-                0.0..most(points().map(|point| point.0)),
-                0.0..most(points().map(|point| point.1)),
-            )?;
-        chart
-            .configure_mesh()
-            .x_desc(x_title)
-            .y_desc(y_title)
-            .light_line_style(WHITE)
-            .draw()?;
+        let x_most = most(points().map(|point| point.0));
+        let y_most = most(points().map(|point| point.1));
+        let mut chart = chart(area, title, (x_title, x_most), (y_title, y_most))?;
         for ((name, points), color) in all.iter().zip(COLORS.iter().cycle()) {
             let color = *color;
             chart
@@ -125,6 +103,30 @@ fn most(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
+
+type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+
+/// An empty chart; each axis has its title and its end.
+fn chart<'a, 'b>(
+    area: &'a Area<'b>,
+    title: &str,
+    x: (&str, f64),
+    y: (&str, f64),
+) -> Result<Chart<'a, 'b>, Box<dyn std::error::Error>> {
+    let mut chart = ChartBuilder::on(area)
+        .caption(title, (FONT, 18))
+        .margin(12)
+        .x_label_area_size(40)
+        .y_label_area_size(56)
+        .build_cartesian_2d(0.0..x.1, 0.0..y.1)?;
+    chart
+        .configure_mesh()
+        .x_desc(x.0)
+        .y_desc(y.0)
+        .light_line_style(WHITE)
+        .draw()?;
+    Ok(chart)
+}
 
 fn draw(plot: impl FnOnce(&Area) -> Result<(), Box<dyn std::error::Error>>) -> Result<String> {
     draw_sized((860, 480), plot)

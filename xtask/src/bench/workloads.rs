@@ -4,16 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::Result;
-use globset::Glob;
 use serde::{Deserialize, Serialize};
 
 use crate::error::usage;
+use crate::filter;
+use crate::media::Input;
 use crate::profile::{self, read_toml};
 
 const FORMAT_VERSION: u32 = 1;
-
-/// The input that no command makes.
-pub const CLIP: &str = "clip.mp4";
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,13 +22,6 @@ pub struct Workloads {
     pub workload: BTreeMap<String, Workload>,
     pub absent: BTreeMap<String, String>,
     pub series: Vec<Series>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    pub name: String,
-    pub command: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -176,11 +167,8 @@ impl Workloads {
         }
         let mut inputs = BTreeSet::new();
         for input in &self.input {
-            if (input.name == CLIP) == input.command.is_some() {
-                return Some(format!(
-                    "input {} needs a command, and {CLIP} alone has none",
-                    input.name
-                ));
+            if let Some(fault) = input.fault() {
+                return Some(fault);
             }
             inputs.insert(input.name.as_str());
         }
@@ -236,23 +224,10 @@ impl Workloads {
     pub fn rounds(&self, quick: bool, filters: &[String], cores: usize) -> Result<Vec<Round>> {
         let mut chosen: Vec<&Series> = self.series.iter().collect();
         if !filters.is_empty() {
-            let mut names = BTreeSet::new();
-            for filter in filters {
-                let glob = Glob::new(filter).map_err(|error| usage(format!("--filter {filter}: {error}")))?;
-                let matcher = glob.compile_matcher();
-                let found = chosen
-                    .iter()
-                    .map(|series| &series.name)
-                    .filter(|name| matcher.is_match(name));
-                let before = names.len();
-                names.extend(found);
-                if names.len() == before {
-                    let known: Vec<&str> = self.series.iter().map(|series| series.name.as_str()).collect();
-                    let message = format!("--filter {filter}: the series are: {}", known.join(", "));
-                    return Err(usage(message).into());
-                }
-            }
-            chosen.retain(|series| names.contains(&series.name));
+            let known: Vec<&str> = self.series.iter().map(|series| series.name.as_str()).collect();
+            let otherwise = format!("the series are: {}", known.join(", "));
+            let names = filter::matching(known.iter().copied(), filters, &otherwise)?;
+            chosen.retain(|series| names.contains(series.name.as_str()));
         }
         let mut rounds = Vec::new();
         for series in chosen {

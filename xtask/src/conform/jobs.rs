@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::Result;
-use globset::Glob;
 use serde::Deserialize;
 
 use super::engines::Engine;
 use crate::error::usage;
+use crate::filter;
+use crate::media::Input;
 use crate::profile::read_toml;
 
 const FORMAT_VERSION: u32 = 1;
@@ -16,22 +17,12 @@ const FORMAT_VERSION: u32 = 1;
 /// Fewer would not be what the documentation promises.
 const JOBS_MIN: usize = 60;
 
-/// The input that no command makes.
-pub const CLIP: &str = "clip.mp4";
-
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     format_version: u32,
     input: Vec<Input>,
     job: Vec<Job>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    pub name: String,
-    pub command: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -112,9 +103,7 @@ impl Jobs {
                 return Some(format!("job `{}` may differ natively for no reason", job.name));
             }
         }
-        let makes = |input: &Input| (input.name == CLIP) != input.command.is_some();
-        let odd = self.inputs.iter().find(|input| !makes(input));
-        odd.map(|input| format!("input {} needs a command, and {CLIP} alone has none", input.name))
+        self.inputs.iter().find_map(Input::fault)
     }
 
     /// The jobs that were asked for.
@@ -126,26 +115,14 @@ impl Jobs {
         if filters.is_empty() {
             return Ok(jobs);
         }
-        let mut chosen = BTreeSet::new();
-        for filter in filters {
-            let glob = Glob::new(filter).map_err(|error| usage(format!("--filter {filter}: {error}")))?;
-            let matcher = glob.compile_matcher();
-            let before = chosen.len();
-            chosen.extend(
-                jobs.iter()
-                    .map(|job| job.name.clone())
-                    .filter(|name| matcher.is_match(name)),
-            );
-            if chosen.len() == before {
-                return Err(usage(format!(
-                    "--filter {filter}: none of the {} jobs is called so",
-                    jobs.len()
-                ))
-                .into());
-            }
-        }
-        jobs.retain(|job| chosen.contains(&job.name));
-        Ok(jobs)
+        let names = jobs.iter().map(|job| job.name.as_str());
+        let otherwise = format!("none of the {} jobs is called so", jobs.len());
+        let chosen = filter::matching(names, filters, &otherwise)?;
+        Ok(jobs
+            .iter()
+            .filter(|job| chosen.contains(job.name.as_str()))
+            .cloned()
+            .collect())
     }
 }
 

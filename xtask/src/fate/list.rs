@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
-use globset::{Glob, GlobMatcher};
 
-use crate::error::usage;
+use crate::filter;
 
 /// One test of FATE.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,23 +90,15 @@ fn group(name: &str, recipe: &str) -> String {
 
 /// Which tests were asked for; the names may be given without `fate-`.
 pub fn filter(tests: &[Test], patterns: &[String]) -> Result<BTreeSet<String>> {
-    let mut chosen = BTreeSet::new();
-    for pattern in patterns {
-        let glob = Glob::new(pattern).map_err(|error| usage(format!("--filter {pattern}: {error}")))?;
-        let matcher: GlobMatcher = glob.compile_matcher();
-        let asked =
-            |name: &str| matcher.is_match(name) || name.strip_prefix(PREFIX).is_some_and(|rest| matcher.is_match(rest));
-        let before = chosen.len();
-        chosen.extend(tests.iter().map(|test| &test.name).filter(|name| asked(name)).cloned());
-        if chosen.len() == before {
-            return Err(usage(format!(
-                "--filter {pattern}: none of the {} tests is called so",
-                tests.len()
-            ))
-            .into());
-        }
+    fn short(name: &str) -> &str {
+        name.strip_prefix(PREFIX).unwrap_or(name)
     }
-    Ok(chosen)
+    let names = tests.iter().flat_map(|test| [test.name.as_str(), short(&test.name)]);
+    let otherwise = format!("none of the {} tests is called so", tests.len());
+    let found = filter::matching(names, patterns, &otherwise)?;
+    let is_chosen = |name: &str| found.contains(name) || found.contains(short(name));
+    let chosen = tests.iter().map(|test| &test.name).filter(|name| is_chosen(name));
+    Ok(chosen.cloned().collect())
 }
 
 /// The chosen tests and all that they come after.

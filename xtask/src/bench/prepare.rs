@@ -21,6 +21,9 @@ use crate::progress::Progress;
 use crate::verb;
 use crate::workshop::Workshop;
 
+/// A source, and what a command calls its program.
+const FOREIGN_FFMPEG: &str = "foreign-ffmpeg";
+
 const INPUT_LIMIT: Duration = Duration::from_secs(600);
 
 /// What runners there are, and what there is for them to work on.
@@ -174,7 +177,12 @@ impl Prepared {
             return media::video(workshop, fetcher);
         };
         let words: Vec<String> = command.split(' ').map(str::to_owned).collect();
-        let programs = self.native.file_name().context("a step has a name")?;
+        let (programs, program) = match words[0].as_str() {
+            FOREIGN_FFMPEG => foreign_ffmpeg(workshop, fetcher)?,
+            name => (self.native.clone(), self.native.join(name)),
+        };
+        // A folder of the cache has what it holds in its name.
+        let programs = programs.file_name().context("a folder of the cache has a name")?;
         let mut key = Key::new("bench input")
             .field(&input.name)
             .field(command)
@@ -191,8 +199,7 @@ impl Prepared {
             for (name, path) in &sources {
                 fs::copy(path, folder.join(name))?;
             }
-            let program = self.native.join(&words[0]).display().to_string();
-            let invocation = Invocation::new(program, folder).arguments(&words[1..]);
+            let invocation = Invocation::new(program.display().to_string(), folder).arguments(&words[1..]);
             let log = workshop.cache.path("logs", &format!("bench-{}.log", input.name));
             let file = fs::File::create(&log)?;
             match invocation.run_within(INPUT_LIMIT, file.try_clone()?, file)? {
@@ -220,6 +227,15 @@ impl Prepared {
             Place::Peer { script, package } => Ok(Subject::Peer { script, package }),
         }
     }
+}
+
+/// The FFmpeg that has encoders that ours lacks: its folder in the cache, and the program there.
+fn foreign_ffmpeg(workshop: &Workshop, fetcher: &Fetcher) -> Result<(PathBuf, PathBuf)> {
+    let tree = fetcher.tree(FOREIGN_FFMPEG, workshop.pins.source(FOREIGN_FFMPEG)?)?;
+    let folder = tree.join("binaries");
+    let mut programs = fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let program = programs.next().context("foreign-ffmpeg has no program")??.path();
+    Ok((tree, program))
 }
 
 fn peer(workshop: &Workshop, fetcher: &Fetcher) -> Result<Result<Place, String>> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::conform::engines::Engine;
+use crate::pins::check_digest;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -29,6 +30,7 @@ Examples:
   cargo xtask bench --quick              how fast a module is, beside native FFmpeg
   cargo xtask repro --profile oz-lgpl    build twice and compare
   cargo xtask dist --all                 a release folder in dist/
+  cargo xtask bump ffmpeg 9.0.3          another version of an input
 
 Exit codes: 0 done, 1 a build or check failed, 2 usage, an invalid profile or pin file, 3 something is missing in the
 environment (a program, an input that no origin has, space on the disk).
@@ -49,6 +51,8 @@ pub struct Flags {
 pub enum Verb {
     /// Build modules, with their records, into artifacts/
     Build(Build),
+    /// Pin another version of an input: fetch, verify, patch, build, test, and say what has changed
+    Bump(Bump),
     /// Download what builds and tests need into the cache, and do nothing else
     Fetch(Fetch),
     /// Run all checks: formatting, lints, Rust tests, guest tests, a module on real video, and a part of FATE
@@ -113,6 +117,77 @@ pub struct Build {
     /// Stop after this step of the plan, and publish nothing
     #[arg(long, value_name = "STEP")]
     pub until: Option<String>,
+}
+
+/// Where `bump` may stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BumpStage {
+    /// When the pin file is changed
+    Pin,
+    /// When the modules are built and compared
+    Build,
+    /// When all tests have passed
+    Test,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Addresses are made of the pinned ones, with the new version in the old one's place. Somebody must vouch for what comes: \
+upstream's signature by the key that is pinned as signed_by, a digest that you give, or another origin with the same file or \
+tree. An origin that has not got the new version, or has something else, is left out, and that is said. Only when our patches \
+apply too is the pin file changed, at once. A run that was broken off later goes on where it was when started again.
+
+Examples:
+  cargo xtask bump ffmpeg 9.0.3 --dry-run
+  cargo xtask bump ffmpeg 9.0.3 --key ffmpeg-devel.asc
+  cargo xtask bump zlib 1.3.3 --registry-version libz-sys=1.1.32 --sha256 DIGEST --until pin
+
+Exit codes: 0 done, 1 a wrong signature, a patch that does not apply, a failed build or test, 2 usage, or nobody vouches for \
+it, 3 no origin has it, or something is missing in the environment.")]
+pub struct Bump {
+    /// A source of ffmpeg-src/sources.toml, such as ffmpeg
+    pub source: String,
+    /// Upstream's new version, written as the old one is in the pin file
+    pub version: String,
+    #[command(flatten)]
+    pub origins: Origins,
+    /// Upstream's public key, where it can't be fetched; its fingerprint must be the pinned one
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// The digest that an origin's archive must have; may be given several times, for origins with archives of their own
+    #[arg(long, value_name = "DIGEST", value_parser = sha256)]
+    pub sha256: Vec<String>,
+    /// Pin what comes although nobody vouches for it
+    #[arg(long)]
+    pub trust_first_use: bool,
+    /// The version that a registry's package has, where it is one of its own; may be given several times
+    #[arg(long, value_name = "PACKAGE=VERSION", value_parser = package_version)]
+    pub registry_version: Vec<(String, String)>,
+    /// Build and test this profile; may be given several times [default: all]
+    #[arg(long, value_name = "NAME")]
+    pub profile: Vec<String>,
+    /// Compile with this many processes at once [default: the number of cores]
+    #[arg(long, short, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// How far to go
+    #[arg(long, value_enum, default_value = "test")]
+    pub until: BumpStage,
+    /// Fetch, verify and patch, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Write what was done and what has changed as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+fn sha256(value: &str) -> Result<String, String> {
+    check_digest(value)?;
+    Ok(value.to_owned())
+}
+
+fn package_version(value: &str) -> Result<(String, String), String> {
+    let (package, version) = value.split_once('=').ok_or("it is written PACKAGE=VERSION")?;
+    Ok((package.to_owned(), version.to_owned()))
 }
 
 #[derive(Debug, Args)]

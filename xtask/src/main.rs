@@ -3,6 +3,7 @@
 #![warn(clippy::unwrap_used)]
 
 mod bench;
+mod bump;
 mod cache;
 mod compress;
 mod conform;
@@ -20,6 +21,7 @@ mod inspect;
 mod kernel_tests;
 mod media;
 mod module;
+mod openpgp;
 mod pack;
 mod patch;
 mod pins;
@@ -61,6 +63,7 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
     let workshop = Workshop::open(std::path::absolute(root)?)?;
     match &flags.verb {
         Verb::Build(flags) => verb::build::run(&workshop, flags),
+        Verb::Bump(flags) => verb::bump::run(&workshop, flags),
         Verb::Fetch(flags) => verb::fetch::run(&workshop, flags),
         Verb::Test(flags) => verb::test::run(&workshop, flags),
         Verb::Fate(flags) => verb::fate::run(&workshop, flags),

@@ -1,7 +1,7 @@
 //! The pins of ffmpeg-src/sources.toml: every upstream input, by digest, with its ordered origins.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Deserialize;
@@ -31,6 +31,10 @@ pub struct Source {
     /// Globs of the files to take; all when empty.
     #[serde(default)]
     pub keep: Vec<String>,
+    /// The fingerprint of the OpenPGP key that upstream signs its archives with.
+    pub signed_by: Option<String>,
+    /// Where upstream has that key.
+    pub signing_key: Option<String>,
     pub origin: Vec<Origin>,
 }
 
@@ -54,6 +58,8 @@ pub struct Origin {
     pub sha256: Option<String>,
     /// The folder within the container that is the tree; otherwise the one top folder, where there is just one.
     pub folder: Option<String>,
+    /// The address of upstream's detached signature of this origin's container.
+    pub signature: Option<String>,
 }
 
 /// A Debian package of the SDK that is put together from registries, or of Nix.
@@ -79,8 +85,12 @@ pub enum OriginKind<'a> {
 }
 
 impl Pins {
+    pub fn path(root: &Path) -> PathBuf {
+        root.join("ffmpeg-src/sources.toml")
+    }
+
     pub fn load(root: &Path) -> Result<Pins> {
-        let path = root.join("ffmpeg-src/sources.toml");
+        let path = Pins::path(root);
         let pins: Pins = read_toml(&path)?;
         if pins.format_version != 1 {
             return Err(usage(format!(
@@ -114,7 +124,7 @@ impl Pins {
     }
 }
 
-fn check_digest(digest: &str) -> Result<(), String> {
+pub fn check_digest(digest: &str) -> Result<(), String> {
     let valid = digest.len() == 64 && digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     if valid {
         Ok(())
@@ -136,8 +146,21 @@ impl Source {
         digests
             .map(|digest| check_digest(digest))
             .collect::<Result<Vec<()>, String>>()?;
+        if let Some(fingerprint) = &self.signed_by {
+            let valid = fingerprint
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'A'..=b'F'));
+            if !valid || ![40, 64].contains(&fingerprint.len()) {
+                return Err(format!(
+                    "`{fingerprint}` is not a fingerprint in upper-case hexadecimal"
+                ));
+            }
+        }
         for origin in &self.origin {
             origin.kind()?;
+            if origin.signature.is_some() && self.signed_by.is_none() {
+                return Err("an origin has a signature, and signed_by names no key".into());
+            }
             if self.container_sha256(origin).is_none() {
                 return Err(format!(
                     "{} has no sha256 and the source has none either",

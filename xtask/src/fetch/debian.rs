@@ -16,6 +16,44 @@ pub struct Apt {
     suites: RefCell<BTreeMap<String, Result<(), String>>>,
 }
 
+/// Which of the files that make up a package. What is not pinned is only as good as what vouches for it later: apt's own
+/// signatures are not looked at here.
+#[derive(Clone, Copy)]
+pub enum File<'a> {
+    Pinned(&'a str),
+    /// The package itself.
+    Package,
+    /// Upstream's archive.
+    Upstream,
+    /// Upstream's signature of it.
+    Signature,
+    /// What Debian adds, with upstream's key in it.
+    Packaging,
+}
+
+impl File<'_> {
+    fn is(self, name: &str, sha256: &str) -> bool {
+        let upstream = name.contains(".orig.tar.");
+        match self {
+            File::Pinned(digest) => sha256 == digest,
+            File::Package => name.ends_with(".deb"),
+            File::Upstream => upstream && !name.ends_with(".asc"),
+            File::Signature => upstream && name.ends_with(".asc"),
+            File::Packaging => name.contains(".debian.tar."),
+        }
+    }
+
+    fn describe(self) -> String {
+        match self {
+            File::Pinned(digest) => format!("file with sha256 {digest}"),
+            File::Package => "package".to_owned(),
+            File::Upstream => "archive of upstream".to_owned(),
+            File::Signature => "signature of upstream".to_owned(),
+            File::Packaging => "packaging".to_owned(),
+        }
+    }
+}
+
 impl Apt {
     pub fn new(folder: PathBuf) -> Apt {
         Apt {
@@ -24,8 +62,8 @@ impl Apt {
         }
     }
 
-    /// The `.orig` archive of a source package. The other files of the source are not needed.
-    pub fn source(&self, package: &str, version: &str, suite: &str, sha256: &str, scratch: &Path) -> Result<PathBuf> {
+    /// A file of a source package. Builds need only its `.orig` archive.
+    pub fn source(&self, package: &str, version: &str, suite: &str, wanted: File, scratch: &Path) -> Result<PathBuf> {
         let arguments = [
             "--print-uris",
             "--only-source",
@@ -33,15 +71,27 @@ impl Apt {
             &format!("{package}={version}"),
         ]
         .map(str::to_owned);
-        self.file(suite, &arguments, sha256, scratch)
+        self.file(suite, &arguments, wanted, scratch)
     }
 
-    pub fn package(&self, package: &str, version: &str, suite: &str, sha256: &str, scratch: &Path) -> Result<PathBuf> {
+    pub fn package(&self, package: &str, version: &str, suite: &str, wanted: File, scratch: &Path) -> Result<PathBuf> {
         let arguments = ["--print-uris", "download", &format!("{package}={version}")].map(str::to_owned);
-        self.file(suite, &arguments, sha256, scratch)
+        self.file(suite, &arguments, wanted, scratch)
     }
 
-    fn file(&self, suite: &str, arguments: &[String], sha256: &str, scratch: &Path) -> Result<PathBuf> {
+    /// The versions of a package that a suite offers, of its source (`showsrc`) or itself (`show`).
+    pub fn versions(&self, verb: &str, package: &str, suite: &str) -> Result<Vec<String>> {
+        self.need_lists(suite)?;
+        let text = Invocation::new("apt-cache", &self.folder)
+            .arguments(self.options(suite))
+            .arguments([verb, package])
+            .inherit_environment()
+            .output()?;
+        let versions = text.lines().filter_map(|line| line.strip_prefix("Version: "));
+        Ok(versions.map(str::to_owned).collect())
+    }
+
+    fn need_lists(&self, suite: &str) -> Result<()> {
         if !process::is_installed("apt-get") {
             return Err(process::missing_program("apt-get").into());
         }
@@ -51,20 +101,26 @@ impl Apt {
             self.suites.borrow_mut().insert(suite.to_owned(), result.clone());
             result
         });
-        read.map_err(|message| anyhow!("apt cannot read the lists of {suite}: {message}"))?;
+        read.map_err(|message| anyhow!("apt cannot read the lists of {suite}: {message}"))
+    }
+
+    fn file(&self, suite: &str, arguments: &[String], wanted: File, scratch: &Path) -> Result<PathBuf> {
+        self.need_lists(suite)?;
         let listing = self.apt_get(suite).arguments(arguments).output()?;
-        let digest = format!("SHA256:{sha256}");
-        let uri = listing
+        let (uri, digest) = listing
             .lines()
             .find_map(|line| {
-                line.strip_suffix(&digest)?
-                    .strip_prefix('\'')?
-                    .split_once('\'')
-                    .map(|(uri, _)| uri.to_owned())
+                let (uri, rest) = line.strip_prefix('\'')?.split_once("' ")?;
+                let [name, _, digest] = rest.split(' ').collect::<Vec<_>>()[..] else {
+                    return None;
+                };
+                wanted
+                    .is(name, digest.strip_prefix("SHA256:")?)
+                    .then_some((uri, digest))
             })
-            .with_context(|| format!("{suite} offers no file with sha256 {sha256}; it offers:\n{listing}"))?;
+            .with_context(|| format!("{suite} offers no {}; it offers:\n{listing}", wanted.describe()))?;
         let path = scratch.join("file");
-        let arguments = ["download-file".to_owned(), uri, path.display().to_string(), digest];
+        let arguments = ["download-file", uri, &path.display().to_string(), digest].map(str::to_owned);
         Invocation::new(helper()?, scratch)
             .arguments(self.options(suite))
             .arguments(arguments)

@@ -17,7 +17,7 @@ use crate::error::{self, environment};
 use crate::pins::{self, DebianPackage, Origin, OriginKind, Source};
 use crate::unpack;
 
-pub use debian::Apt;
+pub use debian::{Apt, File};
 
 /// What fetching needs to know, and what it has learnt in this run.
 pub struct Fetcher<'a> {
@@ -106,7 +106,7 @@ impl<'a> Fetcher<'a> {
                 &package.name,
                 &package.version,
                 &package.suite,
-                &package.sha256,
+                File::Pinned(&package.sha256),
                 scratch,
             )
         })
@@ -202,8 +202,76 @@ impl<'a> Fetcher<'a> {
     }
 
     fn ask_origin(&self, name: &str, source: &Source, origin: &Origin, digest: &str) -> Result<PathBuf> {
+        self.store(name, &origin.describe(), digest, |scratch| {
+            self.download(origin, &source.version, Some(digest), scratch)
+        })
+    }
+
+    /// The container of an origin whose digest nobody has said yet, and that digest. Whether it is what upstream made is
+    /// for the caller to find out.
+    pub fn unpinned(&self, name: &str, version: &str, origin: &Origin) -> Result<(PathBuf, String)> {
+        let scratch = self.cache.scratch()?;
+        let mirrored = origin.url.as_deref().and_then(|address| self.named_in_mirrors(address));
+        let path = match mirrored {
+            Some(path) => path,
+            None => {
+                self.refuse_offline(name)?;
+                self.download(origin, version, None, scratch.path())?
+            }
+        };
+        let digest = digest::file(&path)?;
+        let stored = self.store(name, &origin.describe(), &digest, |_| Ok(path))?;
+        Ok((stored, digest))
+    }
+
+    /// A small file of upstream's that has no digest, such as a signature.
+    pub fn small_file(&self, address: &str) -> Result<Vec<u8>> {
+        let scratch = self.cache.scratch()?;
+        let path = match self.named_in_mirrors(address) {
+            Some(path) => path,
+            None => {
+                self.refuse_offline(address)?;
+                self.ask_server(&url::host(address)?, || url::download(address, scratch.path()))?
+            }
+        };
+        fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+    }
+
+    /// Upstream's signature, or with `File::Packaging` upstream's key, as a Debian source package has them.
+    pub fn debian_file(&self, package: &str, version: &str, suite: &str, wanted: File) -> Result<Vec<u8>> {
+        self.refuse_offline(package)?;
+        let scratch = self.cache.scratch()?;
+        let get = || self.apt.source(package, version, suite, wanted, scratch.path());
+        let mut path = self.ask_server("apt", get)?;
+        if matches!(wanted, File::Packaging) {
+            let made = scratch.path().join("unpacked");
+            unpack::container(&path, &made)?;
+            path = made.join("debian/upstream/signing-key.asc");
+        }
+        fs::read(&path).with_context(|| format!("the Debian source {package} {version} has no signing-key.asc"))
+    }
+
+    /// The versions that Debian has of the package of such an origin.
+    pub fn debian_versions(&self, kind: OriginKind) -> Result<Vec<String>> {
+        let (verb, package, suite) = match kind {
+            OriginKind::DebianSource { package, suite } => ("showsrc", package, suite),
+            OriginKind::Debian { package, suite } => ("show", package, suite),
+            _ => bail!("not a package of Debian"),
+        };
+        self.refuse_offline(package)?;
+        self.apt.versions(verb, package, suite)
+    }
+
+    /// A file of a mirror with the name that it has upstream.
+    fn named_in_mirrors(&self, address: &str) -> Option<PathBuf> {
+        let name = address.rsplit('/').next()?;
+        let mut paths = self.mirrors.iter().map(|mirror| mirror.join(name));
+        paths.find(|path| path.is_file())
+    }
+
+    fn download(&self, origin: &Origin, version: &str, digest: Option<&str>, scratch: &Path) -> Result<PathBuf> {
         let kind = origin.kind().map_err(anyhow::Error::msg)?;
-        let version = origin.version.as_deref().unwrap_or(&source.version);
+        let version = origin.version.as_deref().unwrap_or(version);
         let server = match kind {
             OriginKind::Url(address) => url::host(address)?,
             OriginKind::DebianSource { .. } | OriginKind::Debian { .. } => "apt".to_owned(),
@@ -211,25 +279,32 @@ impl<'a> Fetcher<'a> {
             OriginKind::Pypi(_) => "pip".to_owned(),
             OriginKind::Crate(_) => "cargo".to_owned(),
         };
-        if self.dead.borrow().contains(&server) {
+        self.ask_server(&server, || match kind {
+            OriginKind::Url(address) => url::download(address, scratch),
+            OriginKind::DebianSource { package, suite } => {
+                let wanted = digest.map_or(File::Upstream, File::Pinned);
+                self.apt.source(package, version, suite, wanted, scratch)
+            }
+            OriginKind::Debian { package, suite } => {
+                let wanted = digest.map_or(File::Package, File::Pinned);
+                self.apt.package(package, version, suite, wanted, scratch)
+            }
+            OriginKind::Npm(package) => packages::npm(package, version, scratch),
+            OriginKind::Pypi(package) => packages::pypi(package, version, scratch),
+            OriginKind::Crate(crate_name) => packages::cargo(crate_name, version, scratch),
+        })
+    }
+
+    /// Asks a server, unless it was silent before.
+    fn ask_server<T>(&self, server: &str, ask: impl FnOnce() -> Result<T>) -> Result<T> {
+        if self.dead.borrow().contains(server) {
             bail!("{server} did not answer before in this run");
         }
-        self.store(name, &origin.describe(), digest, |scratch| {
-            let result = match kind {
-                OriginKind::Url(address) => url::download(address, scratch),
-                OriginKind::DebianSource { package, suite } => {
-                    self.apt.source(package, version, suite, digest, scratch)
-                }
-                OriginKind::Debian { package, suite } => self.apt.package(package, version, suite, digest, scratch),
-                OriginKind::Npm(package) => packages::npm(package, version, scratch),
-                OriginKind::Pypi(package) => packages::pypi(package, version, scratch),
-                OriginKind::Crate(crate_name) => packages::cargo(crate_name, version, scratch),
-            };
-            if result.as_ref().is_err_and(url::is_unreachable) {
-                self.dead.borrow_mut().insert(server.clone());
-            }
-            result
-        })
+        let result = ask();
+        if result.as_ref().is_err_and(url::is_unreachable) {
+            self.dead.borrow_mut().insert(server.to_owned());
+        }
+        result
     }
 
     /// Lets `get` put a file into a scratch folder, checks its digest, and only then puts it into the cache.

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod build;
+pub mod bump;
 pub mod conform;
 pub mod dist;
 pub mod fate;

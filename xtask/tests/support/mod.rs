@@ -1,12 +1,14 @@
 //! A small repository with a compiler that does nothing, so that what surrounds a compilation can be tested in seconds.
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -183,12 +185,17 @@ pub fn files_in(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn zlib_archive() -> Vec<u8> {
+    zlib_like("zlib-1", "")
+}
+
+/// An archive with the files that the recipe of zlib takes, each with a line of its own and this one.
+pub fn zlib_like(top: &str, line: &str) -> Vec<u8> {
     let files: Vec<_> = ZLIB_FILES
         .split_whitespace()
-        .map(|name| (name, format!("/* {name} */\n")))
+        .map(|name| (name, format!("/* {name} */\n{line}")))
         .collect();
     let files: Vec<_> = files.iter().map(|(name, data)| (*name, data.as_str())).collect();
-    archive("zlib-1", &files)
+    archive(top, &files)
 }
 
 pub fn archive(top: &str, files: &[(&str, &str)]) -> Vec<u8> {
@@ -284,6 +291,26 @@ pub fn serve(responses: Vec<Vec<u8>>) -> String {
         }
         if !unanswered.is_empty() {
             std::thread::sleep(std::time::Duration::from_secs(60));
+        }
+    });
+    address
+}
+
+/// A server on loopback with files by their path; whatever else is asked for is not found. It ends with the test's process.
+pub fn serve_files(files: Arc<Mutex<BTreeMap<String, Vec<u8>>>>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut request = [0; 4096];
+            let length = stream.read(&mut request).unwrap_or(0);
+            let request = String::from_utf8_lossy(&request[..length]);
+            let path = request.split(' ').nth(1).unwrap_or_default().trim_start_matches('/');
+            let answer = match files.lock().unwrap().get(path) {
+                Some(body) => response(body, body.len()),
+                None => b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec(),
+            };
+            let _ = stream.write_all(&answer);
         }
     });
     address

@@ -66,7 +66,7 @@ impl Executor<'_> {
     }
 
     fn step(&self, step: &Step, results: &Results, doing: impl Fn(&str)) -> Result<(PathBuf, bool)> {
-        let name = format!("{}-{}", step.name, &step.key[..32]);
+        let name = step.result_name();
         self.workshop.cache.folder("steps", &name, |made| {
             let mut scratch = self.workshop.cache.scratch()?;
             // Compilers must not see a path that differs between machines as part of a name they keep.

@@ -365,8 +365,13 @@ pub struct Dist {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Between the two builds differ: the folders of repository, cache and SDK, HOME, USER, TZ, the locale, SOURCE_DATE_EPOCH, umask, \
-the number of processes, and the time. Nothing is taken from the cache but downloads. docs/reproducibility.md has results.
+Between the two builds differ: the folders of repository, cache and SDK, HOME, USER, LOGNAME, TZ, the locale, \
+SOURCE_DATE_EPOCH, umask, the times of the repository's files, the number of processes and of wasm-opt's cores, and the time. \
+Nothing is taken from the cache but downloads, and with --from the steps before that one. docs/reproducibility.md has results.
+
+Examples:
+  cargo xtask repro --profile oz-lgpl
+  cargo xtask repro --profile oz-lgpl --from optimise --until optimise   wasm-opt alone, on one core and on all
 
 Exit codes: 0 the same bytes, 1 a difference, which is shown with the first step that made it, or a failed build.")]
 pub struct Repro {
@@ -374,6 +379,9 @@ pub struct Repro {
     pub profiles: Profiles,
     #[command(flatten)]
     pub origins: Origins,
+    /// Take the results of the steps before this one from the cache, and repeat what follows
+    #[arg(long, value_name = "STEP")]
+    pub from: Option<String>,
     /// Stop after this step of the plan and compare what there is
     #[arg(long, value_name = "STEP")]
     pub until: Option<String>,

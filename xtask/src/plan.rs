@@ -7,6 +7,7 @@
 pub mod native;
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use serde::Serialize;
@@ -31,6 +32,17 @@ pub struct Step {
     pub key: String,
     pub inputs: BTreeMap<String, String>,
     pub actions: Vec<Action>,
+}
+
+impl Step {
+    /// Where its result lies in a cache.
+    pub fn result_folder(&self) -> PathBuf {
+        Path::new("steps").join(self.result_name())
+    }
+
+    pub fn result_name(&self) -> String {
+        format!("{}-{}", self.name, &self.key[..32])
+    }
 }
 
 impl Plan {

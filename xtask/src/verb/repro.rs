@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 
 use crate::cache::CACHE_VARIABLE;
 use crate::difference;
 use crate::digest;
+use crate::error::{environment, usage};
 use crate::flags::Repro;
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Plan, Step};
 use crate::process::{self, Invocation};
 use crate::sdk::SDK_VARIABLE;
 use crate::unpack;
@@ -25,7 +26,9 @@ struct Surroundings {
     place: &'static str,
     umask: &'static str,
     jobs: Option<usize>,
-    variables: [(&'static str, &'static str); 6],
+    /// When the files of the repository were written: seconds since 1970, or as they come.
+    modified_seconds: Option<u64>,
+    variables: [(&'static str, &'static str); 7],
 }
 
 const SURROUNDINGS: [Surroundings; 2] = [
@@ -33,10 +36,12 @@ const SURROUNDINGS: [Surroundings; 2] = [
         place: "one",
         umask: "022",
         jobs: Some(1),
+        modified_seconds: Some(1),
         variables: [
             ("HOME", "/nonexistent/one"),
             ("LANG", "C"),
             ("LC_ALL", "C"),
+            ("LOGNAME", "one"),
             ("SOURCE_DATE_EPOCH", "1"),
             ("TZ", "Pacific/Kiritimati"),
             ("USER", "one"),
@@ -46,10 +51,12 @@ const SURROUNDINGS: [Surroundings; 2] = [
         place: "two/in a folder/that is deeper",
         umask: "077",
         jobs: None,
+        modified_seconds: None,
         variables: [
             ("HOME", "/nonexistent/two"),
             ("LANG", "tr_TR.UTF-8"),
             ("LC_ALL", "tr_TR.UTF-8"),
+            ("LOGNAME", "two"),
             ("SOURCE_DATE_EPOCH", "1999999999"),
             ("TZ", "America/St_Johns"),
             ("USER", "two"),
@@ -80,14 +87,26 @@ pub fn run(workshop: &Workshop, flags: &Repro) -> Result<()> {
             .each_ref()
             .map(|surroundings| scratch.path().join(surroundings.place));
         // Both are copied before anything is built, since an edit in between would be a difference.
-        for (place, folder) in places.iter().flat_map(|place| FOLDERS.map(|folder| (place, folder))) {
-            unpack::copy_tree(&workshop.root.join(folder), &place.join("repository").join(folder))?;
-        }
-        let mut seconds = Vec::new();
         for (surroundings, place) in SURROUNDINGS.iter().zip(&places) {
-            seconds.push(build(workshop, flags, surroundings, place, name)?.as_secs_f64());
+            let repository = place.join("repository");
+            for folder in FOLDERS {
+                unpack::copy_tree(&workshop.root.join(folder), &repository.join(folder))?;
+            }
+            if let Some(seconds) = surroundings.modified_seconds {
+                set_modified(&repository, SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))?;
+            }
         }
-        let differences = compare(&plan, &places, name)?;
+        if let Some(first) = &flags.from {
+            plan.steps = take_earlier(workshop, plan.steps, first, &places)?;
+        }
+        let mut ends = Vec::new();
+        for (surroundings, place) in SURROUNDINGS.iter().zip(&places) {
+            let jobs = processes(surroundings)?;
+            let took = build(workshop, flags, surroundings, place, name, jobs)?;
+            let plural = if jobs == 1 { "" } else { "es" };
+            ends.push(format!("{:.0} s with {jobs} process{plural}", took.as_secs_f64()));
+        }
+        let differences = compare(&plan, &places, name, flags.until.is_some())?;
         if !differences.is_empty() {
             // They are there to be looked at; the next run removes them.
             let [one, two] = &places;
@@ -99,17 +118,61 @@ pub fn run(workshop: &Workshop, flags: &Repro) -> Result<()> {
                 two.display()
             );
         }
-        println!("{name}  repeats, {:.0} s and {:.0} s", seconds[0], seconds[1]);
+        let steps: Vec<&str> = plan.steps.iter().map(|step| step.name.as_str()).collect();
+        println!("{name}  repeats, {}: {}", ends.join(", "), steps.join(", "));
     }
     Ok(())
 }
 
-fn build(workshop: &Workshop, flags: &Repro, around: &Surroundings, place: &Path, name: &str) -> Result<Duration> {
+/// Compilers, make and wasm-opt get so many cores. It is never one in both places, or their number would not be varied.
+fn processes(around: &Surroundings) -> Result<usize> {
+    Ok(match around.jobs {
+        Some(jobs) => jobs,
+        None => std::thread::available_parallelism()?.get().max(2),
+    })
+}
+
+fn set_modified(folder: &Path, time: SystemTime) -> Result<()> {
+    for entry in walkdir::WalkDir::new(folder) {
+        let entry = entry.with_context(|| format!("cannot list {}", folder.display()))?;
+        if entry.file_type().is_file() {
+            fs::File::open(entry.path())?.set_modified(time)?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives both places the results that the cache has of the steps before this one, and returns the steps that are left.
+fn take_earlier(workshop: &Workshop, mut steps: Vec<Step>, first: &str, places: &[PathBuf; 2]) -> Result<Vec<Step>> {
+    let Some(position) = steps.iter().position(|step| step.name == first) else {
+        let names: Vec<&str> = steps.iter().map(|step| step.name.as_str()).collect();
+        return Err(usage(format!("there is no step `{first}` among {}", names.join(", "))).into());
+    };
+    let rest = steps.split_off(position);
+    for step in steps {
+        let result = workshop.cache.root().join(step.result_folder());
+        if !result.is_dir() {
+            return Err(environment(format!("the cache has no result of step {}", step.name))
+                .hint("build the profile first, or leave out --from")
+                .into());
+        }
+        for place in places {
+            unpack::copy_tree(&result, &place.join("cache").join(step.result_folder()))?;
+        }
+    }
+    Ok(rest)
+}
+
+fn build(
+    workshop: &Workshop,
+    flags: &Repro,
+    around: &Surroundings,
+    place: &Path,
+    name: &str,
+    jobs: usize,
+) -> Result<Duration> {
     let started = Instant::now();
     let repository = place.join("repository");
-    let jobs = around.jobs.map_or_else(std::thread::available_parallelism, |jobs| {
-        std::num::NonZero::new(jobs).ok_or_else(|| std::io::Error::other("no job"))
-    })?;
     // umask belongs to the process, so a shell sets it for the one that it becomes.
     let mut arguments: Vec<String> = ["-c", "umask \"$0\" && exec \"$@\"", around.umask]
         .map(str::to_owned)
@@ -146,14 +209,12 @@ fn build(workshop: &Workshop, flags: &Repro, around: &Surroundings, place: &Path
 }
 
 /// Where the results of two builds differ: the files of the first step that made others, and the artifacts.
-fn compare(plan: &Plan, places: &[PathBuf; 2], name: &str) -> Result<Vec<String>> {
+fn compare(plan: &Plan, places: &[PathBuf; 2], name: &str, is_partial: bool) -> Result<Vec<String>> {
     for step in &plan.steps {
-        let folder = format!("cache/steps/{}-{}", step.name, &step.key[..32]);
+        let folder = Path::new("cache").join(step.result_folder());
         let [one, two] = places.each_ref().map(|place| place.join(&folder));
-        if !one.is_dir() && !two.is_dir() {
-            // Neither was asked to go that far.
-            continue;
-        }
+        need_folder(&one)?;
+        need_folder(&two)?;
         let differing = differing_files(&one, &two)?;
         if differing.is_empty() {
             continue;
@@ -165,14 +226,25 @@ fn compare(plan: &Plan, places: &[PathBuf; 2], name: &str) -> Result<Vec<String>
         return Ok(lines);
     }
     let [one, two] = places.each_ref().map(|place| place.join("repository/artifacts"));
-    if !one.is_dir() && !two.is_dir() {
+    if is_partial && !one.exists() && !two.exists() {
+        // Only a whole build publishes.
         return Ok(Vec::new());
     }
+    need_folder(&one)?;
+    need_folder(&two)?;
     let files = differing_files(&one, &two)?;
     Ok(files
         .iter()
         .map(|file| format!("artifacts/{file} differs for {name}"))
         .collect())
+}
+
+/// What neither build made is no proof that it repeats.
+fn need_folder(path: &Path) -> Result<()> {
+    if !path.is_dir() {
+        bail!("a build left no {}, so there is nothing to compare", path.display());
+    }
+    Ok(())
 }
 
 fn files_in(folder: &Path) -> Result<BTreeMap<String, String>> {
@@ -217,4 +289,42 @@ fn describe(name: &str, one: &Path, two: &Path) -> Result<String> {
         text += &format!("\n{report}");
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_to_compare_is_no_proof() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let places = ["one", "two"].map(|name| folder.path().join(name));
+        let step = Step {
+            name: "zlib".into(),
+            key: "0".repeat(64),
+            inputs: BTreeMap::new(),
+            actions: Vec::new(),
+        };
+        let plan = Plan {
+            profile: "any".into(),
+            steps: vec![step],
+        };
+        let result = |place: &Path| place.join("cache").join(plan.steps[0].result_folder());
+        let refused = |is_partial: bool, wanted: &str| {
+            let message = compare(&plan, &places, "any", is_partial).unwrap_err().to_string();
+            assert!(
+                message.contains("nothing to compare") && message.contains(wanted),
+                "{message}"
+            );
+        };
+        refused(true, "zlib");
+        fs::create_dir_all(result(&places[0])).unwrap();
+        refused(true, "zlib");
+        fs::create_dir_all(result(&places[1])).unwrap();
+        assert!(compare(&plan, &places, "any", true).unwrap().is_empty());
+        // Without --until modules must have been published.
+        refused(false, "artifacts");
+        fs::create_dir_all(places[0].join("repository/artifacts")).unwrap();
+        refused(true, "artifacts");
+    }
 }

@@ -557,12 +557,13 @@ impl Planner<'_> {
 
         let mut compile_gaps = self.compile_flags();
         compile_gaps.extend(words("-std=c17 -Wall -Wextra -Werror -c time_zone.c wasi_gaps.c"));
+        let mut guest = words("ffmpeg.mak programs.h time_zone.c wasi_gaps.c with_threads.h");
+        guest.extend(self.kernels("ffmpeg"));
         let mut actions = vec![
             Action::Toolchain,
             Action::Source { name: "ffmpeg".into() },
-            Action::Guest {
-                files: words("ffmpeg.mak programs.h time_zone.c wasi_gaps.c with_threads.h"),
-            },
+            Action::Guest { files: guest },
+            run(".", "cp", words("-R guest/simd/ffmpeg .")),
             Action::Write {
                 path: "bin/wasm-pkg-config".into(),
                 text: self.pkg_config("-lc++ -lc++abi"),
@@ -768,6 +769,7 @@ mod tests {
             "ffmpeg.mak",
             "main.c",
             "programs.h",
+            "simd/ffmpeg/libavcodec/wasm/h264qpel.c",
             "simd/x264/pixel.c",
             "simd/x264/wasm.h",
             "single_threaded.h",
@@ -852,6 +854,14 @@ mod tests {
         assert_eq!(
             changed(&keys("o3-gpl", &profile, &other_kernels)),
             ["describe", "ffmpeg", "finish", "link", "optimise", "x264"]
+        );
+
+        let kernel = "simd/ffmpeg/libavcodec/wasm/h264qpel.c";
+        other_kernels = facts();
+        other_kernels.guest.insert(kernel.into(), "other".into());
+        assert_eq!(
+            changed(&keys("o3-gpl", &profile, &other_kernels)),
+            ["describe", "ffmpeg", "finish", "link", "optimise"]
         );
 
         let mut other_patches = facts();

@@ -1,0 +1,61 @@
+/* Loads, stores and steps that kernels share. An engine makes one instruction of each intrinsic here, or says so. */
+
+#ifndef AVCODEC_WASM_VECTOR_H
+#define AVCODEC_WASM_VECTOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <wasm_simd128.h>
+
+#include "libavutil/attributes.h"
+
+static av_always_inline v128_t load_4_rows_of_4(const uint8_t *row, ptrdiff_t stride)
+{
+    v128_t rows = wasm_v128_load32_zero(row);
+    rows = wasm_v128_load32_lane(row + stride, rows, 1);
+    rows = wasm_v128_load32_lane(row + 2 * stride, rows, 2);
+    return wasm_v128_load32_lane(row + 3 * stride, rows, 3);
+}
+
+static av_always_inline void store_4_rows_of_4(uint8_t *row, ptrdiff_t stride, v128_t rows)
+{
+    wasm_v128_store32_lane(row, rows, 0);
+    wasm_v128_store32_lane(row + stride, rows, 1);
+    wasm_v128_store32_lane(row + 2 * stride, rows, 2);
+    wasm_v128_store32_lane(row + 3 * stride, rows, 3);
+}
+
+static av_always_inline v128_t unpack_low_u8(v128_t a, v128_t b)
+{
+    return wasm_i8x16_shuffle(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+
+static av_always_inline v128_t unpack_high_u8(v128_t a, v128_t b)
+{
+    return wasm_i8x16_shuffle(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+
+/* Four rows of four 16-bit numbers in two registers become columns. */
+static av_always_inline void transpose_4x4_i16(v128_t *rows01, v128_t *rows23)
+{
+    v128_t low  = wasm_i16x8_shuffle(*rows01, *rows23, 0, 8, 1, 9, 2, 10, 3, 11);
+    v128_t high = wasm_i16x8_shuffle(*rows01, *rows23, 4, 12, 5, 13, 6, 14, 7, 15);
+    *rows01 = wasm_i16x8_shuffle(low, high, 0, 8, 1, 9, 2, 10, 3, 11);
+    *rows23 = wasm_i16x8_shuffle(low, high, 4, 12, 5, 13, 6, 14, 7, 15);
+}
+
+/* Three rounds of interleaving rows that lie four apart, all of them single unpack instructions. */
+static av_always_inline void transpose_8x8_i16(v128_t r[8])
+{
+    for (int round = 0; round < 3; round++) {
+        v128_t t[8];
+        for (int i = 0; i < 4; i++) {
+            t[2 * i]     = wasm_i16x8_shuffle(r[i], r[i + 4], 0, 8, 1, 9, 2, 10, 3, 11);
+            t[2 * i + 1] = wasm_i16x8_shuffle(r[i], r[i + 4], 4, 12, 5, 13, 6, 14, 7, 15);
+        }
+        for (int i = 0; i < 8; i++)
+            r[i] = t[i];
+    }
+}
+
+#endif

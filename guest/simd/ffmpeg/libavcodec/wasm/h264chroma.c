@@ -41,7 +41,7 @@ static av_always_inline void chroma_mc(uint8_t *dst, const uint8_t *src, ptrdiff
             row = next;
         }
     } else {
-        /* One of two neighbours has no weight. It is not read: it may lie outside of the picture. */
+        /* The neighbour that has no weight is not read: it may lie outside of the buffer. */
         ptrdiff_t step = y ? stride : !!x;
         v128_t first = wasm_i16x8_splat(64 - 8 * (x + y)), second = wasm_i16x8_splat(8 * (x + y));
         for (int i = 0; i < h; i++, dst += stride, src += stride)

@@ -181,11 +181,11 @@ static av_always_inline void store_chroma_columns(uint8_t *pix, ptrdiff_t stride
     wasm_v128_store16_lane(pix - 1 + 7 * stride, pairs, 7);
 }
 
+/* Two positions to each strength. */
 static av_always_inline v128_t load_tc_chroma(const int8_t *tc0)
 {
     v128_t tc = wasm_v128_load32_zero(tc0);
-    tc = unpack_low_u8(tc, tc);
-    return tc;
+    return unpack_low_u8(tc, tc);
 }
 
 void ff_h264_v_loop_filter_chroma_wasm(uint8_t *pix, ptrdiff_t stride, int alpha, int beta, int8_t *tc0)

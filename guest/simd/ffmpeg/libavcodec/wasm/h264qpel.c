@@ -60,7 +60,7 @@ static av_always_inline void h_lowpass(uint8_t *dst, ptrdiff_t dst_stride, const
                       plane ? plane + y * plane_stride + x : NULL, average);
 }
 
-/* Down, or to the right and down: rows of six are at hand. */
+/* Along columns: of pixels (v), or of what the filter along rows makes (hv). The six rows that make one are at hand. */
 static av_always_inline void v_or_hv_lowpass(uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, ptrdiff_t stride,
                                              const uint8_t *plane, ptrdiff_t plane_stride, int size, int average, int hv)
 {

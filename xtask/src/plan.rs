@@ -769,7 +769,7 @@ mod tests {
             "ffmpeg.mak",
             "main.c",
             "programs.h",
-            "simd/ffmpeg/libavcodec/wasm/h264qpel.c",
+            "simd/ffmpeg/libavcodec/wasm/h264_qpel.c",
             "simd/x264/pixel.c",
             "simd/x264/wasm.h",
             "single_threaded.h",
@@ -856,7 +856,7 @@ mod tests {
             ["describe", "ffmpeg", "finish", "link", "optimise", "x264"]
         );
 
-        let kernel = "simd/ffmpeg/libavcodec/wasm/h264qpel.c";
+        let kernel = "simd/ffmpeg/libavcodec/wasm/h264_qpel.c";
         other_kernels = facts();
         other_kernels.guest.insert(kernel.into(), "other".into());
         assert_eq!(

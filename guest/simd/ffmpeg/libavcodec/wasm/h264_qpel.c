@@ -13,10 +13,10 @@
  * picture or averaged with it. */
 
 /* Eight numbers, pixels but for overshoots. */
-static av_always_inline void store_row(uint8_t *dst, v128_t row, const uint8_t *plane, int average)
+static av_always_inline void store_row(uint8_t *dst, v128_t row, const uint8_t *plane, int l2, int average)
 {
     row = wasm_u8x16_narrow_i16x8(row, row);
-    if (plane)
+    if (l2)
         row = wasm_u8x16_avgr(row, wasm_v128_load64_zero(plane));
     if (average)
         row = wasm_u8x16_avgr(row, wasm_v128_load64_zero(dst));
@@ -52,30 +52,38 @@ static av_always_inline v128_t load_h_lowpass(const uint8_t *src)
 }
 
 static av_always_inline void h_lowpass(uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, ptrdiff_t stride,
-                                       const uint8_t *plane, ptrdiff_t plane_stride, int size, int average)
+                                       const uint8_t *plane, ptrdiff_t plane_stride, int size, int l2, int average)
 {
+#pragma clang loop unroll(disable)
     for (int x = 0; x < size; x += 8)
         for (int y = 0; y < size; y++)
             store_row(dst + y * dst_stride + x, round_5(load_h_lowpass(src + y * stride + x)),
-                      plane ? plane + y * plane_stride + x : NULL, average);
+                      plane + y * plane_stride + x, l2, average);
+}
+
+static av_always_inline v128_t row(const uint8_t *src, int filtered)
+{
+    return filtered ? load_h_lowpass(src) : wasm_u16x8_load8x8(src);
 }
 
 /* Along columns: of pixels (v), or of what the filter along rows makes (hv). The six rows that make one are at hand. */
 static av_always_inline void v_or_hv_lowpass(uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, ptrdiff_t stride,
-                                             const uint8_t *plane, ptrdiff_t plane_stride, int size, int average, int hv)
+                                             const uint8_t *plane, ptrdiff_t plane_stride, int size, int l2, int average,
+                                             int hv)
 {
+#pragma clang loop unroll(disable)
     for (int x = 0; x < size; x += 8) {
         const uint8_t *next = src + x - 2 * stride;
-        v128_t r[6];
-        for (int i = 0; i < 5; i++, next += stride)
-            r[i] = hv ? load_h_lowpass(next) : wasm_u16x8_load8x8(next);
+        /* Not an array: clang would move that in memory. */
+        v128_t r0 = row(next, hv), r1 = row(next + stride, hv), r2 = row(next + 2 * stride, hv);
+        v128_t r3 = row(next + 3 * stride, hv), r4 = row(next + 4 * stride, hv);
+        next += 5 * stride;
         for (int y = 0; y < size; y++, next += stride) {
-            r[5] = hv ? load_h_lowpass(next) : wasm_u16x8_load8x8(next);
-            v128_t a = wasm_i16x8_add(r[0], r[5]), b = wasm_i16x8_add(r[1], r[4]), c = wasm_i16x8_add(r[2], r[3]);
+            v128_t r5 = row(next, hv);
+            v128_t a = wasm_i16x8_add(r0, r5), b = wasm_i16x8_add(r1, r4), c = wasm_i16x8_add(r2, r3);
             store_row(dst + y * dst_stride + x, hv ? lowpass_round_10(a, b, c) : round_5(lowpass(a, b, c)),
-                      plane ? plane + y * plane_stride + x : NULL, average);
-            for (int i = 0; i < 5; i++)
-                r[i] = r[i + 1];
+                      plane + y * plane_stride + x, l2, average);
+            r0 = r1, r1 = r2, r2 = r3, r3 = r4, r4 = r5;
         }
     }
 }
@@ -84,30 +92,30 @@ static av_always_inline void v_or_hv_lowpass(uint8_t *dst, ptrdiff_t dst_stride,
 #define FILTERS(op, average)                                                                                           \
 static av_noinline void op##_h(uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, ptrdiff_t stride, int size)     \
 {                                                                                                                      \
-    h_lowpass(dst, dst_stride, src, stride, NULL, 0, size, average);                                                   \
+    h_lowpass(dst, dst_stride, src, stride, dst, 0, size, 0, average);                                                 \
 }                                                                                                                      \
 static av_noinline void op##_v(uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, ptrdiff_t stride, int size)     \
 {                                                                                                                      \
-    v_or_hv_lowpass(dst, dst_stride, src, stride, NULL, 0, size, average, 0);                                          \
+    v_or_hv_lowpass(dst, dst_stride, src, stride, dst, 0, size, 0, average, 0);                                        \
 }                                                                                                                      \
 static av_noinline void op##_hv(uint8_t *dst, const uint8_t *src, ptrdiff_t stride, int size)                          \
 {                                                                                                                      \
-    v_or_hv_lowpass(dst, stride, src, stride, NULL, 0, size, average, 1);                                              \
+    v_or_hv_lowpass(dst, stride, src, stride, dst, 0, size, 0, average, 1);                                            \
 }                                                                                                                      \
 static av_noinline void op##_h_l2(uint8_t *dst, const uint8_t *src, ptrdiff_t stride,                                  \
                                   const uint8_t *plane, int size)                                                      \
 {                                                                                                                      \
-    h_lowpass(dst, stride, src, stride, plane, stride, size, average);                                                 \
+    h_lowpass(dst, stride, src, stride, plane, stride, size, 1, average);                                              \
 }                                                                                                                      \
 static av_noinline void op##_v_l2(uint8_t *dst, const uint8_t *src, ptrdiff_t stride,                                  \
                                   const uint8_t *plane, ptrdiff_t plane_stride, int size)                              \
 {                                                                                                                      \
-    v_or_hv_lowpass(dst, stride, src, stride, plane, plane_stride, size, average, 0);                                  \
+    v_or_hv_lowpass(dst, stride, src, stride, plane, plane_stride, size, 1, average, 0);                               \
 }                                                                                                                      \
 static av_noinline void op##_hv_l2(uint8_t *dst, const uint8_t *src, ptrdiff_t stride,                                 \
                                    const uint8_t *plane, ptrdiff_t plane_stride, int size)                             \
 {                                                                                                                      \
-    v_or_hv_lowpass(dst, stride, src, stride, plane, plane_stride, size, average, 1);                                  \
+    v_or_hv_lowpass(dst, stride, src, stride, plane, plane_stride, size, 1, average, 1);                               \
 }
 FILTERS(put, 0)
 FILTERS(avg, 1)

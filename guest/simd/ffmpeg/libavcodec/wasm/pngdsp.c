@@ -5,18 +5,13 @@
 #include "libavutil/attributes.h"
 #include "libavutil/cpu.h"
 #include "libavutil/cpu_internal.h"
+#include "libavutil/intreadwrite.h"
 #include "libavcodec/pngdsp.h"
 
+/* Of 3 and 6 bytes more is loaded than a pixel, but no more than the row. */
 static av_always_inline v128_t load_pixel(const uint8_t *src, int bpp)
 {
-    /* Of 6 bytes the last two are loaded as such, to read no more than there are. */
-    if (bpp == 6)
-        return wasm_u16x8_extend_low_u8x16(wasm_v128_load16_lane(src + 4, wasm_v128_load32_zero(src), 2));
-    if (bpp == 8)
-        return wasm_u16x8_load8x8(src);
-    if (bpp == 3)
-        return wasm_u16x8_extend_low_u8x16(wasm_v128_load8_lane(src + 2, wasm_v128_load16_lane(src, wasm_i32x4_const_splat(0), 0), 2));
-    return wasm_u16x8_extend_low_u8x16(wasm_v128_load32_zero(src));
+    return bpp > 4 ? wasm_u16x8_load8x8(src) : wasm_u16x8_extend_low_u8x16(wasm_v128_load32_zero(src));
 }
 
 /* dst may be top, so nothing behind the pixel is written. */
@@ -26,8 +21,9 @@ static av_always_inline void store_pixel(uint8_t *dst, v128_t pixel, int bpp)
     if (bpp == 8) {
         wasm_v128_store64_lane(dst, pixel, 0);
     } else if (bpp == 3) {
-        wasm_v128_store16_lane(dst, pixel, 0);
-        wasm_v128_store8_lane(dst + 2, pixel, 2);
+        unsigned bytes = wasm_i32x4_extract_lane(pixel, 0);
+        AV_WL16(dst, bytes);
+        dst[2] = bytes >> 16;
     } else {
         wasm_v128_store32_lane(dst, pixel, 0);
         if (bpp == 6)
@@ -35,23 +31,25 @@ static av_always_inline void store_pixel(uint8_t *dst, v128_t pixel, int bpp)
     }
 }
 
-/* A pixel needs the one to its left, so that its channels are all that can be done at once. */
+/* A pixel needs the one to its left, so its channels are all that can be done at once, and what counts is how many steps
+ * lie between two pixels. Paeth chooses of left (a), above (b) and their corner (c) what is nearest to a + b - c. Of the
+ * larger and the smaller of a and b that is the smaller where the larger is at most 3c - a - b, the larger where that is at
+ * most the smaller, and else c. */
 static av_always_inline void add_paeth_prediction(uint8_t *dst, const uint8_t *src, const uint8_t *top, int w, int bpp)
 {
-    v128_t left = load_pixel(dst - bpp, bpp), top_left = load_pixel(top - bpp, bpp);
+    v128_t left = load_pixel(dst - bpp, bpp), corner = load_pixel(top - bpp, bpp);
     int i = 0;
 
-    for (; i + bpp <= w; i += bpp) {
-        v128_t above = load_pixel(top + i, bpp);
-        v128_t from_left = wasm_i16x8_sub(above, top_left), from_above = wasm_i16x8_sub(left, top_left);
-        v128_t pa = wasm_i16x8_abs(from_left), pb = wasm_i16x8_abs(from_above);
-        v128_t pc = wasm_i16x8_abs(wasm_i16x8_add(from_left, from_above));
-        v128_t least = wasm_i16x8_min(wasm_i16x8_min(pa, pb), pc);
-        v128_t prediction = wasm_v128_bitselect(above, top_left, wasm_i16x8_eq(pb, least));
+    for (; i + (bpp > 4 ? 8 : 4) <= w; i += bpp) {
+        v128_t above = load_pixel(top + i, bpp), added = load_pixel(src + i, bpp);
+        v128_t corner3 = wasm_i16x8_add(wasm_i16x8_add(corner, corner), corner);
+        v128_t limit = wasm_i16x8_sub(wasm_i16x8_sub(corner3, above), left);
+        v128_t smaller = wasm_i16x8_min(left, above), larger = wasm_i16x8_max(left, above);
+        v128_t prediction = wasm_v128_bitselect(corner, smaller, wasm_i16x8_gt(larger, limit));
 
-        prediction = wasm_v128_bitselect(left, prediction, wasm_i16x8_eq(pa, least));
-        left = wasm_v128_and(wasm_i16x8_add(prediction, load_pixel(src + i, bpp)), wasm_i16x8_const_splat(0xFF));
-        top_left = above;
+        prediction = wasm_v128_bitselect(prediction, larger, wasm_i16x8_gt(limit, smaller));
+        left = wasm_v128_and(wasm_i16x8_add(prediction, added), wasm_i16x8_const_splat(0xFF));
+        corner = above;
         store_pixel(dst + i, left, bpp);
     }
     if (i < w)

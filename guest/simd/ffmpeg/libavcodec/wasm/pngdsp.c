@@ -32,9 +32,9 @@ static av_always_inline void store_pixel(uint8_t *dst, v128_t pixel, int bpp)
 }
 
 /* A pixel needs the one to its left, so its channels are all that can be done at once, and what counts is how many steps
- * lie between two pixels. Paeth chooses of left (a), above (b) and their corner (c) what is nearest to a + b - c. Of the
- * larger and the smaller of a and b that is the smaller where the larger is at most 3c - a - b, the larger where that is at
- * most the smaller, and else c. */
+ * lie between two pixels: all three sums are made while it is decided which of them is right.
+ * Paeth chooses of left (a), above (b) and their corner (c) what is nearest to a + b - c. That is the smaller of a and b where
+ * the larger is at most 3c - a - b, the larger where that is at most the smaller, and else c. */
 static av_always_inline void add_paeth_prediction(uint8_t *dst, const uint8_t *src, const uint8_t *top, int w, int bpp)
 {
     v128_t left = load_pixel(dst - bpp, bpp), corner = load_pixel(top - bpp, bpp);
@@ -45,10 +45,11 @@ static av_always_inline void add_paeth_prediction(uint8_t *dst, const uint8_t *s
         v128_t corner3 = wasm_i16x8_add(wasm_i16x8_add(corner, corner), corner);
         v128_t limit = wasm_i16x8_sub(wasm_i16x8_sub(corner3, above), left);
         v128_t smaller = wasm_i16x8_min(left, above), larger = wasm_i16x8_max(left, above);
-        v128_t prediction = wasm_v128_bitselect(corner, smaller, wasm_i16x8_gt(larger, limit));
+        v128_t by_smaller = wasm_i16x8_add(smaller, added), by_larger = wasm_i16x8_add(larger, added);
+        v128_t sum = wasm_v128_bitselect(wasm_i16x8_add(corner, added), by_smaller, wasm_i16x8_gt(larger, limit));
 
-        prediction = wasm_v128_bitselect(prediction, larger, wasm_i16x8_gt(limit, smaller));
-        left = wasm_v128_and(wasm_i16x8_add(prediction, added), wasm_i16x8_const_splat(0xFF));
+        sum = wasm_v128_bitselect(sum, by_larger, wasm_i16x8_gt(limit, smaller));
+        left = wasm_v128_and(sum, wasm_i16x8_const_splat(0xFF));
         corner = above;
         store_pixel(dst + i, left, bpp);
     }

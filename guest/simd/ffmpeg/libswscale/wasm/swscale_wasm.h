@@ -1,0 +1,23 @@
+/* Kernels for WebAssembly SIMD. Each gives what the C function of the same name gives. */
+
+#ifndef SWSCALE_WASM_SWSCALE_WASM_H
+#define SWSCALE_WASM_SWSCALE_WASM_H
+
+#include "libswscale/swscale_internal.h"
+
+void ff_hscale8to15_1_simd128(SwsInternal *c, int16_t *dst, int dst_w, const uint8_t *src,
+                              const int16_t *filter, const int32_t *filter_pos, int filter_size);
+void ff_hscale8to15_4_simd128(SwsInternal *c, int16_t *dst, int dst_w, const uint8_t *src,
+                              const int16_t *filter, const int32_t *filter_pos, int filter_size);
+void ff_hscale8to15_X_simd128(SwsInternal *c, int16_t *dst, int dst_w, const uint8_t *src,
+                              const int16_t *filter, const int32_t *filter_pos, int filter_size);
+void ff_hscale16to15_1_simd128(SwsInternal *c, int16_t *dst, int dst_w, const uint8_t *src,
+                               const int16_t *filter, const int32_t *filter_pos, int filter_size);
+void ff_hscale16to15_X_simd128(SwsInternal *c, int16_t *dst, int dst_w, const uint8_t *src,
+                               const int16_t *filter, const int32_t *filter_pos, int filter_size);
+
+void ff_yuv2plane1_8_simd128(const int16_t *src, uint8_t *dest, int dst_w, const uint8_t *dither, int offset);
+void ff_yuv2planeX_8_simd128(const int16_t *filter, int filter_size, const int16_t **src, uint8_t *dest, int dst_w,
+                             const uint8_t *dither, int offset);
+
+#endif /* SWSCALE_WASM_SWSCALE_WASM_H */

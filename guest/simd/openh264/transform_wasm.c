@@ -93,7 +93,7 @@ static ALWAYS_INLINE void load_columns (const int16_t* left, const int16_t* righ
 }
 
 static ALWAYS_INLINE v128_t add_residual (v128_t prediction, v128_t residual) {
-  v128_t rounded = wasm_i16x8_shr (wasm_i16x8_add (residual, wasm_i16x8_const_splat (32)), 6);
+  v128_t rounded = wasm_i16x8_shr (wasm_i16x8_add_sat (residual, wasm_i16x8_const_splat (32)), 6);
   return wasm_i16x8_add (prediction, rounded);
 }
 

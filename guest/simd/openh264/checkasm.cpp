@@ -255,17 +255,6 @@ void CheckCoefficients (const SWelsFuncPtrList& c, const SWelsFuncPtrList& simd)
     Check ("copy_8x16", c.pfCopy8x16Aligned, simd.pfCopy8x16Aligned, 1, copy);
     Check ("copy_8x8", c.pfCopy8x8Aligned, simd.pfCopy8x8Aligned, 1, copy);
   });
-  Family ("zero", [&] {
-    Check ("zero_32", c.pfSetMemZeroSize8, simd.pfSetMemZeroSize8, 1, [] (PSetMemoryZero f, Memory & m, const Round & r) {
-      f (m.coefs, 24 + r.x % 2 * 8);
-      return 0;
-    });
-    for (PSetMemoryZero kernel : {simd.pfSetMemZeroSize64, simd.pfSetMemZeroSize64Aligned16})
-      Check ("zero_128", c.pfSetMemZeroSize64, kernel, 1, [] (PSetMemoryZero f, Memory & m, const Round & r) {
-        f (m.coefs, 128 + r.x % 4 * 64);
-        return 0;
-      });
-  });
   auto dct = [] (PDctFunc f, Memory & m, const Round & r) {
     f (m.coefs, m.block (0) + r.x, kiStride, m.block (1) + r.y, kiStride);
     return 0;
@@ -327,12 +316,11 @@ void CheckCoefficients (const SWelsFuncPtrList& c, const SWelsFuncPtrList& simd)
     Check ("scan_4x4", c.pfScan4x4, simd.pfScan4x4, 32768, scan);
     Check ("scan_4x4_ac", c.pfScan4x4Ac, simd.pfScan4x4Ac, 32768, scan);
   });
-  auto count = [] (PGetNoneZeroCountFunc f, Memory & m, const Round&) {
-    return f (m.coefs);
-  };
   Family ("count", [&] {
-    Check ("nonzero_count", c.pfGetNoneZeroCount, simd.pfGetNoneZeroCount, 32768, count);
-    Check ("single_ctr", c.pfCalculateSingleCtr4x4, simd.pfCalculateSingleCtr4x4, 32768, count);
+    Check ("single_ctr", c.pfCalculateSingleCtr4x4, simd.pfCalculateSingleCtr4x4, 32768,
+    [] (PCalculateSingleCtrFunc f, Memory & m, const Round&) {
+      return f (m.coefs);
+    });
     Check ("cavlc_param_cal", c.pfCavlcParamCal, simd.pfCavlcParamCal, 32768, [] (PCavlcParamCalFunc f, Memory & m, const Round & r) {
       const int32_t ends[] = {3, 14, 15, 15};
       return f (m.coefs, m.runs, m.levels, m.numbers, ends[r.x % 4]);

@@ -1,28 +1,7 @@
-/* Intra prediction. Names and results are those of intra_pred_common.cpp and get_intra_predictor.cpp. */
+/* Intra prediction of planes: the other modes cost what storing costs. Names and results are those of get_intra_predictor.cpp. */
 
 #include "wasm.h"
 #include "vector.h"
-
-static ALWAYS_INLINE void fill_16x16 (uint8_t* pred, v128_t row) {
-  for (int32_t y = 0; y < 16; y++)
-    wasm_v128_store (pred + 16 * y, row);
-}
-
-void WelsI16x16LumaPredV_wasm (uint8_t* pPred, uint8_t* pRef, const int32_t kiStride) {
-  fill_16x16 (pPred, wasm_v128_load (pRef - kiStride));
-}
-
-void WelsI16x16LumaPredH_wasm (uint8_t* pPred, uint8_t* pRef, const int32_t kiStride) {
-  for (int32_t y = 0; y < 16; y++)
-    wasm_v128_store (pPred + 16 * y, wasm_v128_load8_splat (pRef + y * kiStride - 1));
-}
-
-void WelsI16x16LumaPredDc_wasm (uint8_t* pPred, uint8_t* pRef, const int32_t kiStride) {
-  int32_t sum = sum_i16x8 (wasm_u16x8_extadd_pairwise_u8x16 (wasm_v128_load (pRef - kiStride))) + 16;
-  for (int32_t y = 0; y < 16; y++)
-    sum += pRef[y * kiStride - 1];
-  fill_16x16 (pPred, wasm_i8x16_splat (sum >> 5));
-}
 
 /* Sixteen pixels of a plane: 16-bit numbers hold what is rounded, and narrowing clips it. */
 static ALWAYS_INLINE v128_t plane_row (v128_t left, v128_t right) {

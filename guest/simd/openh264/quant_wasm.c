@@ -127,12 +127,8 @@ void WelsScan4x4Ac_wasm (int16_t* pLevel, int16_t* pDct) {
 }
 
 /****************************************************************************
- * Counts and runs, from a mask of what is not zero
+ * Runs, from a mask of what is not zero
  ****************************************************************************/
-
-int32_t WelsGetNoneZeroCount_wasm (int16_t* pLevel) {
-  return __builtin_popcount (nonzero_mask (pLevel));
-}
 
 /* Each coefficient counts by the zeros before it, of which six and more make it worthless. */
 int32_t WelsCalculateSingleCtr4x4_wasm (int16_t* pDct) {
@@ -161,17 +157,4 @@ int32_t CavlcParamCal_wasm (int16_t* pCoffLevel, uint8_t* pRun, int16_t* pLevel,
   }
   *pTotalCoeffs = count;
   return zeros;
-}
-
-/****************************************************************************
- * Zeros: sizes are multiples of 8
- ****************************************************************************/
-
-void WelsSetMemZero_wasm (void* pDst, int32_t iSize) {
-  const v128_t zero = wasm_i32x4_const_splat (0);
-  uint8_t* dst = pDst, * end = dst + iSize;
-  for (; dst + 16 <= end; dst += 16)
-    wasm_v128_store (dst, zero);
-  if (dst < end)
-    wasm_v128_store64_lane (dst, zero, 0);
 }

@@ -65,18 +65,11 @@ void WelsDctFourT4_wasm (int16_t* pDct, uint8_t* pPixel1, int32_t iStride1, uint
   dct_8x4 (pDct + 32, pPixel1 + 4 * iStride1, iStride1, pPixel2 + 4 * iStride2, iStride2);
 }
 
-/* One block leaves the right halves unused. */
-void WelsDctT4_wasm (int16_t* pDct, uint8_t* pPixel1, int32_t iStride1, uint8_t* pPixel2, int32_t iStride2) {
-  v128_t r[4], blocks[4];
-  for (int32_t y = 0; y < 4; y++)
-    r[y] = wasm_i16x8_sub (wasm_u16x8_extend_low_u8x16 (wasm_v128_load32_zero (pPixel1 + y * iStride1)),
-                           wasm_u16x8_extend_low_u8x16 (wasm_v128_load32_zero (pPixel2 + y * iStride2)));
-  dct4_1d (r);
-  transpose_2_blocks (r);
-  dct4_1d (r);
-  columns_of_2_blocks (r, blocks);
-  wasm_v128_store (pDct, blocks[0]);
-  wasm_v128_store (pDct + 8, blocks[1]);
+/* One block in two registers. */
+static ALWAYS_INLINE void transpose_4x4 (v128_t* rows01, v128_t* rows23) {
+  v128_t rows02 = unpack_low_i16 (*rows01, *rows23), rows13 = unpack_high_i16 (*rows01, *rows23);
+  *rows01 = unpack_low_i16 (rows02, rows13);
+  *rows23 = unpack_high_i16 (rows02, rows13);
 }
 
 /* Rows of two blocks as they are stored become columns side by side. */
@@ -84,10 +77,9 @@ static ALWAYS_INLINE void load_columns (const int16_t* left, const int16_t* righ
   const int16_t* blocks[2] = {left, right};
   v128_t columns[4];
   for (int32_t i = 0; i < 2; i++) {
-    v128_t rows01 = wasm_v128_load (blocks[i]), rows23 = wasm_v128_load (blocks[i] + 8);
-    v128_t rows02 = unpack_low_i16 (rows01, rows23), rows13 = unpack_high_i16 (rows01, rows23);
-    columns[2 * i] = unpack_low_i16 (rows02, rows13);
-    columns[2 * i + 1] = unpack_high_i16 (rows02, rows13);
+    columns[2 * i] = wasm_v128_load (blocks[i]);
+    columns[2 * i + 1] = wasm_v128_load (blocks[i] + 8);
+    transpose_4x4 (&columns[2 * i], &columns[2 * i + 1]);
   }
   side_by_side (columns, r);
 }
@@ -117,14 +109,18 @@ void WelsIDctFourT4Rec_wasm (uint8_t* pRec, int32_t iStride, uint8_t* pPred, int
 }
 
 void WelsIDctT4Rec_wasm (uint8_t* pRec, int32_t iStride, uint8_t* pPred, int32_t iPredStride, int16_t* pRes) {
-  v128_t r[4];
-  load_columns (pRes, pRes, r);
-  idct4_1d (r);
-  transpose_2_blocks (r);
-  idct4_1d (r);
+  v128_t r01 = wasm_v128_load (pRes), r23 = wasm_v128_load (pRes + 8);
+  /* A pass works on lower halves: rows 0 and 2 are there, rows 1 and 3 are brought there. */
+  for (int32_t pass = 0; pass < 2; pass++) {
+    transpose_4x4 (&r01, &r23);
+    v128_t r[4] = {r01, swap_halves (r01), r23, swap_halves (r23)};
+    idct4_1d (r);
+    r01 = low_halves (r[0], r[1]);
+    r23 = low_halves (r[2], r[3]);
+  }
   v128_t pred = load_4_rows_of_4 (pPred, iPredStride);
-  v128_t rows01 = add_residual (wasm_u16x8_extend_low_u8x16 (pred), low_halves (r[0], r[1]));
-  v128_t rows23 = add_residual (wasm_u16x8_extend_high_u8x16 (pred), low_halves (r[2], r[3]));
+  v128_t rows01 = add_residual (wasm_u16x8_extend_low_u8x16 (pred), r01);
+  v128_t rows23 = add_residual (wasm_u16x8_extend_high_u8x16 (pred), r23);
   store_4_rows_of_4 (pRec, iStride, wasm_u8x16_narrow_i16x8 (rows01, rows23));
 }
 

@@ -49,7 +49,6 @@ void McChroma_wasm (const uint8_t* pSrc, int32_t iSrcStride, uint8_t* pDst, int3
 
 /* transform_wasm.c */
 void WelsDctFourT4_wasm (int16_t* pDct, uint8_t* pPixel1, int32_t iStride1, uint8_t* pPixel2, int32_t iStride2);
-void WelsDctT4_wasm (int16_t* pDct, uint8_t* pPixel1, int32_t iStride1, uint8_t* pPixel2, int32_t iStride2);
 void WelsIDctFourT4Rec_wasm (uint8_t* pRec, int32_t iStride, uint8_t* pPred, int32_t iPredStride, int16_t* pRes);
 void WelsIDctT4Rec_wasm (uint8_t* pRec, int32_t iStride, uint8_t* pPred, int32_t iPredStride, int16_t* pRes);
 void WelsIDctRecI16x16Dc_wasm (uint8_t* pRec, int32_t iStride, uint8_t* pPred, int32_t iPredStride, int16_t* pDctDc);
@@ -65,10 +64,8 @@ void WelsDequant4x4_wasm (int16_t* pRes, const uint16_t* kpMF);
 void WelsDequantFour4x4_wasm (int16_t* pRes, const uint16_t* kpMF);
 void WelsScan4x4DcAc_wasm (int16_t* pLevel, int16_t* pDct);
 void WelsScan4x4Ac_wasm (int16_t* pLevel, int16_t* pDct);
-int32_t WelsGetNoneZeroCount_wasm (int16_t* pLevel);
 int32_t WelsCalculateSingleCtr4x4_wasm (int16_t* pDct);
 int32_t CavlcParamCal_wasm (int16_t* pCoffLevel, uint8_t* pRun, int16_t* pLevel, int32_t* pTotalCoeffs, int32_t iEndIdx);
-void WelsSetMemZero_wasm (void* pDst, int32_t iSize);
 
 /* deblock_wasm.c */
 void DeblockLumaLt4V_wasm (uint8_t* pPixY, int32_t iStride, int32_t iAlpha, int32_t iBeta, int8_t* pTc);
@@ -82,9 +79,6 @@ void DeblockChromaEq4H_wasm (uint8_t* pPixCb, uint8_t* pPixCr, int32_t iStride, 
 void WelsNonZeroCount_wasm (int8_t* pNonZeroCount);
 
 /* intra_pred_wasm.c */
-void WelsI16x16LumaPredV_wasm (uint8_t* pPred, uint8_t* pRef, const int32_t kiStride);
-void WelsI16x16LumaPredH_wasm (uint8_t* pPred, uint8_t* pRef, const int32_t kiStride);
-void WelsI16x16LumaPredDc_wasm (uint8_t* pPred, uint8_t* pRef, const int32_t kiStride);
 void WelsI16x16LumaPredPlane_wasm (uint8_t* pPred, uint8_t* pRef, const int32_t kiStride);
 void WelsIChromaPredPlane_wasm (uint8_t* pPred, uint8_t* pRef, const int32_t kiStride);
 

@@ -44,6 +44,7 @@ static ALWAYS_INLINE void sad_four (const uint8_t* source, int32_t stride1, cons
                                     int32_t* sads, int32_t width, int32_t height) {
   int32_t rows = 16 / width;
   v128_t above = wasm_i16x8_const_splat (0), below = above, left = above, right = above;
+#pragma clang loop unroll(disable)
   for (int32_t y = 0; y < height; y += rows, source += rows * stride1, ref += rows * stride2) {
     v128_t pixels = load_16 (source, stride1, width);
     above = wasm_i16x8_add (above, sad_16 (pixels, load_16 (ref - stride2, stride2, width)));
@@ -131,10 +132,12 @@ static ALWAYS_INLINE v128_t satd_4x4_of_rows (v128_t rows1, v128_t rows2) {
   return horizontal_satd (first, second);
 }
 
-/* A lane of the sums of an 8x4 block is at most 2 * 16 * 255 / 2: eight of them stay below 32768. */
+/* A lane of the sums of an 8x4 block is at most 2 * 16 * 255 / 2: eight of them stay below 32768. Unrolling makes it larger, not
+ * faster; so it is with the others below. */
 static ALWAYS_INLINE int32_t satd (const uint8_t* pix1, int32_t stride1, const uint8_t* pix2, int32_t stride2, int32_t width,
                                    int32_t height) {
   v128_t sums = wasm_i16x8_const_splat (0);
+#pragma clang loop unroll(disable)
   for (int32_t y = 0; y < height; y += 4, pix1 += 4 * stride1, pix2 += 4 * stride2) {
     sums = wasm_i16x8_add (sums, satd_8x4 (pix1, stride1, pix2, stride2));
     if (width == 16)
@@ -190,6 +193,7 @@ int32_t WelsIntra16x16Combined3Satd_wasm (uint8_t* pDec, int32_t iDecStride, uin
     sum += pDec[y * iDecStride - 1];
   v128_t dc = wasm_i16x8_splat (sum >> 5);
   v128_t sums_v = wasm_i16x8_const_splat (0), sums_h = sums_v, sums_dc = sums_v;
+#pragma clang loop unroll(disable)
   for (int32_t y = 0; y < 16; y += 4, pEnc += 4 * iEncStride, pDec += 4 * iDecStride) {
     v128_t l[4];
     for (int32_t i = 0; i < 4; i++)
@@ -225,6 +229,7 @@ static ALWAYS_INLINE void chroma_dc (const uint8_t* dec, int32_t stride, v128_t 
 static ALWAYS_INLINE void satd_chroma (const uint8_t* dec, int32_t dec_stride, const uint8_t* enc, int32_t enc_stride, v128_t sums[3]) {
   v128_t dc[2], top = wasm_u16x8_load8x8 (dec - dec_stride);
   chroma_dc (dec, dec_stride, dc);
+#pragma clang loop unroll(disable)
   for (int32_t half = 0; half < 2; half++, enc += 4 * enc_stride, dec += 4 * dec_stride) {
     v128_t s[4], l[4];
     for (int32_t i = 0; i < 4; i++) {

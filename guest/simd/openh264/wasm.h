@@ -25,10 +25,10 @@ int32_t WelsSampleSatd16x8_wasm (uint8_t* pSample1, int32_t iStride1, uint8_t* p
 int32_t WelsSampleSatd8x16_wasm (uint8_t* pSample1, int32_t iStride1, uint8_t* pSample2, int32_t iStride2);
 int32_t WelsSampleSatd8x8_wasm (uint8_t* pSample1, int32_t iStride1, uint8_t* pSample2, int32_t iStride2);
 int32_t WelsSampleSatd4x4_wasm (uint8_t* pSample1, int32_t iStride1, uint8_t* pSample2, int32_t iStride2);
-int32_t WelsIntra16x16Combined3Satd_wasm (uint8_t* pDec, int32_t iDecStride, uint8_t* pEnc, int32_t iEncStride, int32_t* pBestMode,
-    int32_t iLambda, uint8_t* pDst);
-int32_t WelsIntra8x8Combined3Satd_wasm (uint8_t* pDecCb, int32_t iDecStride, uint8_t* pEncCb, int32_t iEncStride, int32_t*
-    pBestMode, int32_t iLambda, uint8_t* pDstChroma, uint8_t* pDecCr, uint8_t* pEncCr);
+int32_t WelsIntra16x16Combined3Satd_wasm (uint8_t* pDec, int32_t iDecStride, uint8_t* pEnc, int32_t iEncStride,
+    int32_t* pBestMode, int32_t iLambda, uint8_t* pDst);
+int32_t WelsIntra8x8Combined3Satd_wasm (uint8_t* pDecCb, int32_t iDecStride, uint8_t* pEncCb, int32_t iEncStride,
+    int32_t* pBestMode, int32_t iLambda, uint8_t* pDstChroma, uint8_t* pDecCr, uint8_t* pEncCr);
 int32_t WelsIntra4x4Combined3Satd_wasm (uint8_t* pDec, int32_t iDecStride, uint8_t* pEnc, int32_t iEncStride, uint8_t* pDst,
     int32_t* pBestMode, int32_t iLambda2, int32_t iLambda1, int32_t iLambda0);
 
@@ -40,12 +40,12 @@ void WelsCopy8x8_wasm (uint8_t* pDst, int32_t iStrideD, uint8_t* pSrc, int32_t i
 void McHorVer20_wasm (const uint8_t* pSrc, int32_t iSrcStride, uint8_t* pDst, int32_t iDstStride, int32_t iWidth, int32_t iHeight);
 void McHorVer02_wasm (const uint8_t* pSrc, int32_t iSrcStride, uint8_t* pDst, int32_t iDstStride, int32_t iWidth, int32_t iHeight);
 void McHorVer22_wasm (const uint8_t* pSrc, int32_t iSrcStride, uint8_t* pDst, int32_t iDstStride, int32_t iWidth, int32_t iHeight);
-void PixelAvg_wasm (uint8_t* pDst, int32_t iDstStride, const uint8_t* pSrcA, int32_t iSrcAStride, const uint8_t* pSrcB, int32_t
-    iSrcBStride, int32_t iWidth, int32_t iHeight);
-void McLuma_wasm (const uint8_t* pSrc, int32_t iSrcStride, uint8_t* pDst, int32_t iDstStride, int16_t iMvX, int16_t iMvY, int32_t
-    iWidth, int32_t iHeight);
-void McChroma_wasm (const uint8_t* pSrc, int32_t iSrcStride, uint8_t* pDst, int32_t iDstStride, int16_t iMvX, int16_t iMvY, int32_t
-    iWidth, int32_t iHeight);
+void PixelAvg_wasm (uint8_t* pDst, int32_t iDstStride, const uint8_t* pSrcA, int32_t iSrcAStride, const uint8_t* pSrcB,
+    int32_t iSrcBStride, int32_t iWidth, int32_t iHeight);
+void McLuma_wasm (const uint8_t* pSrc, int32_t iSrcStride, uint8_t* pDst, int32_t iDstStride, int16_t iMvX, int16_t iMvY,
+    int32_t iWidth, int32_t iHeight);
+void McChroma_wasm (const uint8_t* pSrc, int32_t iSrcStride, uint8_t* pDst, int32_t iDstStride, int16_t iMvX, int16_t iMvY,
+    int32_t iWidth, int32_t iHeight);
 
 /* transform_wasm.c */
 void WelsDctFourT4_wasm (int16_t* pDct, uint8_t* pPixel1, int32_t iStride1, uint8_t* pPixel2, int32_t iStride2);
@@ -83,8 +83,8 @@ void WelsI16x16LumaPredPlane_wasm (uint8_t* pPred, uint8_t* pRef, const int32_t 
 void WelsIChromaPredPlane_wasm (uint8_t* pPred, uint8_t* pRef, const int32_t kiStride);
 
 /* vaa_wasm.c */
-void VAACalcSadBgd_wasm (const uint8_t* pCurData, const uint8_t* pRefData, int32_t iPicWidth, int32_t iPicHeight, int32_t
-    iPicStride, int32_t* pFrameSad, int32_t* pSad8x8, int32_t* pSd8x8, uint8_t* pMad8x8);
+void VAACalcSadBgd_wasm (const uint8_t* pCurData, const uint8_t* pRefData, int32_t iPicWidth, int32_t iPicHeight,
+    int32_t iPicStride, int32_t* pFrameSad, int32_t* pSad8x8, int32_t* pSd8x8, uint8_t* pMad8x8);
 void VAACalcSad_wasm (const uint8_t* pCurData, const uint8_t* pRefData, int32_t iPicWidth, int32_t iPicHeight, int32_t iPicStride,
     int32_t* pFrameSad, int32_t* pSad8x8);
 uint8_t MdInterAnalysisVaaInfo_wasm (int32_t* pSad8x8);

@@ -472,14 +472,24 @@ impl Planner<'_> {
     }
 
     fn openh264(&mut self) -> Result<()> {
-        let flags = self.compile_flags().join(" ");
-        let mut make =
-            words("-j{jobs} OS=linux ARCH=wasm32 USE_ASM=No USE_STACK_PROTECTOR=No CC=wasm-cc CXX=wasm-c++ AR=wasm-ar");
-        make.push(format!(
-            "CFLAGS_OPT={flags} -fvisibility=hidden -D_WASI_EMULATED_SIGNAL -include ../guest/single_threaded.h"
-        ));
+        let flags = format!(
+            "{} -fvisibility=hidden -D_WASI_EMULATED_SIGNAL -include ../guest/single_threaded.h",
+            self.compile_flags().join(" ")
+        );
+        let mut make = words("-j{jobs} OS=linux ARCH=wasm32 USE_STACK_PROTECTOR=No CC=wasm-cc CXX=wasm-c++ AR=wasm-ar");
+        make.push(format!("CFLAGS_OPT={flags}"));
         make.push("CXXFLAGS=-fno-exceptions -fno-rtti -fno-PIC".into());
         make.push("libopenh264.a".into());
+        // Upstream's headers define a few macros twice.
+        let mut checkasm = words(
+            "codec/common/wasm/checkasm.cpp libopenh264.a -o checkasm -fno-exceptions -fno-rtti -Wall -Werror -Wno-macro-redefined \
+             -Icodec/api/wels -Icodec/common/inc -Icodec/encoder/core/inc -Icodec/encoder/plus/inc -Icodec/processing/interface \
+             -Icodec/processing/src/common -Icodec/processing/src/vaacalc -lwasi-emulated-getpid -lwasi-emulated-signal \
+             -Wl,-z,stack-size=1048576",
+        );
+        checkasm.extend(words(&flags));
+        let mut files = self.kernels("openh264");
+        files.push("single_threaded.h".into());
         self.step(
             "openh264",
             vec![
@@ -487,13 +497,14 @@ impl Planner<'_> {
                 Action::Source {
                     name: "openh264".into(),
                 },
-                Action::Guest {
-                    files: words("single_threaded.h"),
-                },
+                Action::Guest { files },
+                run(".", "cp", words("-R guest/simd/openh264 openh264/codec/common/wasm")),
                 run("openh264", "make", make),
+                run("openh264", "wasm-c++", checkasm),
                 keep("openh264/codec/api", &["wels/codec*.h"], "include"),
                 keep("openh264", &["libopenh264.a"], "lib"),
                 keep("openh264", &["LICENSE"], "licenses/openh264"),
+                keep("openh264", &["checkasm"], "tests"),
             ],
         )
     }
@@ -770,6 +781,7 @@ mod tests {
             "main.c",
             "programs.h",
             "simd/ffmpeg/libavcodec/wasm/h264_qpel.c",
+            "simd/openh264/mc_wasm.c",
             "simd/x264/pixel.c",
             "simd/x264/wasm.h",
             "single_threaded.h",

@@ -119,19 +119,10 @@ impl Registry {
         if kind.eq_ignore_ascii_case("basic") {
             return self.basic().ok_or_else(unknown);
         }
-        let parameter = |name: &str| {
-            let (_, rest) = parameters.split_once(&format!("{name}=\""))?;
-            rest.split_once('"').map(|(value, _)| value.to_owned())
-        };
-        let realm = parameter("realm")
-            .filter(|_| kind.eq_ignore_ascii_case("bearer"))
-            .ok_or_else(unknown)?;
-        let query: Vec<String> = ["service", "scope"]
-            .iter()
-            .filter_map(|name| parameter(name).map(|value| format!("{name}={}", value.replace(' ', "%20"))))
-            .collect();
+        let server = Some(parameters).filter(|_| kind.eq_ignore_ascii_case("bearer"));
+        let server = server.and_then(|parameters| token_address(address, parameters));
         let headers: Vec<_> = self.basic().into_iter().map(|value| ("Authorization", value)).collect();
-        let response = self.http.get(&format!("{realm}?{}", query.join("&")), &headers)?;
+        let response = self.http.get(&server.ok_or_else(unknown)?, &headers)?;
         let answer = json_of(response).map_err(|_| unknown())?;
         let token = answer["token"].as_str().or(answer["access_token"].as_str());
         Ok(format!("Bearer {}", token.ok_or_else(unknown)?))
@@ -247,6 +238,26 @@ impl Registry {
     }
 }
 
+/// Where a challenge says that tokens are given, with what it says to ask for. A registry that is spoken to in secret must
+/// not have the password told to anybody in the clear.
+fn token_address(registry: &str, parameters: &str) -> Option<String> {
+    let parameter = |name: &str| {
+        let (_, rest) = parameters.split_once(&format!("{name}=\""))?;
+        rest.split_once('"').map(|(value, _)| value.to_owned())
+    };
+    let mut address = parameter("realm")?;
+    if registry.starts_with("https:") && !address.starts_with("https:") {
+        return None;
+    }
+    for name in ["service", "scope"] {
+        if let Some(value) = parameter(name) {
+            let separator = if address.contains('?') { '&' } else { '?' };
+            address += &format!("{separator}{name}={}", value.replace(' ', "%20"));
+        }
+    }
+    Some(address)
+}
+
 fn expect(response: Response<Body>, address: &str, statuses: &[u16]) -> Result<Response<Body>, Error> {
     let status = response.status().as_u16();
     match status {
@@ -265,4 +276,19 @@ fn expect(response: Response<Body>, address: &str, statuses: &[u16]) -> Result<R
 fn json_of(response: Response<Body>) -> io::Result<Value> {
     let reader = response.into_body().into_reader().take(SMALL_FILE_MAX_BYTES);
     Ok(serde_json::from_reader(reader)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_not_sent_in_the_clear_where_the_registry_is_not() {
+        let parameters = |realm: &str| format!("realm=\"{realm}\",service=\"s\",scope=\"repository:a:pull\"");
+        let registry = "https://registry.test/v2/a/manifests/1";
+        let asked = token_address(registry, &parameters("https://tokens.test/t")).unwrap();
+        assert_eq!(asked, "https://tokens.test/t?service=s&scope=repository:a:pull");
+        assert_eq!(token_address(registry, &parameters("http://tokens.test/t")), None);
+        assert_eq!(token_address(registry, "service=\"s\""), None);
+    }
 }

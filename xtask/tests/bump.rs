@@ -267,6 +267,14 @@ fn other_archives_of_the_same_tree_are_taken_and_of_another_are_left_out() {
             origin.as_table_mut().unwrap().insert("sha256".into(), sum.clone());
         }
     });
+    upstream.put(NEW, *b"no archive at all");
+    let damaged = sha256(b"no archive at all");
+    upstream.refuses(
+        &["--sha256", &damaged],
+        2,
+        &["nobody vouches for zlib 1.1", "left out: cannot unpack"],
+    );
+    upstream.put(NEW, upstream.archive.clone());
     let repacked = zlib_like("another folder", "/* new */\n");
     upstream.put("1.1/repacked-1.1.tar.gz", repacked.clone());
     upstream.put("1.1/other-1.1.tar.gz", zlib_like("zlib-1.1", "/* planted */\n"));

@@ -160,27 +160,18 @@ impl Renewal {
                 candidate.take_tree(workshop, fetcher, flags, old);
             }
         }
-        let got: Vec<&mut Candidate> = candidates
-            .iter_mut()
-            .filter(|candidate| candidate.got.is_some())
-            .collect();
         let is_alone = !is_shared && old.tree_sha256.is_none();
-        let vouchers = {
-            let files: Vec<&Got> = got
-                .iter()
-                .filter_map(|candidate| Some(&candidate.got.as_ref()?.1))
-                .collect();
-            bump::vouchers(&files, &flags.sha256, flags.trust_first_use, is_alone)
-        };
-        let mut by_position = vouchers.into_iter();
-        let vouchers: Vec<Option<Voucher>> = candidates
+        let got: Vec<&Got> = candidates
             .iter()
-            .map(|candidate| candidate.got.as_ref().and_then(|_| by_position.next().flatten()))
+            .filter_map(|candidate| Some(&candidate.got.as_ref()?.1))
             .collect();
+        let vouchers = bump::vouchers(&got, &flags.sha256, flags.trust_first_use, is_alone);
+        let mut vouchers = vouchers.into_iter();
         let mut digests: [BTreeSet<String>; 2] = Default::default();
         let mut origins = Vec::new();
         let mut reports = Vec::new();
-        for (candidate, voucher) in candidates.iter_mut().zip(vouchers) {
+        for candidate in &mut candidates {
+            let voucher = candidate.got.as_ref().and_then(|_| vouchers.next().flatten());
             let mut origin = candidate.origin.take();
             if candidate.got.is_some() && voucher.is_none() {
                 origin = None;
@@ -201,9 +192,10 @@ impl Renewal {
         }
         if digests[0].is_empty() {
             let mut message = format!("nobody vouches for {} {}", flags.source, flags.version);
-            message += &match unverified {
-                Some(error) => format!("; upstream's signature could not be had: {error}"),
-                None => "; upstream signs it with no key that is known here".to_owned(),
+            message += &match (unverified, &old.signed_by) {
+                (Some(error), _) => format!("; upstream's signature could not be had: {error}"),
+                (None, None) => "; upstream signs it with no key that is known here".to_owned(),
+                (None, Some(_)) => String::new(),
             };
             return Err(usage(message + &notes(&candidates))
                 .hint("give --key FILE, or compare a digest with upstream's own word and give --sha256 DIGEST; --trust-first-use does without")
@@ -356,7 +348,7 @@ fn fetch(workshop: &Workshop, fetcher: &Fetcher, flags: &Bump, origin: &Origin) 
 }
 
 impl Candidate {
-    /// Finds out what is taken of the container, where this machine takes it.
+    /// Finds out what is taken of the container, where this machine takes it. What can't be unpacked is no candidate.
     fn take_tree(&mut self, workshop: &Workshop, fetcher: &Fetcher, flags: &Bump, old: &Source) {
         let (Some(origin), Some((_, got))) = (&self.origin, &mut self.got) else {
             return;
@@ -373,7 +365,11 @@ impl Candidate {
         }
         match fetcher.tree(&flags.source, &alone).and_then(|tree| digest::tree(&tree)) {
             Ok(tree) => got.tree_sha256 = Some(tree),
-            Err(error) => self.note = Some(format!("left out: {error:#}")),
+            Err(error) => {
+                self.note = Some(format!("left out: {error:#}"));
+                self.origin = None;
+                self.got = None;
+            }
         }
     }
 }

@@ -601,7 +601,6 @@ impl<'a> Report<'a> {
         let left = of_builds(&self.base)
             .zip(native_c)
             .map(|(module, native_c)| module / native_c);
-        let unmeasured = || ("–".to_owned(), "not measured: no profile builds so".to_owned());
         let levers = [
             (
                 "instance parallelism",
@@ -641,11 +640,13 @@ impl<'a> Report<'a> {
                     )
                 }),
             ),
-            ("LTO", unmeasured()),
-            ("profile-guided optimisation", unmeasured()),
-            ("relaxed SIMD", unmeasured()),
         ];
-        let rows = levers.map(|(lever, (verdict, why))| vec![lever.to_owned(), verdict, why]);
+        let levers = levers.map(|(lever, (verdict, why))| vec![lever.to_owned(), verdict, why]);
+        let trials = self.workloads.trial.iter().map(|(lever, result)| {
+            let (verdict, why) = result.split_once(": ").unwrap_or(("–", result));
+            [lever, verdict, why].map(str::to_owned).to_vec()
+        });
+        let rows = levers.into_iter().chain(trials);
         let text = table(&["lever", "go or no-go", "why"], rows);
         format!(
             "## Levers\n\nA lever that gains less than {} is none.\n\n{}",

@@ -21,6 +21,7 @@ pub struct Workloads {
     pub encoding: BTreeMap<String, String>,
     pub workload: BTreeMap<String, Workload>,
     pub absent: BTreeMap<String, String>,
+    pub trial: BTreeMap<String, String>,
     pub series: Vec<Series>,
 }
 

@@ -48,17 +48,27 @@ impl Step {
 impl Plan {
     /// Drops the steps that come after this one.
     pub fn stop_after(&mut self, last: &str) -> Result<()> {
-        let Some(position) = self.steps.iter().position(|step| step.name == last) else {
+        self.steps.truncate(self.position(last)? + 1);
+        Ok(())
+    }
+
+    /// Drops the steps that come before this one, and returns them.
+    pub fn start_with(&mut self, first: &str) -> Result<Vec<Step>> {
+        let rest = self.steps.split_off(self.position(first)?);
+        Ok(std::mem::replace(&mut self.steps, rest))
+    }
+
+    fn position(&self, name: &str) -> Result<usize> {
+        let position = self.steps.iter().position(|step| step.name == name);
+        position.ok_or_else(|| {
             let steps: Vec<&str> = self.steps.iter().map(|step| step.name.as_str()).collect();
-            return Err(usage(format!(
-                "profile {} has no step `{last}`; its steps are: {}",
+            usage(format!(
+                "profile {}: there is no step `{name}` among {}",
                 self.profile,
                 steps.join(", ")
             ))
-            .into());
-        };
-        self.steps.truncate(position + 1);
-        Ok(())
+            .into()
+        })
     }
 }
 

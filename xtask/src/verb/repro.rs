@@ -10,9 +10,9 @@ use anyhow::{Context, Result, bail};
 use crate::cache::CACHE_VARIABLE;
 use crate::difference;
 use crate::digest;
-use crate::error::{environment, usage};
+use crate::error::environment;
 use crate::flags::Repro;
-use crate::plan::{Action, Plan, Step};
+use crate::plan::{Action, Plan};
 use crate::process::{self, Invocation};
 use crate::sdk::SDK_VARIABLE;
 use crate::unpack;
@@ -97,7 +97,7 @@ pub fn run(workshop: &Workshop, flags: &Repro) -> Result<()> {
             }
         }
         if let Some(first) = &flags.from {
-            plan.steps = take_earlier(workshop, plan.steps, first, &places)?;
+            take_earlier(workshop, &mut plan, first, &places)?;
         }
         let mut ends = Vec::new();
         for (surroundings, place) in SURROUNDINGS.iter().zip(&places) {
@@ -142,17 +142,16 @@ fn set_modified(folder: &Path, time: SystemTime) -> Result<()> {
     Ok(())
 }
 
-/// Gives both places the results that the cache has of the steps before this one, and returns the steps that are left.
-fn take_earlier(workshop: &Workshop, mut steps: Vec<Step>, first: &str, places: &[PathBuf; 2]) -> Result<Vec<Step>> {
-    let Some(position) = steps.iter().position(|step| step.name == first) else {
-        let names: Vec<&str> = steps.iter().map(|step| step.name.as_str()).collect();
-        return Err(usage(format!("there is no step `{first}` among {}", names.join(", "))).into());
-    };
-    let rest = steps.split_off(position);
-    for step in steps {
+/// Takes the steps before this one out of the plan, and gives both places the results that the cache has of them.
+fn take_earlier(workshop: &Workshop, plan: &mut Plan, first: &str, places: &[PathBuf; 2]) -> Result<()> {
+    for step in plan.start_with(first)? {
         let result = workshop.cache.root().join(step.result_folder());
         if !result.is_dir() {
-            return Err(environment(format!("the cache has no result of step {}", step.name))
+            let message = format!(
+                "profile {}: the cache has no result of step {}",
+                plan.profile, step.name
+            );
+            return Err(environment(message)
                 .hint("build the profile first, or leave out --from")
                 .into());
         }
@@ -160,7 +159,7 @@ fn take_earlier(workshop: &Workshop, mut steps: Vec<Step>, first: &str, places: 
             unpack::copy_tree(&result, &place.join("cache").join(step.result_folder()))?;
         }
     }
-    Ok(rest)
+    Ok(())
 }
 
 fn build(
@@ -294,6 +293,7 @@ fn describe(name: &str, one: &Path, two: &Path) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Step;
 
     #[test]
     fn nothing_to_compare_is_no_proof() {

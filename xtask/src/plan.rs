@@ -368,6 +368,7 @@ impl Planner<'_> {
         if self.profile.simd {
             flags.push("-msimd128".to_owned());
         }
+        flags.extend(self.profile.flags.iter().cloned());
         flags
     }
 
@@ -375,6 +376,9 @@ impl Planner<'_> {
         let mut features: Vec<String> = BASE_FEATURES.iter().map(|&feature| feature.to_owned()).collect();
         if self.profile.simd {
             features.push(SIMD_FEATURE.to_owned());
+        }
+        if self.profile.flags.iter().any(|flag| flag == "-mrelaxed-simd") {
+            features.push("relaxed-simd".to_owned());
         }
         features.sort();
         features
@@ -547,12 +551,16 @@ impl Planner<'_> {
              --disable-resource-compression --disable-shader-compression",
         );
         configure.push(format!("--optflags={}", self.profile.optimise.flag()));
-        let simd = if self.profile.simd { "-msimd128 " } else { "" };
         if !self.profile.simd {
             configure.push("--disable-simd128".into());
         }
+        // The level stands in --optflags.
+        let flags: String = self.compile_flags()[1..]
+            .iter()
+            .map(|flag| format!("{flag} "))
+            .collect();
         configure.push(format!(
-            "--extra-cflags={simd}-D_BSD_SOURCE -D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_PROCESS_CLOCKS"
+            "--extra-cflags={flags}-D_BSD_SOURCE -D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_PROCESS_CLOCKS"
         ));
         configure.push(format!("--extra-ldflags=-L../{PREFIX}/lib"));
         configure.push("--extra-libs=-lwasi_gaps -lwasi-emulated-signal -lwasi-emulated-process-clocks".into());
@@ -696,6 +704,7 @@ impl Planner<'_> {
         );
         link.extend(libraries);
         link.extend(words(LINK_FLAGS));
+        link.extend(self.profile.flags.iter().cloned());
         actions.push(run("ffmpeg", "wasm-c++", link));
         actions.push(Action::Suspend {
             module: "linked.wasm".into(),
@@ -902,5 +911,24 @@ mod tests {
             ..profile.clone()
         };
         assert_eq!(changed(&keys("o3-gpl", &scalar, &facts())).len(), before.len());
+    }
+
+    #[test]
+    fn flags_reach_every_library_and_the_link() {
+        let (mut profile, components, pins) = recipe("o3-gpl");
+        profile.flags = vec!["-mrelaxed-simd".into()];
+        let plan = plan("o3-gpl", &profile, &components, &pins, &facts()).unwrap();
+        for step in &plan.steps[..5] {
+            let says_so = |action: &Action| match action {
+                Action::Run { arguments, .. } => arguments.iter().any(|one| one.contains("-mrelaxed-simd")),
+                _ => false,
+            };
+            assert!(step.actions.iter().any(says_so), "{}", step.name);
+        }
+        let features = |action: &Action| match action {
+            Action::Optimise { arguments, .. } => arguments.contains(&"--enable-relaxed-simd".into()),
+            _ => false,
+        };
+        assert!(plan.steps[5].actions.iter().any(features), "{}", plan.steps[5].name);
     }
 }

@@ -17,6 +17,8 @@ pub struct Profile {
     pub optimise: OptimiseLevel,
     pub optimise_cold: Option<OptimiseLevel>,
     pub simd: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
     pub wasm_opt: Vec<String>,
     pub size_budget_bytes: SizeBudget,
 }
@@ -69,14 +71,29 @@ pub fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T> {
 
 /// The names of all profiles, sorted.
 pub fn names(root: &Path) -> Result<Vec<String>> {
-    let folder = root.join("profiles");
+    names_in(root, "")
+}
+
+const TRIALS: &str = "trials/";
+
+/// The names of profiles that are built to be measured and not to be shipped, sorted.
+pub fn trials(root: &Path) -> Result<Vec<String>> {
+    names_in(root, TRIALS)
+}
+
+pub fn is_trial(name: &str) -> bool {
+    name.starts_with(TRIALS)
+}
+
+fn names_in(root: &Path, prefix: &str) -> Result<Vec<String>> {
+    let folder = root.join("profiles").join(prefix);
     let mut names = Vec::new();
     for entry in fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "toml")
             && let Some(stem) = path.file_stem().and_then(|stem| stem.to_str())
         {
-            names.push(stem.to_owned());
+            names.push(format!("{prefix}{stem}"));
         }
     }
     names.sort();
@@ -85,7 +102,7 @@ pub fn names(root: &Path) -> Result<Vec<String>> {
 
 impl Profile {
     pub fn load(root: &Path, name: &str) -> Result<Profile> {
-        let valid = names(root)?;
+        let valid = [names(root)?, trials(root)?].concat();
         if !valid.iter().any(|valid| valid == name) {
             return Err(usage(format!(
                 "there is no profile `{name}`; the profiles are: {}",

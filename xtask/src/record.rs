@@ -14,6 +14,7 @@ use crate::digest;
 use crate::execute::Results;
 use crate::inspect::Inspection;
 use crate::plan::{Action, Facts, Plan, source_digest};
+use crate::profile::{self, is_trial};
 use crate::sdk::Identity;
 use crate::workshop::Workshop;
 
@@ -196,7 +197,9 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
 /// Puts a module in all its forms and its record into artifacts/. The record comes last: where it is, the rest is.
 pub fn publish(root: &Path, record: &Record, results: &Results) -> Result<()> {
     let artifacts = root.join("artifacts");
-    fs::create_dir_all(&artifacts).with_context(|| format!("cannot create {}", artifacts.display()))?;
+    let own = artifacts.join(&record.variant);
+    let folder = own.parent().unwrap_or(&artifacts);
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let finished = results.folder("finish")?;
     for form in FORMS {
         let name = format!("{}.{form}", record.variant);
@@ -212,6 +215,9 @@ pub fn publish(root: &Path, record: &Record, results: &Results) -> Result<()> {
     }
     let json = serde_json::to_string_pretty(record)? + "\n";
     write_if_changed(&artifacts.join(format!("{}.json", record.variant)), &json)?;
+    if is_trial(&record.variant) {
+        return Ok(());
+    }
     write_if_changed(&artifacts.join("latest"), &format!("{}.wasm\n", record.variant))?;
     write_if_changed(&artifacts.join("README.md"), &table(&records(root)?))
 }
@@ -226,7 +232,7 @@ fn write_if_changed(path: &Path, text: &str) -> Result<()> {
 /// All records in artifacts/, by variant.
 pub fn records(root: &Path) -> Result<Vec<Record>> {
     let mut records = Vec::new();
-    for name in crate::profile::names(root)? {
+    for name in profile::names(root)? {
         let path = root.join("artifacts").join(format!("{name}.json"));
         if path.is_file() {
             records.push(read_json(&path)?);

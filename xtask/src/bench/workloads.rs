@@ -153,7 +153,7 @@ impl Workloads {
     pub fn load(root: &Path) -> Result<Workloads> {
         let path = Workloads::path(root);
         let workloads: Workloads = read_toml(&path)?;
-        match workloads.fault(&profile::names(root)?) {
+        match workloads.fault(&[profile::names(root)?, profile::trials(root)?].concat()) {
             Some(fault) => Err(usage(format!("{}: {fault}", path.display())).into()),
             None => Ok(workloads),
         }

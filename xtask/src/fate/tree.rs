@@ -35,8 +35,12 @@ const HELPERS: [&str; 7] = [
 ];
 
 impl Tree {
-    /// Makes the folder new from the result of the plan's last step, with a module in it.
-    pub fn make(folder: &Path, made: &Path, module: &Path) -> Result<()> {
+    /// Makes the folder new from the result of the plan's last step, with a module in it. The results of tests in the old
+    /// one go first: without them, a folder that was left half made is made again.
+    pub fn make(folder: &Path, made: &Path, module: &Path, results: &Path) -> Result<()> {
+        if results.exists() {
+            fs::remove_file(results).with_context(|| format!("cannot remove {}", results.display()))?;
+        }
         if folder.exists() {
             fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
         }
@@ -220,6 +224,18 @@ esac
             assert!(started.elapsed() < long, "the test's child still runs");
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    #[test]
+    fn a_folder_that_is_left_half_made_has_no_results() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir(path("made")).unwrap();
+        symlink("nothing", path("made/Makefile")).unwrap();
+        fs::write(path("results"), "of an earlier run").unwrap();
+        let made = Tree::make(&path("tree"), &path("made"), &path("module"), &path("results"));
+        assert!(made.is_err());
+        assert!(!path("results").exists());
     }
 
     #[test]

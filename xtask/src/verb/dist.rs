@@ -9,6 +9,7 @@ use crate::cache::write_file;
 use crate::error::usage;
 use crate::flags::Dist;
 use crate::process;
+use crate::profile;
 use crate::progress::Progress;
 use crate::release::{self, Files, bundle, provenance, sbom, sign};
 use crate::workshop::Workshop;
@@ -16,6 +17,9 @@ use crate::workshop::Workshop;
 pub fn run(workshop: &Workshop, flags: &Dist) -> Result<()> {
     let version = workshop.pins.release_version()?;
     let names = workshop.profiles(&flags.profiles)?;
+    if let Some(trial) = names.iter().find(|name| profile::is_trial(name)) {
+        return Err(usage(format!("{trial} is built to be measured, not to be released")).into());
+    }
     let out = match &flags.out {
         Some(folder) => std::path::absolute(folder)?,
         None => workshop.root.join("dist").join(&version),

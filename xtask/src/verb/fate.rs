@@ -141,7 +141,7 @@ impl Suite<'_> {
         };
         let tree_folder = folder.join("tree");
         if earlier.is_none() {
-            Tree::make(&tree_folder, &made, self.module)?;
+            Tree::make(&tree_folder, &made, self.module, &results)?;
         }
         let samples = self.flags.samples.as_deref();
         let tree = Tree::open(&tree_folder, self.target_exec(&folder)?, samples)?;

@@ -16,6 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut next = || args.next().ok_or("usage: batch MODULE INPUT-FOLDER OUTPUT-FOLDER");
     let (module, input, output) = (next()?, next()?, next()?);
     let runtime = Runtime::from_file(module)?;
+    std::fs::create_dir_all(&output)?;
     // Jobs can read the one folder and write the other, and reach nothing else.
     let from = Arc::new(HostDir::open(Path::new(&input), Access::ReadOnly)?);
     let to = Arc::new(HostDir::open(Path::new(&output), Access::ReadWrite)?);

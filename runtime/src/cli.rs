@@ -174,13 +174,13 @@ pub struct Frames {
 #[command(after_help = "\
 A job is a line such as
   {\"id\": \"7\", \"args\": [\"-i\", \"in/7.mov\", \"-vf\", \"scale=640:-2\", \"out/7.mp4\"]}
-with \"program\": \"ffprobe\" for the other program and \"timeout\": 60 for a limit of its own, in seconds. Outputs that
-exist are replaced.
+with \"program\": \"ffprobe\" for the other program and \"timeout\": 60 for a limit of its own, in seconds. \
+Outputs that exist are replaced.
 
 A result is a line such as
   {\"id\": \"7\", \"status\": \"done\", \"exit_code\": 0, \"run_seconds\": 1.2, ...}
-with the status `done` or `failed`, and `error` for the latter. Results are printed as they come and kept in the file of
-results; jobs that are done there are not run again, unless they have changed.
+with the status `done` or `failed`, and `error` for the latter. Results are printed as they come \
+and kept in the file of results; jobs that are done there are not run again, unless they have changed.
 
 Exit codes: 0 if all jobs are done, 1 if some failed.")]
 pub struct Batch {

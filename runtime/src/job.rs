@@ -212,7 +212,9 @@ impl Output {
     /// What FFmpeg's programs say has failed: the last line on standard error that is not said after every failure.
     pub fn error_message(&self) -> String {
         const AFTER_EVERY_FAILURE: [&str; 5] = ["Conversion failed!", "Exiting", "frame=", "size=", "video:"];
-        const CONSEQUENCES: [&str; 3] = [
+        const CONSEQUENCES: [&str; 5] = [
+            "Cannot determine format of input",
+            "Could not open encoder before EOF",
             "Nothing was written into output",
             "Task finished with",
             "Terminating thread",

@@ -32,11 +32,11 @@ Examples:
   cargo xtask dist --all                 a release folder in dist/
   cargo xtask bump ffmpeg 9.0.3          another version of an input
 
-Exit codes: 0 done, 1 a build or check failed, 2 usage, an invalid profile or pin file, 3 something is missing in the
-environment (a program, an input that no origin has, space on the disk).
+Exit codes: 0 done, 1 a build or check failed, 2 usage, an invalid profile or pin file, 3 something is missing in \
+the environment (a program, an input that no origin has, space on the disk).
 
-Environment: AFMPEG_CACHE_DIR moves the cache (default: afmpeg in the user's cache directory); AFMPEG_MIRROR names folders
-with source archives, separated as in PATH; WASI_SDK_PATH names an unpacked wasi-sdk to use, and \
+Environment: AFMPEG_CACHE_DIR moves the cache (default: afmpeg in the user's cache directory); AFMPEG_MIRROR names \
+folders with source archives, separated as in PATH; WASI_SDK_PATH names an unpacked wasi-sdk to use, and \
 BINARYEN_PATH an unpacked Binaryen of the pinned version."
 )]
 pub struct Flags {
@@ -371,7 +371,7 @@ Nothing is taken from the cache but downloads, and with --from the steps before 
 
 Examples:
   cargo xtask repro --profile oz-lgpl
-  cargo xtask repro --profile oz-lgpl --from optimise --until optimise   wasm-opt alone, on one core and on all
+  cargo xtask repro --profile oz-lgpl --from optimise --until optimise   wasm-opt alone
 
 Exit codes: 0 the same bytes, 1 a difference, which is shown with the first step that made it, or a failed build.")]
 pub struct Repro {

@@ -117,6 +117,9 @@ fn profile(
     let invocation = Invocation::new("node", &folder)
         // With these calls node 20 aborts now and then.
         .arguments(["--no-warnings", "--no-turbo-fast-api-calls", "--cpu-prof"])
+        // All is compiled first and with all optimisation: otherwise functions show that a first, quick compiler made slow, or
+        // that were running when another was compiled.
+        .arguments(["--no-liftoff", "--no-wasm-lazy-compilation"])
         .arguments(["--cpu-prof-dir".to_owned(), profiles.display().to_string()])
         .arguments([&workshop.root.join("conformance/node.mjs"), module].map(|path| path.display().to_string()))
         .arguments(workloads.command(case, 1));

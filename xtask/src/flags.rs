@@ -299,7 +299,7 @@ Nothing else should run meanwhile; how busy the machine was with other work stan
 Examples:
   cargo xtask bench --quick                         about a minute
   cargo xtask bench                                 everything, into bench/results/full.jsonl
-  cargo xtask bench --report                        write docs/performance.md and its plots from those samples
+  cargo xtask bench --report                        docs/performance.md from those samples
   cargo xtask bench --filter effort --samples a.jsonl
   cargo xtask bench --compare old.jsonl new.jsonl   what has changed, and what is noise
 

@@ -246,7 +246,7 @@ fn compare_runs(workshop: &Workshop, old: &Path, new: &Path) -> Result<()> {
     check_budgets(workshop, &new)?;
     let slower = compared.iter().filter(|one| one.verdict == Verdict::Slower).count();
     if slower > 0 {
-        bail!("{slower} cases became slower");
+        bail!("cases that became slower: {slower}");
     }
     Ok(())
 }

@@ -18,13 +18,6 @@ static av_always_inline v128_t filtered(v128_t p1, v128_t p0, v128_t q0, v128_t 
     return wasm_v128_and(mask, below(q1, q0, betas));
 }
 
-/* (a + b) >> 1, where the instruction rounds up. */
-static av_always_inline v128_t average_down(v128_t a, v128_t b)
-{
-    v128_t odd = wasm_v128_and(wasm_v128_xor(a, b), wasm_i8x16_const_splat(1));
-    return wasm_i8x16_sub(wasm_u8x16_avgr(a, b), odd);
-}
-
 /* Moves p0 and q0 towards each other by delta = clip((4 * (q0 - p0) + (p1 - q1) + 4) >> 3, -tc, tc), all in bytes: averages
  * with complements give differences offset by 128, averaging again halves them, and what is added up is delta + 161. */
 static av_always_inline void filter_p0_q0(v128_t p1, v128_t *p0, v128_t *q0, v128_t q1, v128_t tc)
@@ -77,37 +70,6 @@ void ff_h264_v_loop_filter_luma_wasm(uint8_t *pix, ptrdiff_t stride, int alpha, 
     filter_luma(r, alpha, beta, load_tc(tc0));
     for (int i = 1; i < 5; i++)
         wasm_v128_store(pix + (i - 3) * stride, r[i]);
-}
-
-/* A round interleaves registers that lie half of their number apart. */
-static av_always_inline void unpack_round_u8(v128_t r[8])
-{
-    v128_t t[8];
-    for (int i = 0; i < 4; i++) {
-        t[2 * i]     = unpack_low_u8(r[i], r[i + 4]);
-        t[2 * i + 1] = unpack_high_u8(r[i], r[i + 4]);
-    }
-    for (int i = 0; i < 8; i++)
-        r[i] = t[i];
-}
-
-/* 16 rows of 8 become 8 columns of 16: four rounds, of which the first one needs lower halves only. */
-static av_always_inline void load_columns(const uint8_t *pix, ptrdiff_t stride, v128_t r[8])
-{
-    for (int i = 0; i < 8; i++)
-        r[i] = unpack_low_u8(wasm_v128_load64_zero(pix + i * stride), wasm_v128_load64_zero(pix + (i + 8) * stride));
-    for (int round = 0; round < 3; round++)
-        unpack_round_u8(r);
-}
-
-static av_always_inline void store_columns(uint8_t *pix, ptrdiff_t stride, v128_t r[8])
-{
-    for (int round = 0; round < 3; round++)
-        unpack_round_u8(r);
-    for (int i = 0; i < 8; i++) {
-        wasm_v128_store64_lane(pix + 2 * i * stride, r[i], 0);
-        wasm_v128_store64_lane(pix + (2 * i + 1) * stride, r[i], 1);
-    }
 }
 
 void ff_h264_h_loop_filter_luma_wasm(uint8_t *pix, ptrdiff_t stride, int alpha, int beta, int8_t *tc0)

@@ -25,6 +25,22 @@ static av_always_inline void store_4_rows_of_4(uint8_t *row, ptrdiff_t stride, v
     wasm_v128_store32_lane(row + 3 * stride, rows, 3);
 }
 
+/* 16, 8 or 4 pixels. */
+static av_always_inline v128_t load_pixels(const uint8_t *pixels, int width)
+{
+    return width == 16 ? wasm_v128_load(pixels) : width == 8 ? wasm_v128_load64_zero(pixels) : wasm_v128_load32_zero(pixels);
+}
+
+static av_always_inline void store_pixels(uint8_t *dst, v128_t pixels, int width)
+{
+    if (width == 16)
+        wasm_v128_store(dst, pixels);
+    else if (width == 8)
+        wasm_v128_store64_lane(dst, pixels, 0);
+    else
+        wasm_v128_store32_lane(dst, pixels, 0);
+}
+
 static av_always_inline v128_t unpack_low_u8(v128_t a, v128_t b)
 {
     return wasm_i8x16_shuffle(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
@@ -33,6 +49,45 @@ static av_always_inline v128_t unpack_low_u8(v128_t a, v128_t b)
 static av_always_inline v128_t unpack_high_u8(v128_t a, v128_t b)
 {
     return wasm_i8x16_shuffle(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+
+/* (a + b) >> 1, where the instruction rounds up. */
+static av_always_inline v128_t average_down(v128_t a, v128_t b)
+{
+    v128_t odd = wasm_v128_and(wasm_v128_xor(a, b), wasm_i8x16_const_splat(1));
+    return wasm_i8x16_sub(wasm_u8x16_avgr(a, b), odd);
+}
+
+/* Interleaves registers that lie half of their number apart. To an index of bytes that is a rotation by one bit: after as many
+ * rounds as a row's length has bits, a block of bytes is transposed. */
+static av_always_inline void unpack_round_u8(v128_t *r, int count)
+{
+    v128_t t[8];
+    for (int i = 0; i < count / 2; i++) {
+        t[2 * i]     = unpack_low_u8(r[i], r[i + count / 2]);
+        t[2 * i + 1] = unpack_high_u8(r[i], r[i + count / 2]);
+    }
+    for (int i = 0; i < count; i++)
+        r[i] = t[i];
+}
+
+/* 16 rows of 8 become 8 columns of 16: four rounds, of which the first one needs lower halves only. */
+static av_always_inline void load_columns(const uint8_t *pix, ptrdiff_t stride, v128_t r[8])
+{
+    for (int i = 0; i < 8; i++)
+        r[i] = unpack_low_u8(wasm_v128_load64_zero(pix + i * stride), wasm_v128_load64_zero(pix + (i + 8) * stride));
+    for (int round = 0; round < 3; round++)
+        unpack_round_u8(r, 8);
+}
+
+static av_always_inline void store_columns(uint8_t *pix, ptrdiff_t stride, v128_t r[8])
+{
+    for (int round = 0; round < 3; round++)
+        unpack_round_u8(r, 8);
+    for (int i = 0; i < 8; i++) {
+        wasm_v128_store64_lane(pix + 2 * i * stride, r[i], 0);
+        wasm_v128_store64_lane(pix + (2 * i + 1) * stride, r[i], 1);
+    }
 }
 
 /* Four rows of four 16-bit numbers in two registers become columns. */

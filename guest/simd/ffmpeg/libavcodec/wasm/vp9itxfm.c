@@ -1,0 +1,534 @@
+/* Inverse transforms, 8-bit. Results are those of vp9dsp_template.c. */
+
+#include <string.h>
+
+#include "libavutil/mem_internal.h"
+#include "vector.h"
+#include "vp9dsp.h"
+
+/* The C code keeps 16 bits between its passes and 32 within them. Here it is 16 throughout, which is the same until something
+ * overflows. Nothing does where magnitudes of what goes into a transform add up to less than this limit: all that is computed on
+ * the way is a sum of inputs of which none counts more than sqrt(2) times, rounding apart. Where it's more, in some blocks of
+ * extreme contrast and in damaged streams, the C code does the block. */
+#define LIMIT 23000
+
+typedef void (*ItxfmAdd)(uint8_t *dst, ptrdiff_t stride, int16_t *block, int eob);
+
+static ItxfmAdd itxfm_add_c[N_TXFM_SIZES][N_TXFM_TYPES];
+
+/* (a + b + (1 << 13)) >> 14, of four and four numbers. */
+static av_always_inline v128_t round_14(v128_t low, v128_t high)
+{
+    const v128_t half = wasm_i32x4_const_splat(1 << 13);
+    return wasm_i16x8_narrow_i32x4(wasm_i32x4_shr(wasm_i32x4_add(low, half), 14),
+                                   wasm_i32x4_shr(wasm_i32x4_add(high, half), 14));
+}
+
+static av_always_inline v128_t pairs_low(v128_t a, v128_t b)
+{
+    return wasm_i16x8_shuffle(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+}
+
+static av_always_inline v128_t pairs_high(v128_t a, v128_t b)
+{
+    return wasm_i16x8_shuffle(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+}
+
+static av_always_inline v128_t factors(int first, int second)
+{
+    return wasm_i32x4_splat((first & 0xffff) | (uint32_t) second << 16);
+}
+
+/* (a * factor + (1 << 13)) >> 14 is one instruction, which multiplies, adds 1 << 14 and shifts by 15. */
+static av_always_inline v128_t multiply(v128_t a, int factor)
+{
+    return wasm_i16x8_q15mulr_sat(a, wasm_i16x8_splat(2 * factor));
+}
+
+/* x = a * f - b * g, y = a * g + b * f. */
+static av_always_inline void rotate(v128_t a, v128_t b, int f, int g, v128_t *x, v128_t *y)
+{
+    v128_t low = pairs_low(a, b), high = pairs_high(a, b), to_x = factors(f, -g), to_y = factors(g, f);
+    *x = round_14(wasm_i32x4_dot_i16x8(low, to_x), wasm_i32x4_dot_i16x8(high, to_x));
+    *y = round_14(wasm_i32x4_dot_i16x8(low, to_y), wasm_i32x4_dot_i16x8(high, to_y));
+}
+
+/* The same of inputs i and j, of which those from count on are zero. */
+static av_always_inline void rotate_inputs(const v128_t *in, int step, int count, int i, int j, int f, int g, v128_t *x,
+                                           v128_t *y)
+{
+    if (j >= count) {
+        *x = multiply(in[i * step], f);
+        *y = multiply(in[i * step], g);
+    } else if (i >= count) {
+        *x = multiply(in[j * step], -g);
+        *y = multiply(in[j * step], f);
+    } else {
+        rotate(in[i * step], in[j * step], f, g, x, y);
+    }
+}
+
+/* By 45 degrees: x = (a - b) / sqrt(2), y = (a + b) / sqrt(2). */
+static av_always_inline void rotate_45(v128_t a, v128_t b, v128_t *x, v128_t *y)
+{
+    *x = multiply(wasm_i16x8_sub(a, b), 11585);
+    *y = multiply(wasm_i16x8_add(a, b), 11585);
+}
+
+static av_always_inline void add_and_subtract(v128_t *a, v128_t *b)
+{
+    v128_t sum = wasm_i16x8_add(*a, *b);
+    *b = wasm_i16x8_sub(*a, *b);
+    *a = sum;
+}
+
+/* What a transform's even inputs give, and what the odd ones do, make its two halves. */
+static av_always_inline void join(v128_t *out, const v128_t *even, const v128_t *odd, int size)
+{
+    for (int i = 0; i < size / 2; i++) {
+        out[i] = wasm_i16x8_add(even[i], odd[i]);
+        out[size - 1 - i] = wasm_i16x8_sub(even[i], odd[i]);
+    }
+}
+
+/* Each DCT is one of half its size, of the even inputs, and one of the odd ones. in has inputs step apart. */
+static av_always_inline void idct8(v128_t out[8], const v128_t *in, int step, int count)
+{
+    v128_t t0, t1, t2, t3, t4, t5, t6, t7;
+    if (count > 4)
+        rotate_45(in[0], in[4 * step], &t1, &t0);
+    else
+        t0 = t1 = multiply(in[0], 11585);
+    rotate_inputs(in, step, count, 2, 6, 6270, 15137, &t2, &t3);
+    rotate_inputs(in, step, count, 1, 7, 3196, 16069, &t4, &t7);
+    rotate_inputs(in, step, count, 5, 3, 13623, 9102, &t5, &t6);
+    add_and_subtract(&t0, &t3);
+    add_and_subtract(&t1, &t2);
+    add_and_subtract(&t4, &t5);
+    add_and_subtract(&t7, &t6);
+    rotate_45(t6, t5, &t5, &t6);
+    v128_t even[4] = { t0, t1, t2, t3 }, odd[4] = { t7, t6, t5, t4 };
+    join(out, even, odd, 8);
+}
+
+static av_always_inline void idct16(v128_t out[16], const v128_t *in, int step, int count)
+{
+    v128_t even[8], t8, t9, t10, t11, t12, t13, t14, t15;
+    idct8(even, in, 2 * step, count / 2);
+    rotate_inputs(in, step, count, 1, 15, 1606, 16305, &t8, &t15);
+    rotate_inputs(in, step, count, 9, 7, 12665, 10394, &t9, &t14);
+    rotate_inputs(in, step, count, 5, 11, 7723, 14449, &t10, &t13);
+    rotate_inputs(in, step, count, 13, 3, 15679, 4756, &t11, &t12);
+    add_and_subtract(&t8, &t9);
+    add_and_subtract(&t11, &t10);
+    add_and_subtract(&t12, &t13);
+    add_and_subtract(&t15, &t14);
+    rotate(t14, t9, 6270, 15137, &t9, &t14);
+    rotate(t13, t10, -15137, 6270, &t10, &t13);
+    add_and_subtract(&t8, &t11);
+    add_and_subtract(&t9, &t10);
+    add_and_subtract(&t15, &t12);
+    add_and_subtract(&t14, &t13);
+    rotate_45(t13, t10, &t10, &t13);
+    rotate_45(t12, t11, &t11, &t12);
+    v128_t odd[8] = { t15, t14, t13, t12, t11, t10, t9, t8 };
+    join(out, even, odd, 16);
+}
+
+/* A transform of eight columns, of which lower rows may be zero, in place. */
+typedef void (*Transform)(v128_t *r);
+
+static av_noinline void idct16_of_8(v128_t *r)
+{
+    idct16(r, r, 1, 8);
+}
+
+static av_noinline void idct16_of_16(v128_t *r)
+{
+    idct16(r, r, 1, 16);
+}
+
+static av_always_inline void idct32(v128_t *r, int count)
+{
+    v128_t even[16], t16, t17, t18, t19, t20, t21, t22, t23, t24, t25, t26, t27, t28, t29, t30, t31;
+    for (int i = 0; i < count / 2; i++)
+        even[i] = r[2 * i];
+    if (count > 16)
+        idct16_of_16(even);
+    else
+        idct16_of_8(even);
+    rotate_inputs(r, 1, count, 1, 31, 804, 16364, &t16, &t31);
+    rotate_inputs(r, 1, count, 17, 15, 12140, 11003, &t17, &t30);
+    rotate_inputs(r, 1, count, 9, 23, 7005, 14811, &t18, &t29);
+    rotate_inputs(r, 1, count, 25, 7, 15426, 5520, &t19, &t28);
+    rotate_inputs(r, 1, count, 5, 27, 3981, 15893, &t20, &t27);
+    rotate_inputs(r, 1, count, 21, 11, 14053, 8423, &t21, &t26);
+    rotate_inputs(r, 1, count, 13, 19, 9760, 13160, &t22, &t25);
+    rotate_inputs(r, 1, count, 29, 3, 16207, 2404, &t23, &t24);
+    add_and_subtract(&t16, &t17);
+    add_and_subtract(&t19, &t18);
+    add_and_subtract(&t20, &t21);
+    add_and_subtract(&t23, &t22);
+    add_and_subtract(&t24, &t25);
+    add_and_subtract(&t27, &t26);
+    add_and_subtract(&t28, &t29);
+    add_and_subtract(&t31, &t30);
+    rotate(t30, t17, 3196, 16069, &t17, &t30);
+    rotate(t29, t18, -16069, 3196, &t18, &t29);
+    rotate(t26, t21, 13623, 9102, &t21, &t26);
+    rotate(t25, t22, -9102, 13623, &t22, &t25);
+    add_and_subtract(&t16, &t19);
+    add_and_subtract(&t17, &t18);
+    add_and_subtract(&t23, &t20);
+    add_and_subtract(&t22, &t21);
+    add_and_subtract(&t24, &t27);
+    add_and_subtract(&t25, &t26);
+    add_and_subtract(&t31, &t28);
+    add_and_subtract(&t30, &t29);
+    rotate(t29, t18, 6270, 15137, &t18, &t29);
+    rotate(t28, t19, 6270, 15137, &t19, &t28);
+    rotate(t27, t20, -15137, 6270, &t20, &t27);
+    rotate(t26, t21, -15137, 6270, &t21, &t26);
+    add_and_subtract(&t16, &t23);
+    add_and_subtract(&t17, &t22);
+    add_and_subtract(&t18, &t21);
+    add_and_subtract(&t19, &t20);
+    add_and_subtract(&t31, &t24);
+    add_and_subtract(&t30, &t25);
+    add_and_subtract(&t29, &t26);
+    add_and_subtract(&t28, &t27);
+    rotate_45(t27, t20, &t20, &t27);
+    rotate_45(t26, t21, &t21, &t26);
+    rotate_45(t25, t22, &t22, &t25);
+    rotate_45(t24, t23, &t23, &t24);
+    v128_t odd[16] = { t31, t30, t29, t28, t27, t26, t25, t24, t23, t22, t21, t20, t19, t18, t17, t16 };
+    join(r, even, odd, 32);
+}
+
+static av_noinline void idct32_of_16(v128_t *r)
+{
+    idct32(r, 16);
+}
+
+static av_noinline void idct32_of_32(v128_t *r)
+{
+    idct32(r, 32);
+}
+
+/* Of two rotations x = a * f + b * g, y = a * g - b * f, rounded after they are added and subtracted: in their places, the sums
+ * of their x and of their y, and the differences. */
+static av_always_inline void rotate_two(v128_t *a, v128_t *b, int f, int g, v128_t *c, v128_t *d, int h, int k)
+{
+    v128_t low = pairs_low(*a, *b), high = pairs_high(*a, *b), to_x = factors(f, g), to_y = factors(g, -f);
+    v128_t x_low = wasm_i32x4_dot_i16x8(low, to_x), x_high = wasm_i32x4_dot_i16x8(high, to_x);
+    v128_t y_low = wasm_i32x4_dot_i16x8(low, to_y), y_high = wasm_i32x4_dot_i16x8(high, to_y);
+    low = pairs_low(*c, *d), high = pairs_high(*c, *d), to_x = factors(h, k), to_y = factors(k, -h);
+    v128_t x2_low = wasm_i32x4_dot_i16x8(low, to_x), x2_high = wasm_i32x4_dot_i16x8(high, to_x);
+    v128_t y2_low = wasm_i32x4_dot_i16x8(low, to_y), y2_high = wasm_i32x4_dot_i16x8(high, to_y);
+    *a = round_14(wasm_i32x4_add(x_low, x2_low), wasm_i32x4_add(x_high, x2_high));
+    *b = round_14(wasm_i32x4_add(y_low, y2_low), wasm_i32x4_add(y_high, y2_high));
+    *c = round_14(wasm_i32x4_sub(x_low, x2_low), wasm_i32x4_sub(x_high, x2_high));
+    *d = round_14(wasm_i32x4_sub(y_low, y2_low), wasm_i32x4_sub(y_high, y2_high));
+}
+
+static av_always_inline void iadst8(v128_t r[8])
+{
+    v128_t t0 = r[7], t1 = r[0], t2 = r[5], t3 = r[2], t4 = r[3], t5 = r[4], t6 = r[1], t7 = r[6];
+    rotate_two(&t0, &t1, 16305, 1606, &t4, &t5, 10394, 12665);
+    rotate_two(&t2, &t3, 14449, 7723, &t6, &t7, 4756, 15679);
+    rotate_two(&t4, &t5, 15137, 6270, &t6, &t7, -6270, 15137);
+    add_and_subtract(&t0, &t2);
+    add_and_subtract(&t1, &t3);
+    r[0] = t0;
+    r[1] = wasm_i16x8_neg(t4);
+    r[2] = multiply(wasm_i16x8_add(t6, t7), 11585);
+    r[3] = wasm_i16x8_neg(multiply(wasm_i16x8_add(t2, t3), 11585));
+    r[4] = multiply(wasm_i16x8_sub(t2, t3), 11585);
+    r[5] = wasm_i16x8_neg(multiply(wasm_i16x8_sub(t6, t7), 11585));
+    r[6] = t5;
+    r[7] = wasm_i16x8_neg(t1);
+}
+
+static av_noinline void iadst16_of_16(v128_t *r)
+{
+    v128_t t0 = r[15], t1 = r[0], t2 = r[13], t3 = r[2], t4 = r[11], t5 = r[4], t6 = r[9], t7 = r[6];
+    v128_t t8 = r[7], t9 = r[8], t10 = r[5], t11 = r[10], t12 = r[3], t13 = r[12], t14 = r[1], t15 = r[14];
+    rotate_two(&t0, &t1, 16364, 804, &t8, &t9, 11003, 12140);
+    rotate_two(&t2, &t3, 15893, 3981, &t10, &t11, 8423, 14053);
+    rotate_two(&t4, &t5, 14811, 7005, &t12, &t13, 5520, 15426);
+    rotate_two(&t6, &t7, 13160, 9760, &t14, &t15, 2404, 16207);
+    rotate_two(&t8, &t9, 16069, 3196, &t12, &t13, -3196, 16069);
+    rotate_two(&t10, &t11, 9102, 13623, &t14, &t15, -13623, 9102);
+    add_and_subtract(&t0, &t4);
+    add_and_subtract(&t1, &t5);
+    add_and_subtract(&t2, &t6);
+    add_and_subtract(&t3, &t7);
+    rotate_two(&t4, &t5, 15137, 6270, &t6, &t7, -6270, 15137);
+    rotate_two(&t12, &t13, 15137, 6270, &t14, &t15, -6270, 15137);
+    add_and_subtract(&t0, &t2);
+    add_and_subtract(&t1, &t3);
+    add_and_subtract(&t8, &t10);
+    add_and_subtract(&t9, &t11);
+    r[0] = t0;
+    r[1] = wasm_i16x8_neg(t8);
+    r[2] = t12;
+    r[3] = wasm_i16x8_neg(t4);
+    r[4] = multiply(wasm_i16x8_add(t7, t6), 11585);
+    r[5] = multiply(wasm_i16x8_add(t14, t15), -11585);
+    r[6] = multiply(wasm_i16x8_add(t11, t10), 11585);
+    r[7] = multiply(wasm_i16x8_add(t2, t3), -11585);
+    r[8] = multiply(wasm_i16x8_sub(t2, t3), 11585);
+    r[9] = multiply(wasm_i16x8_sub(t11, t10), 11585);
+    r[10] = multiply(wasm_i16x8_sub(t14, t15), 11585);
+    r[11] = multiply(wasm_i16x8_sub(t7, t6), 11585);
+    r[12] = t5;
+    r[13] = wasm_i16x8_neg(t13);
+    r[14] = t9;
+    r[15] = wasm_i16x8_neg(t1);
+}
+
+static av_noinline void idct8_of_8(v128_t *r)
+{
+    idct8(r, r, 1, 8);
+}
+
+static av_noinline void iadst8_of_8(v128_t *r)
+{
+    iadst8(r);
+}
+
+static av_always_inline v128_t round_shift(v128_t residual, int shift)
+{
+    return wasm_i16x8_shr(wasm_i16x8_add_sat(residual, wasm_i16x8_splat(1 << (shift - 1))), shift);
+}
+
+static av_always_inline void add_row_8(uint8_t *dst, v128_t residual, int shift)
+{
+    v128_t pixels = wasm_i16x8_add(wasm_u16x8_load8x8(dst), round_shift(residual, shift));
+    wasm_v128_store64_lane(dst, wasm_u8x16_narrow_i16x8(pixels, pixels), 0);
+}
+
+/* Sums that begin with this reach 1 << 15, the highest bit, where what is added reaches the limit. */
+#define ROOM wasm_i16x8_const_splat(32768 - LIMIT)
+
+static av_always_inline v128_t add_magnitudes(v128_t sums, v128_t numbers)
+{
+    return wasm_u16x8_add_sat(sums, wasm_i16x8_abs(numbers));
+}
+
+/* Of blocks of which only the left columns, eight or a multiple, and the upper rows are not zero. Columns come first, and what
+ * they give lies turned in between. Nothing is touched and 0 returned if something may overflow. */
+static av_noinline int itxfm_add(uint8_t *dst, ptrdiff_t stride, int16_t *block, int size, int columns, int rows, int shift,
+                                 Transform first, Transform second)
+{
+    LOCAL_ALIGNED_16(int16_t, turned, [32 * 32]);
+    const v128_t zero = wasm_i16x8_const_splat(0);
+    v128_t r[32], row_sums[4] = { ROOM, ROOM, ROOM, ROOM }, reached = zero;
+#pragma clang loop unroll(disable)
+    for (int x = 0; x < columns; x += 8) {
+        v128_t column_sums = ROOM;
+#pragma clang loop unroll(disable)
+        for (int y = 0; y < rows; y++) {
+            r[y] = wasm_v128_load(block + y * size + x);
+            column_sums = add_magnitudes(column_sums, r[y]);
+        }
+        reached = wasm_v128_or(reached, column_sums);
+        first(r);
+        for (int y = 0; y < size; y += 8) {
+            transpose_8x8_i16(r + y);
+            for (int i = 0; i < 8; i++) {
+                row_sums[y / 8] = add_magnitudes(row_sums[y / 8], r[y + i]);
+                wasm_v128_store(turned + (x + i) * size + y, r[y + i]);
+            }
+        }
+    }
+    for (int i = 0; i < size / 8; i++)
+        reached = wasm_v128_or(reached, row_sums[i]);
+    if (wasm_i16x8_bitmask(reached))
+        return 0;
+
+    for (int y = 0; y < rows; y++)
+        for (int x = 0; x < columns; x += 8)
+            wasm_v128_store(block + y * size + x, zero);
+    for (int x = 0; x < size; x += 8) {
+#pragma clang loop unroll(disable)
+        for (int y = 0; y < rows; y++)
+            r[y] = y < columns ? wasm_v128_load(turned + y * size + x) : zero;
+        second(r);
+#pragma clang loop unroll(disable)
+        for (int y = 0; y < size; y++)
+            add_row_8(dst + y * stride + x, r[y], shift);
+    }
+    return 1;
+}
+
+/* The same of 8x8, where all is in registers. Columns from rows on are zero, too. */
+static av_always_inline int idct_idct_8x8_add_of(uint8_t *dst, ptrdiff_t stride, int16_t *block, int rows)
+{
+    v128_t r[8], column_sums = ROOM, row_sums = ROOM;
+    for (int y = 0; y < rows; y++) {
+        r[y] = wasm_v128_load(block + 8 * y);
+        column_sums = add_magnitudes(column_sums, r[y]);
+    }
+    idct8(r, r, 1, rows);
+    transpose_8x8_i16(r);
+    for (int y = 0; y < rows; y++)
+        row_sums = add_magnitudes(row_sums, r[y]);
+    if (wasm_i16x8_bitmask(wasm_v128_or(column_sums, row_sums)))
+        return 0;
+    for (int y = 0; y < rows; y++)
+        wasm_v128_store(block + 8 * y, wasm_i16x8_const_splat(0));
+    idct8(r, r, 1, rows);
+    for (int y = 0; y < 8; y++)
+        add_row_8(dst + y * stride, r[y], 5);
+    return 1;
+}
+
+/* Of DC alone, the same is added to all pixels: with saturation, so what is added and what is subtracted, one of them zero. */
+static av_always_inline void idct_dc_add(uint8_t *dst, ptrdiff_t stride, int16_t *block, int size, int shift)
+{
+    int dc = ((block[0] * 11585 + (1 << 13)) >> 14) * 11585 + (1 << 13);
+    v128_t residual = round_shift(wasm_i16x8_splat(dc >> 14), shift), negative = wasm_i16x8_neg(residual);
+    v128_t up = wasm_u8x16_narrow_i16x8(residual, residual), down = wasm_u8x16_narrow_i16x8(negative, negative);
+    block[0] = 0;
+#pragma clang loop unroll(disable)
+    for (int y = 0; y < size; y++, dst += stride)
+        for (int x = 0; x < size; x += 16) {
+            v128_t pixels = load_pixels(dst + x, FFMIN(size, 16));
+            store_pixels(dst + x, wasm_u8x16_sub_sat(wasm_u8x16_add_sat(pixels, up), down), FFMIN(size, 16));
+        }
+}
+
+/* 4x4, exact with all that 16 bits can hold: rows are in pairs, and sums have 32 bits before they are cut off. */
+
+static av_always_inline v128_t round_14_of_4(v128_t sum)
+{
+    return wasm_i32x4_shr(wasm_i32x4_add(sum, wasm_i32x4_const_splat(1 << 13)), 14);
+}
+
+static av_always_inline v128_t lower_halves(v128_t a, v128_t b)
+{
+    return wasm_i16x8_shuffle(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
+}
+
+static av_always_inline void idct4(v128_t *r01, v128_t *r23)
+{
+    v128_t r02 = pairs_low(*r01, *r23), r13 = pairs_high(*r01, *r23);
+    v128_t t0 = round_14_of_4(wasm_i32x4_dot_i16x8(r02, factors(11585, 11585)));
+    v128_t t1 = round_14_of_4(wasm_i32x4_dot_i16x8(r02, factors(11585, -11585)));
+    v128_t t2 = round_14_of_4(wasm_i32x4_dot_i16x8(r13, factors(6270, -15137)));
+    v128_t t3 = round_14_of_4(wasm_i32x4_dot_i16x8(r13, factors(15137, 6270)));
+    *r01 = lower_halves(wasm_i32x4_add(t0, t3), wasm_i32x4_add(t1, t2));
+    *r23 = lower_halves(wasm_i32x4_sub(t1, t2), wasm_i32x4_sub(t0, t3));
+}
+
+static av_always_inline v128_t two_dots(v128_t r02, v128_t r13, int f0, int f1, int f2, int f3)
+{
+    return round_14_of_4(wasm_i32x4_add(wasm_i32x4_dot_i16x8(r02, factors(f0, f2)),
+                                        wasm_i32x4_dot_i16x8(r13, factors(f1, f3))));
+}
+
+static av_always_inline void iadst4(v128_t *r01, v128_t *r23)
+{
+    v128_t r02 = pairs_low(*r01, *r23), r13 = pairs_high(*r01, *r23);
+    *r01 = lower_halves(two_dots(r02, r13, 5283, 13377, 15212, 9929), two_dots(r02, r13, 9929, 13377, -5283, -15212));
+    *r23 = lower_halves(two_dots(r02, r13, 13377, 0, -13377, 13377), two_dots(r02, r13, 15212, -13377, 9929, -5283));
+}
+
+static av_always_inline void itxfm_add_4x4(uint8_t *dst, ptrdiff_t stride, int16_t *block, void (*first)(v128_t *, v128_t *),
+                                           void (*second)(v128_t *, v128_t *))
+{
+    v128_t r01 = wasm_v128_load(block), r23 = wasm_v128_load(block + 8), old = load_4_rows_of_4(dst, stride);
+    wasm_v128_store(block, wasm_i16x8_const_splat(0));
+    wasm_v128_store(block + 8, wasm_i16x8_const_splat(0));
+    first(&r01, &r23);
+    transpose_4x4_i16(&r01, &r23);
+    second(&r01, &r23);
+    v128_t low  = wasm_i16x8_add(wasm_u16x8_extend_low_u8x16(old), round_shift(r01, 4));
+    v128_t high = wasm_i16x8_add(wasm_u16x8_extend_high_u8x16(old), round_shift(r23, 4));
+    store_4_rows_of_4(dst, stride, wasm_u8x16_narrow_i16x8(low, high));
+}
+
+#define ARGUMENTS uint8_t *dst, ptrdiff_t stride, int16_t *block, int eob
+
+static void idct_idct_4x4_add(ARGUMENTS)
+{
+    if (eob == 1)
+        idct_dc_add(dst, stride, block, 4, 4);
+    else
+        itxfm_add_4x4(dst, stride, block, idct4, idct4);
+}
+
+static void iadst_idct_4x4_add(ARGUMENTS)
+{
+    itxfm_add_4x4(dst, stride, block, iadst4, idct4);
+}
+
+static void idct_iadst_4x4_add(ARGUMENTS)
+{
+    itxfm_add_4x4(dst, stride, block, idct4, iadst4);
+}
+
+static void iadst_iadst_4x4_add(ARGUMENTS)
+{
+    itxfm_add_4x4(dst, stride, block, iadst4, iadst4);
+}
+
+/* From 8x8 on. Of a scan's first coefficients, numbers below say how many lie in the block's upper left or left part. */
+
+static void idct_idct_8x8_add(ARGUMENTS)
+{
+    if (eob == 1)
+        idct_dc_add(dst, stride, block, 8, 5);
+    else if (!(eob <= 12 ? idct_idct_8x8_add_of(dst, stride, block, 4) : idct_idct_8x8_add_of(dst, stride, block, 8)))
+        itxfm_add_c[TX_8X8][DCT_DCT](dst, stride, block, eob);
+}
+
+static void idct_idct_16x16_add(ARGUMENTS)
+{
+    if (eob == 1)
+        idct_dc_add(dst, stride, block, 16, 6);
+    else if (!(eob <= 38 ? itxfm_add(dst, stride, block, 16, 8, 8, 6, idct16_of_8, idct16_of_8)
+                         : itxfm_add(dst, stride, block, 16, 16, 16, 6, idct16_of_16, idct16_of_16)))
+        itxfm_add_c[TX_16X16][DCT_DCT](dst, stride, block, eob);
+}
+
+static void idct_idct_32x32_add(ARGUMENTS)
+{
+    if (eob == 1)
+        idct_dc_add(dst, stride, block, 32, 6);
+    else if (!(eob <= 135 ? itxfm_add(dst, stride, block, 32, eob <= 34 ? 8 : 16, 16, 6, idct32_of_16, idct32_of_16)
+                          : itxfm_add(dst, stride, block, 32, 32, 32, 6, idct32_of_32, idct32_of_32)))
+        itxfm_add_c[TX_32X32][DCT_DCT](dst, stride, block, eob);
+}
+
+#define WITH_IADST(first, second, type, left_of_16)                                                                    \
+static void first##_##second##_8x8_add(ARGUMENTS)                                                                      \
+{                                                                                                                      \
+    if (!itxfm_add(dst, stride, block, 8, 8, 8, 5, first##8_of_8, second##8_of_8))                                     \
+        itxfm_add_c[TX_8X8][type](dst, stride, block, eob);                                                            \
+}                                                                                                                      \
+static void first##_##second##_16x16_add(ARGUMENTS)                                                                    \
+{                                                                                                                      \
+    int columns = eob <= left_of_16 ? 8 : 16;                                                                          \
+    if (!itxfm_add(dst, stride, block, 16, columns, 16, 6, first##16_of_16, second##16_of_16))                         \
+        itxfm_add_c[TX_16X16][type](dst, stride, block, eob);                                                          \
+}
+WITH_IADST(iadst, idct, DCT_ADST, 17)
+WITH_IADST(idct, iadst, ADST_DCT, 66)
+WITH_IADST(iadst, iadst, ADST_ADST, 38)
+
+av_cold void ff_vp9dsp_itxfm_init_wasm(VP9DSPContext *dsp)
+{
+    memcpy(itxfm_add_c, dsp->itxfm_add, sizeof(itxfm_add_c));
+#define INIT(tx, size)                                                                                                 \
+    dsp->itxfm_add[tx][DCT_DCT] = idct_idct_##size##_add;                                                              \
+    dsp->itxfm_add[tx][DCT_ADST] = iadst_idct_##size##_add;                                                            \
+    dsp->itxfm_add[tx][ADST_DCT] = idct_iadst_##size##_add;                                                            \
+    dsp->itxfm_add[tx][ADST_ADST] = iadst_iadst_##size##_add;
+    INIT(TX_4X4, 4x4)
+    INIT(TX_8X8, 8x8)
+    INIT(TX_16X16, 16x16)
+    for (int type = 0; type < N_TXFM_TYPES; type++)
+        dsp->itxfm_add[TX_32X32][type] = idct_idct_32x32_add;
+}

@@ -45,12 +45,17 @@ static av_always_inline v128_t multiply(v128_t a, int factor)
     return wasm_i16x8_q15mulr_sat(a, wasm_i16x8_splat(2 * factor));
 }
 
-/* x = a * f - b * g, y = a * g + b * f. */
-static av_always_inline void rotate(v128_t a, v128_t b, int f, int g, v128_t *x, v128_t *y)
+/* x = a * f - b * g, y = a * g + b * f, the factors in pairs. */
+static av_always_inline void rotate_by(v128_t a, v128_t b, v128_t to_x, v128_t to_y, v128_t *x, v128_t *y)
 {
-    v128_t low = pairs_low(a, b), high = pairs_high(a, b), to_x = factors(f, -g), to_y = factors(g, f);
+    v128_t low = pairs_low(a, b), high = pairs_high(a, b);
     *x = round_14(wasm_i32x4_dot_i16x8(low, to_x), wasm_i32x4_dot_i16x8(high, to_x));
     *y = round_14(wasm_i32x4_dot_i16x8(low, to_y), wasm_i32x4_dot_i16x8(high, to_y));
+}
+
+static av_always_inline void rotate(v128_t a, v128_t b, int f, int g, v128_t *x, v128_t *y)
+{
+    rotate_by(a, b, factors(f, -g), factors(g, f), x, y);
 }
 
 /* The same of inputs i and j, of which those from count on are zero. */
@@ -148,60 +153,77 @@ static av_noinline void idct16_of_16(v128_t *r)
     idct16(r, r, 1, 16);
 }
 
+/* As a table, where there are so many that code would be large. */
+typedef struct Rotation {
+    uint8_t a, b;
+    int16_t to_x[2], to_y[2];
+} Rotation;
+
+#define ROTATION(a, b, f, g) { a, b, { f, -(g) }, { g, f } }
+
+static const Rotation inputs_of_32[8] = {
+    ROTATION(1, 31, 804, 16364),   ROTATION(17, 15, 12140, 11003), ROTATION(9, 23, 7005, 14811),
+    ROTATION(25, 7, 15426, 5520),  ROTATION(5, 27, 3981, 15893),   ROTATION(21, 11, 14053, 8423),
+    ROTATION(13, 19, 9760, 13160), ROTATION(29, 3, 16207, 2404),
+};
+
+/* Into each other's places. */
+static const Rotation second_of_32[4] = {
+    ROTATION(14, 1, 3196, 16069), ROTATION(13, 2, -16069, 3196), ROTATION(10, 5, 13623, 9102), ROTATION(9, 6, -9102, 13623),
+};
+
+static const Rotation third_of_32[4] = {
+    ROTATION(13, 2, 6270, 15137), ROTATION(12, 3, 6270, 15137), ROTATION(11, 4, -15137, 6270), ROTATION(10, 5, -15137, 6270),
+};
+
+static av_always_inline void rotate_in_place(v128_t *t, const Rotation rotations[4])
+{
+#pragma clang loop unroll(disable)
+    for (const Rotation *r = rotations; r < rotations + 4; r++)
+        rotate_by(t[r->a], t[r->b], wasm_v128_load32_splat(r->to_x), wasm_v128_load32_splat(r->to_y), &t[r->b], &t[r->a]);
+}
+
 static av_always_inline void idct32(v128_t *r, int count)
 {
-    v128_t even[16], t16, t17, t18, t19, t20, t21, t22, t23, t24, t25, t26, t27, t28, t29, t30, t31;
+    v128_t even[16], t[16], odd[16];
     for (int i = 0; i < count / 2; i++)
         even[i] = r[2 * i];
     if (count > 16)
         idct16_of_16(even);
     else
         idct16_of_8(even);
-    rotate_inputs(r, 1, count, 1, 31, 804, 16364, &t16, &t31);
-    rotate_inputs(r, 1, count, 17, 15, 12140, 11003, &t17, &t30);
-    rotate_inputs(r, 1, count, 9, 23, 7005, 14811, &t18, &t29);
-    rotate_inputs(r, 1, count, 25, 7, 15426, 5520, &t19, &t28);
-    rotate_inputs(r, 1, count, 5, 27, 3981, 15893, &t20, &t27);
-    rotate_inputs(r, 1, count, 21, 11, 14053, 8423, &t21, &t26);
-    rotate_inputs(r, 1, count, 13, 19, 9760, 13160, &t22, &t25);
-    rotate_inputs(r, 1, count, 29, 3, 16207, 2404, &t23, &t24);
-    add_and_subtract(&t16, &t17);
-    add_and_subtract(&t19, &t18);
-    add_and_subtract(&t20, &t21);
-    add_and_subtract(&t23, &t22);
-    add_and_subtract(&t24, &t25);
-    add_and_subtract(&t27, &t26);
-    add_and_subtract(&t28, &t29);
-    add_and_subtract(&t31, &t30);
-    rotate(t30, t17, 3196, 16069, &t17, &t30);
-    rotate(t29, t18, -16069, 3196, &t18, &t29);
-    rotate(t26, t21, 13623, 9102, &t21, &t26);
-    rotate(t25, t22, -9102, 13623, &t22, &t25);
-    add_and_subtract(&t16, &t19);
-    add_and_subtract(&t17, &t18);
-    add_and_subtract(&t23, &t20);
-    add_and_subtract(&t22, &t21);
-    add_and_subtract(&t24, &t27);
-    add_and_subtract(&t25, &t26);
-    add_and_subtract(&t31, &t28);
-    add_and_subtract(&t30, &t29);
-    rotate(t29, t18, 6270, 15137, &t18, &t29);
-    rotate(t28, t19, 6270, 15137, &t19, &t28);
-    rotate(t27, t20, -15137, 6270, &t20, &t27);
-    rotate(t26, t21, -15137, 6270, &t21, &t26);
-    add_and_subtract(&t16, &t23);
-    add_and_subtract(&t17, &t22);
-    add_and_subtract(&t18, &t21);
-    add_and_subtract(&t19, &t20);
-    add_and_subtract(&t31, &t24);
-    add_and_subtract(&t30, &t25);
-    add_and_subtract(&t29, &t26);
-    add_and_subtract(&t28, &t27);
-    rotate_45(t27, t20, &t20, &t27);
-    rotate_45(t26, t21, &t21, &t26);
-    rotate_45(t25, t22, &t22, &t25);
-    rotate_45(t24, t23, &t23, &t24);
-    v128_t odd[16] = { t31, t30, t29, t28, t27, t26, t25, t24, t23, t22, t21, t20, t19, t18, t17, t16 };
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < 8; i++) {
+        const Rotation *in = &inputs_of_32[i];
+        if (count > 16) {
+            rotate_by(r[in->a], r[in->b], wasm_v128_load32_splat(in->to_x), wasm_v128_load32_splat(in->to_y), &t[i], &t[15 - i]);
+        } else {
+            /* By turns, the second and the first of the two are zero. */
+            v128_t input = r[i & 1 ? in->b : in->a];
+            t[i] = multiply(input, in->to_x[i & 1]);
+            t[15 - i] = multiply(input, in->to_y[i & 1]);
+        }
+    }
+    for (int i = 0; i < 16; i += 4) {
+        add_and_subtract(&t[i], &t[i + 1]);
+        add_and_subtract(&t[i + 3], &t[i + 2]);
+    }
+    rotate_in_place(t, second_of_32);
+    for (int i = 0; i < 16; i += 8) {
+        add_and_subtract(&t[i], &t[i + 3]);
+        add_and_subtract(&t[i + 1], &t[i + 2]);
+        add_and_subtract(&t[i + 7], &t[i + 4]);
+        add_and_subtract(&t[i + 6], &t[i + 5]);
+    }
+    rotate_in_place(t, third_of_32);
+    for (int i = 0; i < 4; i++) {
+        add_and_subtract(&t[i], &t[7 - i]);
+        add_and_subtract(&t[15 - i], &t[8 + i]);
+    }
+    for (int i = 4; i < 8; i++)
+        rotate_45(t[15 - i], t[i], &t[i], &t[15 - i]);
+    for (int i = 0; i < 16; i++)
+        odd[i] = t[15 - i];
     join(r, even, odd, 32);
 }
 
@@ -231,7 +253,7 @@ static av_always_inline void rotate_two(v128_t *a, v128_t *b, int f, int g, v128
     *d = round_14(wasm_i32x4_sub(y_low, y2_low), wasm_i32x4_sub(y_high, y2_high));
 }
 
-static av_always_inline void iadst8(v128_t r[8])
+static void iadst8_of_8(v128_t *r)
 {
     v128_t t0 = r[7], t1 = r[0], t2 = r[5], t3 = r[2], t4 = r[3], t5 = r[4], t6 = r[1], t7 = r[6];
     rotate_two(&t0, &t1, 16305, 1606, &t4, &t5, 10394, 12665);
@@ -287,14 +309,14 @@ static av_noinline void iadst16_of_16(v128_t *r)
     r[15] = wasm_i16x8_neg(t1);
 }
 
-static av_noinline void idct8_of_8(v128_t *r)
+static void idct8_of_4(v128_t *r)
 {
-    idct8(r, r, 1, 8);
+    idct8(r, r, 1, 4);
 }
 
-static av_noinline void iadst8_of_8(v128_t *r)
+static void idct8_of_8(v128_t *r)
 {
-    iadst8(r);
+    idct8(r, r, 1, 8);
 }
 
 static av_always_inline v128_t round_shift(v128_t residual, int shift)
@@ -316,9 +338,9 @@ static av_always_inline v128_t add_magnitudes(v128_t sums, v128_t numbers)
     return wasm_u16x8_add_sat(sums, wasm_i16x8_abs(numbers));
 }
 
-/* Of blocks of which only the left columns, eight or a multiple, and the upper rows are not zero. Columns come first, and what
+/* Of blocks of 16x16 or 32x32 of which only the left columns, eight or a multiple, and the upper rows are not zero. Columns come first, and what
  * they give lies turned in between. Nothing is touched and 0 returned if something may overflow. */
-static av_noinline int itxfm_add(uint8_t *dst, ptrdiff_t stride, int16_t *block, int size, int columns, int rows, int shift,
+static av_noinline int itxfm_add(uint8_t *dst, ptrdiff_t stride, int16_t *block, int size, int columns, int rows,
                                  Transform first, Transform second)
 {
     LOCAL_ALIGNED_16(int16_t, turned, [32 * 32]);
@@ -335,11 +357,13 @@ static av_noinline int itxfm_add(uint8_t *dst, ptrdiff_t stride, int16_t *block,
         reached = wasm_v128_or(reached, column_sums);
         first(r);
         for (int y = 0; y < size; y += 8) {
+            v128_t sums = row_sums[y / 8];
             transpose_8x8_i16(r + y);
             for (int i = 0; i < 8; i++) {
-                row_sums[y / 8] = add_magnitudes(row_sums[y / 8], r[y + i]);
+                sums = add_magnitudes(sums, r[y + i]);
                 wasm_v128_store(turned + (x + i) * size + y, r[y + i]);
             }
+            row_sums[y / 8] = sums;
         }
     }
     for (int i = 0; i < size / 8; i++)
@@ -357,20 +381,21 @@ static av_noinline int itxfm_add(uint8_t *dst, ptrdiff_t stride, int16_t *block,
         second(r);
 #pragma clang loop unroll(disable)
         for (int y = 0; y < size; y++)
-            add_row_8(dst + y * stride + x, r[y], shift);
+            add_row_8(dst + y * stride + x, r[y], 6);
     }
     return 1;
 }
 
 /* The same of 8x8, where all is in registers. Columns from rows on are zero, too. */
-static av_always_inline int idct_idct_8x8_add_of(uint8_t *dst, ptrdiff_t stride, int16_t *block, int rows)
+static av_always_inline int itxfm_add_8x8(uint8_t *dst, ptrdiff_t stride, int16_t *block, int rows, Transform first,
+                                          Transform second)
 {
     v128_t r[8], column_sums = ROOM, row_sums = ROOM;
     for (int y = 0; y < rows; y++) {
         r[y] = wasm_v128_load(block + 8 * y);
         column_sums = add_magnitudes(column_sums, r[y]);
     }
-    idct8(r, r, 1, rows);
+    first(r);
     transpose_8x8_i16(r);
     for (int y = 0; y < rows; y++)
         row_sums = add_magnitudes(row_sums, r[y]);
@@ -378,10 +403,16 @@ static av_always_inline int idct_idct_8x8_add_of(uint8_t *dst, ptrdiff_t stride,
         return 0;
     for (int y = 0; y < rows; y++)
         wasm_v128_store(block + 8 * y, wasm_i16x8_const_splat(0));
-    idct8(r, r, 1, rows);
+    second(r);
     for (int y = 0; y < 8; y++)
         add_row_8(dst + y * stride, r[y], 5);
     return 1;
+}
+
+/* With either transform: by pointers, once for all three pairs. */
+static av_noinline int itxfm_add_8x8_of(uint8_t *dst, ptrdiff_t stride, int16_t *block, Transform first, Transform second)
+{
+    return itxfm_add_8x8(dst, stride, block, 8, first, second);
 }
 
 /* Of DC alone, the same is added to all pixels: with saturation, so what is added and what is subtracted, one of them zero. */
@@ -480,7 +511,8 @@ static void idct_idct_8x8_add(ARGUMENTS)
 {
     if (eob == 1)
         idct_dc_add(dst, stride, block, 8, 5);
-    else if (!(eob <= 12 ? idct_idct_8x8_add_of(dst, stride, block, 4) : idct_idct_8x8_add_of(dst, stride, block, 8)))
+    else if (!(eob <= 12 ? itxfm_add_8x8(dst, stride, block, 4, idct8_of_4, idct8_of_4)
+                         : itxfm_add_8x8(dst, stride, block, 8, idct8_of_8, idct8_of_8)))
         itxfm_add_c[TX_8X8][DCT_DCT](dst, stride, block, eob);
 }
 
@@ -488,8 +520,8 @@ static void idct_idct_16x16_add(ARGUMENTS)
 {
     if (eob == 1)
         idct_dc_add(dst, stride, block, 16, 6);
-    else if (!(eob <= 38 ? itxfm_add(dst, stride, block, 16, 8, 8, 6, idct16_of_8, idct16_of_8)
-                         : itxfm_add(dst, stride, block, 16, 16, 16, 6, idct16_of_16, idct16_of_16)))
+    else if (!(eob <= 38 ? itxfm_add(dst, stride, block, 16, 8, 8, idct16_of_8, idct16_of_8)
+                         : itxfm_add(dst, stride, block, 16, 16, 16, idct16_of_16, idct16_of_16)))
         itxfm_add_c[TX_16X16][DCT_DCT](dst, stride, block, eob);
 }
 
@@ -497,21 +529,21 @@ static void idct_idct_32x32_add(ARGUMENTS)
 {
     if (eob == 1)
         idct_dc_add(dst, stride, block, 32, 6);
-    else if (!(eob <= 135 ? itxfm_add(dst, stride, block, 32, eob <= 34 ? 8 : 16, 16, 6, idct32_of_16, idct32_of_16)
-                          : itxfm_add(dst, stride, block, 32, 32, 32, 6, idct32_of_32, idct32_of_32)))
+    else if (!(eob <= 135 ? itxfm_add(dst, stride, block, 32, eob <= 34 ? 8 : 16, 16, idct32_of_16, idct32_of_16)
+                          : itxfm_add(dst, stride, block, 32, 32, 32, idct32_of_32, idct32_of_32)))
         itxfm_add_c[TX_32X32][DCT_DCT](dst, stride, block, eob);
 }
 
 #define WITH_IADST(first, second, type, left_of_16)                                                                    \
 static void first##_##second##_8x8_add(ARGUMENTS)                                                                      \
 {                                                                                                                      \
-    if (!itxfm_add(dst, stride, block, 8, 8, 8, 5, first##8_of_8, second##8_of_8))                                     \
+    if (!itxfm_add_8x8_of(dst, stride, block, first##8_of_8, second##8_of_8))                                     \
         itxfm_add_c[TX_8X8][type](dst, stride, block, eob);                                                            \
 }                                                                                                                      \
 static void first##_##second##_16x16_add(ARGUMENTS)                                                                    \
 {                                                                                                                      \
     int columns = eob <= left_of_16 ? 8 : 16;                                                                          \
-    if (!itxfm_add(dst, stride, block, 16, columns, 16, 6, first##16_of_16, second##16_of_16))                         \
+    if (!itxfm_add(dst, stride, block, 16, columns, 16, first##16_of_16, second##16_of_16))                         \
         itxfm_add_c[TX_16X16][type](dst, stride, block, eob);                                                          \
 }
 WITH_IADST(iadst, idct, DCT_ADST, 17)

@@ -6,7 +6,7 @@
 #include "vp9dsp.h"
 
 /* Eight products add up to -13770 to 46410. Less 16384, which is 128 in pixels, that fits into 16 bits: sums may wrap around on
- * their way, and what saturation makes of the result is the clipped pixel less 128. */
+ * their way. What was taken off comes back after the shift. */
 #define ROUND_LESS_16384 wasm_i16x8_const_splat(64 - 16384)
 
 static av_always_inline v128_t add_product(v128_t sum, v128_t pixels, v128_t tap)
@@ -16,8 +16,8 @@ static av_always_inline v128_t add_product(v128_t sum, v128_t pixels, v128_t tap
 
 static av_always_inline v128_t narrow(v128_t sum)
 {
-    v128_t pixels = wasm_i16x8_shr(sum, 7);
-    return wasm_v128_xor(wasm_i8x16_narrow_i16x8(pixels, pixels), wasm_i8x16_const_splat(-128));
+    v128_t pixels = wasm_i16x8_add(wasm_i16x8_shr(sum, 7), wasm_i16x8_const_splat(128));
+    return wasm_u8x16_narrow_i16x8(pixels, pixels);
 }
 
 static av_always_inline void load_taps(v128_t tap[8], const int16_t *filter)
@@ -31,52 +31,57 @@ static av_always_inline void store(uint8_t *dst, v128_t pixels, int width, int a
     store_pixels(dst, average ? wasm_u8x16_avgr(pixels, load_pixels(dst, width)) : pixels, width);
 }
 
-/* Along rows, 8 or 4 wide. Here and below, up to four bytes more are read than are needed: frames are padded by more. */
-static av_always_inline void h_8(uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, ptrdiff_t stride, int width, int h,
-                                 const int16_t *filter, int average)
+/* 16 pixels: a row, or two rows of 8, or four of 4. */
+static av_always_inline v128_t load_strip(const uint8_t *src, ptrdiff_t stride, int strip)
 {
-    v128_t tap[8];
-    load_taps(tap, filter);
-    for (int y = 0; y < h; y++, dst += dst_stride, src += stride) {
-        v128_t sum = ROUND_LESS_16384;
-        for (int i = 0; i < 8; i++)
-            sum = add_product(sum, wasm_u16x8_load8x8(src + i - 3), tap[i]);
-        store(dst, narrow(sum), width, average);
+    if (strip == 4)
+        return load_4_rows_of_4(src, stride);
+    v128_t row = load_pixels(src, strip);
+    return strip == 16 ? row : wasm_v128_load64_lane(src + stride, row, 1);
+}
+
+static av_always_inline void store_strip(uint8_t *dst, ptrdiff_t stride, v128_t pixels, int strip, int average)
+{
+    if (average)
+        pixels = wasm_u8x16_avgr(pixels, load_strip(dst, stride, strip));
+    if (strip == 4) {
+        store_4_rows_of_4(dst, stride, pixels);
+    } else {
+        store_pixels(dst, pixels, strip);
+        if (strip == 8)
+            wasm_v128_store64_lane(dst + stride, pixels, 1);
     }
 }
 
-/* Along rows, 16 at a time, apart for even and odd pixels. The upper byte of a 16-bit number is to an even pixel's next tap
- * what it is to the odd pixel's tap: nine registers serve sixteen pixels. */
-static av_always_inline void h_16(uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, ptrdiff_t stride, int width, int h,
-                                  const int16_t *filter, int average)
+/* Along rows, apart for even and odd pixels. The upper byte of a 16-bit number is to an even pixel's next tap what it is to the
+ * odd pixel's tap: nine registers serve sixteen pixels. One byte more is read than is needed: frames are padded by more. */
+static av_always_inline void h_strip(uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, ptrdiff_t stride, int width, int h,
+                                     const v128_t tap[8], int strip, int average)
 {
     const v128_t lower_byte = wasm_i16x8_const_splat(255);
-    v128_t tap[8];
-    load_taps(tap, filter);
-    for (int y = 0; y < h; y++, dst += dst_stride, src += stride)
+    const int rows = 16 / strip;
+    for (int y = 0; y < h; y += rows, dst += rows * dst_stride, src += rows * stride)
 #pragma clang loop unroll(disable)
-        for (int x = 0; x < width; x += 16) {
-            v128_t even = ROUND_LESS_16384, odd = even, pixels = wasm_v128_load(src + x - 3);
+        for (int x = 0; x < width; x += strip) {
+            v128_t even = ROUND_LESS_16384, odd = even, pixels = load_strip(src + x - 3, stride, strip);
             v128_t lower = wasm_v128_and(pixels, lower_byte);
             for (int i = 0; i < 8; i += 2) {
                 v128_t upper = wasm_u16x8_shr(pixels, 8);
                 even = add_product(add_product(even, lower, tap[i]), upper, tap[i + 1]);
-                pixels = wasm_v128_load(src + x + i - 1);
+                pixels = load_strip(src + x + i - 1, stride, strip);
                 lower = wasm_v128_and(pixels, lower_byte);
                 odd = add_product(add_product(odd, upper, tap[i]), lower, tap[i + 1]);
             }
-            store(dst + x, unpack_low_u8(narrow(even), narrow(odd)), 16, average);
+            store_strip(dst + x, dst_stride, unpack_low_u8(narrow(even), narrow(odd)), strip, average);
         }
 }
 
-/* Along columns, in strips 8 or 4 wide. The eight rows that make one are at hand. */
-static av_always_inline void v(uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, ptrdiff_t stride, int width, int h,
-                               const int16_t *filter, int strip, int average)
+/* Along columns, in strips 8 wide. The eight rows that make one are at hand. */
+static av_always_inline void v_8(uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, ptrdiff_t stride, int width, int h,
+                                 const v128_t tap[8], int average)
 {
-    v128_t tap[8];
-    load_taps(tap, filter);
 #pragma clang loop unroll(disable)
-    for (int x = 0; x < width; x += strip) {
+    for (int x = 0; x < width; x += 8) {
         const uint8_t *next = src + x - 3 * stride;
         /* Not an array: clang would move that in memory. */
         v128_t r0 = wasm_u16x8_load8x8(next), r1 = wasm_u16x8_load8x8(next + stride);
@@ -91,49 +96,81 @@ static av_always_inline void v(uint8_t *dst, ptrdiff_t dst_stride, const uint8_t
             sum = add_product(add_product(sum, r2, tap[2]), r3, tap[3]);
             sum = add_product(add_product(sum, r4, tap[4]), r5, tap[5]);
             sum = add_product(add_product(sum, r6, tap[6]), r7, tap[7]);
-            store(dst + y * dst_stride + x, narrow(sum), strip, average);
+            store(dst + y * dst_stride + x, narrow(sum), 8, average);
             r0 = r1, r1 = r2, r2 = r3, r3 = r4, r4 = r5, r5 = r6, r6 = r7;
         }
     }
 }
 
-/* Once for all widths. */
+static av_always_inline v128_t load_pair(const uint8_t *src, ptrdiff_t stride)
+{
+    return wasm_u16x8_extend_low_u8x16(wasm_v128_load32_lane(src + stride, wasm_v128_load32_zero(src), 1));
+}
+
+/* 4 wide: two rows are made at a time, so a register has one row and the next. */
+static av_always_inline void v_4(uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, ptrdiff_t stride, int h,
+                                 const v128_t tap[8], int average)
+{
+    const uint8_t *next = src + 3 * stride;
+    v128_t r0 = load_pair(src - 3 * stride, stride), r1 = load_pair(src - 2 * stride, stride);
+    v128_t r2 = load_pair(src - stride, stride), r3 = load_pair(src, stride);
+    v128_t r4 = load_pair(src + stride, stride), r5 = load_pair(src + 2 * stride, stride);
+#pragma clang loop unroll(disable)
+    for (int y = 0; y < h; y += 2, dst += 2 * dst_stride, next += 2 * stride) {
+        v128_t r6 = load_pair(next, stride), r7 = load_pair(next + stride, stride);
+        v128_t sum = add_product(add_product(ROUND_LESS_16384, r0, tap[0]), r1, tap[1]);
+        sum = add_product(add_product(sum, r2, tap[2]), r3, tap[3]);
+        sum = add_product(add_product(sum, r4, tap[4]), r5, tap[5]);
+        sum = add_product(add_product(sum, r6, tap[6]), r7, tap[7]);
+        v128_t rows = narrow(sum);
+        store(dst, rows, 4, average);
+        store(dst + dst_stride, wasm_i32x4_shuffle(rows, rows, 1, 0, 0, 0), 4, average);
+        r0 = r2, r1 = r3, r2 = r4, r3 = r5, r4 = r6, r5 = r7;
+    }
+}
+
+/* Once for all widths. Heights are multiples of four. */
 #define FILTERS(op, average)                                                                                           \
 static av_noinline void op##_h(uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, ptrdiff_t stride, int width,    \
                                int h, const int16_t *filter)                                                           \
 {                                                                                                                      \
+    v128_t tap[8];                                                                                                     \
+    load_taps(tap, filter);                                                                                            \
     if (width > 8)                                                                                                     \
-        h_16(dst, dst_stride, src, stride, width, h, filter, average);                                                 \
+        h_strip(dst, dst_stride, src, stride, width, h, tap, 16, average);                                             \
     else if (width == 8)                                                                                               \
-        h_8(dst, dst_stride, src, stride, 8, h, filter, average);                                                      \
+        h_strip(dst, dst_stride, src, stride, 8, h, tap, 8, average);                                                  \
     else                                                                                                               \
-        h_8(dst, dst_stride, src, stride, 4, h, filter, average);                                                      \
+        h_strip(dst, dst_stride, src, stride, 4, h, tap, 4, average);                                                  \
 }                                                                                                                      \
 static av_noinline void op##_v(uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, ptrdiff_t stride, int width,    \
                                int h, const int16_t *filter)                                                           \
 {                                                                                                                      \
+    v128_t tap[8];                                                                                                     \
+    load_taps(tap, filter);                                                                                            \
     if (width > 4)                                                                                                     \
-        v(dst, dst_stride, src, stride, width, h, filter, 8, average);                                                 \
+        v_8(dst, dst_stride, src, stride, width, h, tap, average);                                                     \
     else                                                                                                               \
-        v(dst, dst_stride, src, stride, 4, h, filter, 4, average);                                                     \
+        v_4(dst, dst_stride, src, stride, h, tap, average);                                                            \
 }                                                                                                                      \
+/* The decoder sees to it that there is one row more than the seven that are needed. */                                \
 static av_noinline void op##_hv(uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, ptrdiff_t stride, int width,   \
                                 int h, const int16_t *filter_x, const int16_t *filter_y)                               \
 {                                                                                                                      \
-    LOCAL_ALIGNED_16(uint8_t, rows, [64 * (64 + 7)]);                                                                  \
-    put_h(rows, 64, src - 3 * stride, stride, width, h + 7, filter_x);                                                 \
+    LOCAL_ALIGNED_16(uint8_t, rows, [64 * (64 + 8)]);                                                                  \
+    put_h(rows, 64, src - 3 * stride, stride, width, h + 7 + (width < 16), filter_x);                                  \
     op##_v(dst, dst_stride, rows + 3 * 64, 64, width, h, filter_y);                                                    \
 }
 FILTERS(put, 0)
 FILTERS(avg, 1)
 
-static av_always_inline void whole(uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, ptrdiff_t stride, int width,
-                                   int h, int average)
+static av_always_inline void average(uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, ptrdiff_t stride, int width, int h)
 {
+    const int part = FFMIN(width, 16);
 #pragma clang loop unroll(disable)
     for (int y = 0; y < h; y++, dst += dst_stride, src += stride)
-        for (int x = 0; x < width; x += 16)
-            store(dst + x, load_pixels(src + x, FFMIN(width, 16)), FFMIN(width, 16), average);
+        for (int x = 0; x < width; x += part)
+            store(dst + x, load_pixels(src + x, part), part, 1);
 }
 
 #define ARGUMENTS uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, ptrdiff_t stride, int h, int mx, int my
@@ -150,34 +187,45 @@ static void op##_8tap_##name##_##width##hv(ARGUMENTS)                           
 {                                                                                                                      \
     op##_hv(dst, dst_stride, src, stride, width, h, ff_vp9_subpel_filters[type][mx], ff_vp9_subpel_filters[type][my]); \
 }
-#define WIDTH(op, average, width)                                                                                      \
-static void op##_##width(ARGUMENTS)                                                                                    \
-{                                                                                                                      \
-    whole(dst, dst_stride, src, stride, width, h, average);                                                            \
-}                                                                                                                      \
+#define WIDTH(op, width)                                                                                               \
 FILTER(op, width, smooth, FILTER_8TAP_SMOOTH)                                                                          \
 FILTER(op, width, regular, FILTER_8TAP_REGULAR)                                                                        \
 FILTER(op, width, sharp, FILTER_8TAP_SHARP)
-#define WIDTHS(op, average)                                                                                            \
-WIDTH(op, average, 64) WIDTH(op, average, 32) WIDTH(op, average, 16) WIDTH(op, average, 8) WIDTH(op, average, 4)
-WIDTHS(put, 0)
-WIDTHS(avg, 1)
+#define WIDTHS(op) WIDTH(op, 64) WIDTH(op, 32) WIDTH(op, 16) WIDTH(op, 8) WIDTH(op, 4)
+WIDTHS(put)
+WIDTHS(avg)
+
+#define AVERAGE(width)                                                                                                 \
+static void avg##width(ARGUMENTS)                                                                                      \
+{                                                                                                                      \
+    average(dst, dst_stride, src, stride, width, h);                                                                   \
+}
+AVERAGE(64)
+AVERAGE(32)
+AVERAGE(16)
+AVERAGE(8)
 
 av_cold void ff_vp9dsp_mc_init_wasm(VP9DSPContext *dsp)
 {
-#define INIT_FILTER(i, op, average, width, name, type)                                                                 \
+#define INIT_FILTER(i, average, op, width, name, type)                                                                 \
     dsp->mc[i][type][average][1][0] = op##_8tap_##name##_##width##h;                                                   \
     dsp->mc[i][type][average][0][1] = op##_8tap_##name##_##width##v;                                                   \
     dsp->mc[i][type][average][1][1] = op##_8tap_##name##_##width##hv;
-#define INIT(i, op, average, width)                                                                                    \
-    for (int type = 0; type < N_FILTERS; type++)                                                                       \
-        dsp->mc[i][type][average][0][0] = op##_##width;                                                                \
-    INIT_FILTER(i, op, average, width, smooth, FILTER_8TAP_SMOOTH)                                                     \
-    INIT_FILTER(i, op, average, width, regular, FILTER_8TAP_REGULAR)                                                   \
-    INIT_FILTER(i, op, average, width, sharp, FILTER_8TAP_SHARP)
-#define INIT_WIDTHS(op, average)                                                                                       \
-    INIT(0, op, average, 64) INIT(1, op, average, 32) INIT(2, op, average, 16) INIT(3, op, average, 8)                 \
-    INIT(4, op, average, 4)
-    INIT_WIDTHS(put, 0)
-    INIT_WIDTHS(avg, 1)
+#define INIT(i, average, op, width)                                                                                    \
+    INIT_FILTER(i, average, op, width, smooth, FILTER_8TAP_SMOOTH)                                                     \
+    INIT_FILTER(i, average, op, width, regular, FILTER_8TAP_REGULAR)                                                   \
+    INIT_FILTER(i, average, op, width, sharp, FILTER_8TAP_SHARP)
+#define INIT_WIDTHS(average, op)                                                                                       \
+    INIT(0, average, op, 64) INIT(1, average, op, 32) INIT(2, average, op, 16) INIT(3, average, op, 8)                 \
+    INIT(4, average, op, 4)
+    INIT_WIDTHS(0, put)
+    INIT_WIDTHS(1, avg)
+
+    /* clang makes of copies, and of averages 4 wide, what could be written here. */
+    for (int type = 0; type < N_FILTERS; type++) {
+        dsp->mc[0][type][1][0][0] = avg64;
+        dsp->mc[1][type][1][0][0] = avg32;
+        dsp->mc[2][type][1][0][0] = avg16;
+        dsp->mc[3][type][1][0][0] = avg8;
+    }
 }

@@ -18,6 +18,13 @@ static av_always_inline v128_t filtered(v128_t p1, v128_t p0, v128_t q0, v128_t 
     return wasm_v128_and(mask, below(q1, q0, betas));
 }
 
+/* (a + b) >> 1, where the instruction rounds up. */
+static av_always_inline v128_t average_down(v128_t a, v128_t b)
+{
+    v128_t odd = wasm_v128_and(wasm_v128_xor(a, b), wasm_i8x16_const_splat(1));
+    return wasm_i8x16_sub(wasm_u8x16_avgr(a, b), odd);
+}
+
 /* Moves p0 and q0 towards each other by delta = clip((4 * (q0 - p0) + (p1 - q1) + 4) >> 3, -tc, tc), all in bytes: averages
  * with complements give differences offset by 128, averaging again halves them, and what is added up is delta + 161. */
 static av_always_inline void filter_p0_q0(v128_t p1, v128_t *p0, v128_t *q0, v128_t q1, v128_t tc)

@@ -51,13 +51,6 @@ static av_always_inline v128_t unpack_high_u8(v128_t a, v128_t b)
     return wasm_i8x16_shuffle(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 }
 
-/* (a + b) >> 1, where the instruction rounds up. */
-static av_always_inline v128_t average_down(v128_t a, v128_t b)
-{
-    v128_t odd = wasm_v128_and(wasm_v128_xor(a, b), wasm_i8x16_const_splat(1));
-    return wasm_i8x16_sub(wasm_u8x16_avgr(a, b), odd);
-}
-
 /* Interleaves registers that lie half of their number apart. To an index of bytes that is a rotation by one bit: after as many
  * rounds as a row's length has bits, a block of bytes is transposed. */
 static av_always_inline void unpack_round_u8(v128_t *r, int count)

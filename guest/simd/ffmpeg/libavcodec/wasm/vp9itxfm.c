@@ -96,61 +96,65 @@ static av_always_inline void join(v128_t *out, const v128_t *even, const v128_t 
     }
 }
 
-/* Each DCT is one of half its size, of the even inputs, and one of the odd ones. in has inputs step apart. */
-static av_always_inline void idct8(v128_t out[8], const v128_t *in, int step, int count)
+/* Each DCT is one of half its size, of the even inputs, and one of the odd ones. in has inputs step apart. What differs when half
+ * of them are zero are the first rotations alone. */
+
+static av_always_inline void idct8_inputs(v128_t t[8], const v128_t *in, int step, int count)
 {
-    v128_t t0, t1, t2, t3, t4, t5, t6, t7;
     if (count > 4)
-        rotate_45(in[0], in[4 * step], &t1, &t0);
+        rotate_45(in[0], in[4 * step], &t[1], &t[0]);
     else
-        t0 = t1 = multiply(in[0], 11585);
-    rotate_inputs(in, step, count, 2, 6, 6270, 15137, &t2, &t3);
-    rotate_inputs(in, step, count, 1, 7, 3196, 16069, &t4, &t7);
-    rotate_inputs(in, step, count, 5, 3, 13623, 9102, &t5, &t6);
-    add_and_subtract(&t0, &t3);
-    add_and_subtract(&t1, &t2);
-    add_and_subtract(&t4, &t5);
-    add_and_subtract(&t7, &t6);
-    rotate_45(t6, t5, &t5, &t6);
-    v128_t even[4] = { t0, t1, t2, t3 }, odd[4] = { t7, t6, t5, t4 };
+        t[0] = t[1] = multiply(in[0], 11585);
+    rotate_inputs(in, step, count, 2, 6, 6270, 15137, &t[2], &t[3]);
+    rotate_inputs(in, step, count, 1, 7, 3196, 16069, &t[4], &t[7]);
+    rotate_inputs(in, step, count, 5, 3, 13623, 9102, &t[5], &t[6]);
+}
+
+static av_always_inline void idct8_outputs(v128_t out[8], v128_t t[8])
+{
+    add_and_subtract(&t[0], &t[3]);
+    add_and_subtract(&t[1], &t[2]);
+    add_and_subtract(&t[4], &t[5]);
+    add_and_subtract(&t[7], &t[6]);
+    rotate_45(t[6], t[5], &t[5], &t[6]);
+    v128_t even[4] = { t[0], t[1], t[2], t[3] }, odd[4] = { t[7], t[6], t[5], t[4] };
     join(out, even, odd, 8);
 }
 
-static av_always_inline void idct16(v128_t out[16], const v128_t *in, int step, int count)
+static av_always_inline void idct16_inputs(v128_t t[16], const v128_t *in, int count)
 {
-    v128_t even[8], t8, t9, t10, t11, t12, t13, t14, t15;
-    idct8(even, in, 2 * step, count / 2);
-    rotate_inputs(in, step, count, 1, 15, 1606, 16305, &t8, &t15);
-    rotate_inputs(in, step, count, 9, 7, 12665, 10394, &t9, &t14);
-    rotate_inputs(in, step, count, 5, 11, 7723, 14449, &t10, &t13);
-    rotate_inputs(in, step, count, 13, 3, 15679, 4756, &t11, &t12);
-    add_and_subtract(&t8, &t9);
-    add_and_subtract(&t11, &t10);
-    add_and_subtract(&t12, &t13);
-    add_and_subtract(&t15, &t14);
-    rotate(t14, t9, 6270, 15137, &t9, &t14);
-    rotate(t13, t10, -15137, 6270, &t10, &t13);
-    add_and_subtract(&t8, &t11);
-    add_and_subtract(&t9, &t10);
-    add_and_subtract(&t15, &t12);
-    add_and_subtract(&t14, &t13);
-    rotate_45(t13, t10, &t10, &t13);
-    rotate_45(t12, t11, &t11, &t12);
-    v128_t odd[8] = { t15, t14, t13, t12, t11, t10, t9, t8 };
-    join(out, even, odd, 16);
+    idct8_inputs(t, in, 2, count / 2);
+    rotate_inputs(in, 1, count, 1, 15, 1606, 16305, &t[8], &t[15]);
+    rotate_inputs(in, 1, count, 9, 7, 12665, 10394, &t[9], &t[14]);
+    rotate_inputs(in, 1, count, 5, 11, 7723, 14449, &t[10], &t[13]);
+    rotate_inputs(in, 1, count, 13, 3, 15679, 4756, &t[11], &t[12]);
 }
 
-/* A transform of eight columns, of which lower rows may be zero, in place. */
-typedef void (*Transform)(v128_t *r);
+/* A transform of eight columns in place. Rows from count on, half of them or none, are zero. */
+typedef void (*Transform)(v128_t *r, int count);
 
-static av_noinline void idct16_of_8(v128_t *r)
+static av_noinline void idct16(v128_t *r, int count)
 {
-    idct16(r, r, 1, 8);
-}
-
-static av_noinline void idct16_of_16(v128_t *r)
-{
-    idct16(r, r, 1, 16);
+    v128_t even[8], t[16];
+    if (count > 8)
+        idct16_inputs(t, r, 16);
+    else
+        idct16_inputs(t, r, 8);
+    idct8_outputs(even, t);
+    add_and_subtract(&t[8], &t[9]);
+    add_and_subtract(&t[11], &t[10]);
+    add_and_subtract(&t[12], &t[13]);
+    add_and_subtract(&t[15], &t[14]);
+    rotate(t[14], t[9], 6270, 15137, &t[9], &t[14]);
+    rotate(t[13], t[10], -15137, 6270, &t[10], &t[13]);
+    add_and_subtract(&t[8], &t[11]);
+    add_and_subtract(&t[9], &t[10]);
+    add_and_subtract(&t[15], &t[12]);
+    add_and_subtract(&t[14], &t[13]);
+    rotate_45(t[13], t[10], &t[10], &t[13]);
+    rotate_45(t[12], t[11], &t[11], &t[12]);
+    v128_t odd[8] = { t[15], t[14], t[13], t[12], t[11], t[10], t[9], t[8] };
+    join(r, even, odd, 16);
 }
 
 /* As a table, where there are so many that code would be large. */
@@ -183,15 +187,12 @@ static av_always_inline void rotate_in_place(v128_t *t, const Rotation rotations
         rotate_by(t[r->a], t[r->b], wasm_v128_load32_splat(r->to_x), wasm_v128_load32_splat(r->to_y), &t[r->b], &t[r->a]);
 }
 
-static av_always_inline void idct32(v128_t *r, int count)
+static av_noinline void idct32(v128_t *r, int count)
 {
     v128_t even[16], t[16], odd[16];
     for (int i = 0; i < count / 2; i++)
         even[i] = r[2 * i];
-    if (count > 16)
-        idct16_of_16(even);
-    else
-        idct16_of_8(even);
+    idct16(even, count / 2);
 #pragma clang loop unroll(disable)
     for (int i = 0; i < 8; i++) {
         const Rotation *in = &inputs_of_32[i];
@@ -227,96 +228,96 @@ static av_always_inline void idct32(v128_t *r, int count)
     join(r, even, odd, 32);
 }
 
-static av_noinline void idct32_of_16(v128_t *r)
+/* Two rotations x = a * f + b * g, y = a * g - b * f, which are added and subtracted before they are rounded. */
+typedef struct TwoRotations {
+    int16_t to_x0[2], to_y0[2], to_x1[2], to_y1[2];
+} TwoRotations;
+
+#define TWO_ROTATIONS(f0, g0, f1, g1) { { f0, g0 }, { g0, -(f0) }, { f1, g1 }, { g1, -(f1) } }
+
+/* In the places of the first a and b, the sums of both x and of both y, and in those of the second, the differences. */
+static av_always_inline void rotate_two(v128_t ab0[2], v128_t ab1[2], const TwoRotations *by)
 {
-    idct32(r, 16);
+    v128_t low = pairs_low(ab0[0], ab0[1]), high = pairs_high(ab0[0], ab0[1]);
+    v128_t to_x = wasm_v128_load32_splat(by->to_x0), to_y = wasm_v128_load32_splat(by->to_y0);
+    v128_t x0_low = wasm_i32x4_dot_i16x8(low, to_x), x0_high = wasm_i32x4_dot_i16x8(high, to_x);
+    v128_t y0_low = wasm_i32x4_dot_i16x8(low, to_y), y0_high = wasm_i32x4_dot_i16x8(high, to_y);
+    low = pairs_low(ab1[0], ab1[1]), high = pairs_high(ab1[0], ab1[1]);
+    to_x = wasm_v128_load32_splat(by->to_x1), to_y = wasm_v128_load32_splat(by->to_y1);
+    v128_t x1_low = wasm_i32x4_dot_i16x8(low, to_x), x1_high = wasm_i32x4_dot_i16x8(high, to_x);
+    v128_t y1_low = wasm_i32x4_dot_i16x8(low, to_y), y1_high = wasm_i32x4_dot_i16x8(high, to_y);
+    ab0[0] = round_14(wasm_i32x4_add(x0_low, x1_low), wasm_i32x4_add(x0_high, x1_high));
+    ab0[1] = round_14(wasm_i32x4_add(y0_low, y1_low), wasm_i32x4_add(y0_high, y1_high));
+    ab1[0] = round_14(wasm_i32x4_sub(x0_low, x1_low), wasm_i32x4_sub(x0_high, x1_high));
+    ab1[1] = round_14(wasm_i32x4_sub(y0_low, y1_low), wasm_i32x4_sub(y0_high, y1_high));
 }
 
-static av_noinline void idct32_of_32(v128_t *r)
+static const TwoRotations last_of_iadst = TWO_ROTATIONS(15137, 6270, -6270, 15137);
+
+static av_always_inline void iadst8(v128_t *r)
 {
-    idct32(r, 32);
+    static const TwoRotations first[2] = {
+        TWO_ROTATIONS(16305, 1606, 10394, 12665), TWO_ROTATIONS(14449, 7723, 4756, 15679),
+    };
+    v128_t t[8] = { r[7], r[0], r[5], r[2], r[3], r[4], r[1], r[6] };
+    rotate_two(&t[0], &t[4], &first[0]);
+    rotate_two(&t[2], &t[6], &first[1]);
+    rotate_two(&t[4], &t[6], &last_of_iadst);
+    add_and_subtract(&t[0], &t[2]);
+    add_and_subtract(&t[1], &t[3]);
+    r[0] = t[0];
+    r[1] = wasm_i16x8_neg(t[4]);
+    r[2] = multiply(wasm_i16x8_add(t[6], t[7]), 11585);
+    r[3] = wasm_i16x8_neg(multiply(wasm_i16x8_add(t[2], t[3]), 11585));
+    r[4] = multiply(wasm_i16x8_sub(t[2], t[3]), 11585);
+    r[5] = wasm_i16x8_neg(multiply(wasm_i16x8_sub(t[6], t[7]), 11585));
+    r[6] = t[5];
+    r[7] = wasm_i16x8_neg(t[1]);
 }
 
-/* Of two rotations x = a * f + b * g, y = a * g - b * f, rounded after they are added and subtracted: in their places, the sums
- * of their x and of their y, and the differences. */
-static av_always_inline void rotate_two(v128_t *a, v128_t *b, int f, int g, v128_t *c, v128_t *d, int h, int k)
+static av_noinline void iadst16(v128_t *r, int count)
 {
-    v128_t low = pairs_low(*a, *b), high = pairs_high(*a, *b), to_x = factors(f, g), to_y = factors(g, -f);
-    v128_t x_low = wasm_i32x4_dot_i16x8(low, to_x), x_high = wasm_i32x4_dot_i16x8(high, to_x);
-    v128_t y_low = wasm_i32x4_dot_i16x8(low, to_y), y_high = wasm_i32x4_dot_i16x8(high, to_y);
-    low = pairs_low(*c, *d), high = pairs_high(*c, *d), to_x = factors(h, k), to_y = factors(k, -h);
-    v128_t x2_low = wasm_i32x4_dot_i16x8(low, to_x), x2_high = wasm_i32x4_dot_i16x8(high, to_x);
-    v128_t y2_low = wasm_i32x4_dot_i16x8(low, to_y), y2_high = wasm_i32x4_dot_i16x8(high, to_y);
-    *a = round_14(wasm_i32x4_add(x_low, x2_low), wasm_i32x4_add(x_high, x2_high));
-    *b = round_14(wasm_i32x4_add(y_low, y2_low), wasm_i32x4_add(y_high, y2_high));
-    *c = round_14(wasm_i32x4_sub(x_low, x2_low), wasm_i32x4_sub(x_high, x2_high));
-    *d = round_14(wasm_i32x4_sub(y_low, y2_low), wasm_i32x4_sub(y_high, y2_high));
-}
-
-static void iadst8_of_8(v128_t *r)
-{
-    v128_t t0 = r[7], t1 = r[0], t2 = r[5], t3 = r[2], t4 = r[3], t5 = r[4], t6 = r[1], t7 = r[6];
-    rotate_two(&t0, &t1, 16305, 1606, &t4, &t5, 10394, 12665);
-    rotate_two(&t2, &t3, 14449, 7723, &t6, &t7, 4756, 15679);
-    rotate_two(&t4, &t5, 15137, 6270, &t6, &t7, -6270, 15137);
-    add_and_subtract(&t0, &t2);
-    add_and_subtract(&t1, &t3);
-    r[0] = t0;
-    r[1] = wasm_i16x8_neg(t4);
-    r[2] = multiply(wasm_i16x8_add(t6, t7), 11585);
-    r[3] = wasm_i16x8_neg(multiply(wasm_i16x8_add(t2, t3), 11585));
-    r[4] = multiply(wasm_i16x8_sub(t2, t3), 11585);
-    r[5] = wasm_i16x8_neg(multiply(wasm_i16x8_sub(t6, t7), 11585));
-    r[6] = t5;
-    r[7] = wasm_i16x8_neg(t1);
-}
-
-static av_noinline void iadst16_of_16(v128_t *r)
-{
-    v128_t t0 = r[15], t1 = r[0], t2 = r[13], t3 = r[2], t4 = r[11], t5 = r[4], t6 = r[9], t7 = r[6];
-    v128_t t8 = r[7], t9 = r[8], t10 = r[5], t11 = r[10], t12 = r[3], t13 = r[12], t14 = r[1], t15 = r[14];
-    rotate_two(&t0, &t1, 16364, 804, &t8, &t9, 11003, 12140);
-    rotate_two(&t2, &t3, 15893, 3981, &t10, &t11, 8423, 14053);
-    rotate_two(&t4, &t5, 14811, 7005, &t12, &t13, 5520, 15426);
-    rotate_two(&t6, &t7, 13160, 9760, &t14, &t15, 2404, 16207);
-    rotate_two(&t8, &t9, 16069, 3196, &t12, &t13, -3196, 16069);
-    rotate_two(&t10, &t11, 9102, 13623, &t14, &t15, -13623, 9102);
-    add_and_subtract(&t0, &t4);
-    add_and_subtract(&t1, &t5);
-    add_and_subtract(&t2, &t6);
-    add_and_subtract(&t3, &t7);
-    rotate_two(&t4, &t5, 15137, 6270, &t6, &t7, -6270, 15137);
-    rotate_two(&t12, &t13, 15137, 6270, &t14, &t15, -6270, 15137);
-    add_and_subtract(&t0, &t2);
-    add_and_subtract(&t1, &t3);
-    add_and_subtract(&t8, &t10);
-    add_and_subtract(&t9, &t11);
-    r[0] = t0;
-    r[1] = wasm_i16x8_neg(t8);
-    r[2] = t12;
-    r[3] = wasm_i16x8_neg(t4);
-    r[4] = multiply(wasm_i16x8_add(t7, t6), 11585);
-    r[5] = multiply(wasm_i16x8_add(t14, t15), -11585);
-    r[6] = multiply(wasm_i16x8_add(t11, t10), 11585);
-    r[7] = multiply(wasm_i16x8_add(t2, t3), -11585);
-    r[8] = multiply(wasm_i16x8_sub(t2, t3), 11585);
-    r[9] = multiply(wasm_i16x8_sub(t11, t10), 11585);
-    r[10] = multiply(wasm_i16x8_sub(t14, t15), 11585);
-    r[11] = multiply(wasm_i16x8_sub(t7, t6), 11585);
-    r[12] = t5;
-    r[13] = wasm_i16x8_neg(t13);
-    r[14] = t9;
-    r[15] = wasm_i16x8_neg(t1);
-}
-
-static void idct8_of_4(v128_t *r)
-{
-    idct8(r, r, 1, 4);
-}
-
-static void idct8_of_8(v128_t *r)
-{
-    idct8(r, r, 1, 8);
+    static const TwoRotations first[4] = {
+        TWO_ROTATIONS(16364, 804, 11003, 12140), TWO_ROTATIONS(15893, 3981, 8423, 14053),
+        TWO_ROTATIONS(14811, 7005, 5520, 15426), TWO_ROTATIONS(13160, 9760, 2404, 16207),
+    };
+    static const TwoRotations second[2] = {
+        TWO_ROTATIONS(16069, 3196, -3196, 16069), TWO_ROTATIONS(9102, 13623, -13623, 9102),
+    };
+    v128_t t[16] = {
+        r[15], r[0], r[13], r[2], r[11], r[4], r[9], r[6], r[7], r[8], r[5], r[10], r[3], r[12], r[1], r[14],
+    };
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < 4; i++)
+        rotate_two(&t[2 * i], &t[2 * i + 8], &first[i]);
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < 2; i++)
+        rotate_two(&t[2 * i + 8], &t[2 * i + 12], &second[i]);
+    for (int i = 0; i < 4; i++)
+        add_and_subtract(&t[i], &t[i + 4]);
+#pragma clang loop unroll(disable)
+    for (int i = 4; i < 16; i += 8)
+        rotate_two(&t[i], &t[i + 2], &last_of_iadst);
+    add_and_subtract(&t[0], &t[2]);
+    add_and_subtract(&t[1], &t[3]);
+    add_and_subtract(&t[8], &t[10]);
+    add_and_subtract(&t[9], &t[11]);
+    r[0] = t[0];
+    r[1] = wasm_i16x8_neg(t[8]);
+    r[2] = t[12];
+    r[3] = wasm_i16x8_neg(t[4]);
+    r[4] = multiply(wasm_i16x8_add(t[7], t[6]), 11585);
+    r[5] = multiply(wasm_i16x8_add(t[14], t[15]), -11585);
+    r[6] = multiply(wasm_i16x8_add(t[11], t[10]), 11585);
+    r[7] = multiply(wasm_i16x8_add(t[2], t[3]), -11585);
+    r[8] = multiply(wasm_i16x8_sub(t[2], t[3]), 11585);
+    r[9] = multiply(wasm_i16x8_sub(t[11], t[10]), 11585);
+    r[10] = multiply(wasm_i16x8_sub(t[14], t[15]), 11585);
+    r[11] = multiply(wasm_i16x8_sub(t[7], t[6]), 11585);
+    r[12] = t[5];
+    r[13] = wasm_i16x8_neg(t[13]);
+    r[14] = t[9];
+    r[15] = wasm_i16x8_neg(t[1]);
 }
 
 static av_always_inline v128_t round_shift(v128_t residual, int shift)
@@ -339,7 +340,8 @@ static av_always_inline v128_t add_magnitudes(v128_t sums, v128_t numbers)
 }
 
 /* Of blocks of 16x16 or 32x32 of which only the left columns, eight or a multiple, and the upper rows are not zero. Columns come first, and what
- * they give lies turned in between. Nothing is touched and 0 returned if something may overflow. */
+ * they give lies turned in between. Nothing is changed and 0 returned if something may
+ * overflow. */
 static av_noinline int itxfm_add(uint8_t *dst, ptrdiff_t stride, int16_t *block, int size, int columns, int rows,
                                  Transform first, Transform second)
 {
@@ -355,7 +357,7 @@ static av_noinline int itxfm_add(uint8_t *dst, ptrdiff_t stride, int16_t *block,
             column_sums = add_magnitudes(column_sums, r[y]);
         }
         reached = wasm_v128_or(reached, column_sums);
-        first(r);
+        first(r, rows);
         for (int y = 0; y < size; y += 8) {
             v128_t sums = row_sums[y / 8];
             transpose_8x8_i16(r + y);
@@ -378,7 +380,7 @@ static av_noinline int itxfm_add(uint8_t *dst, ptrdiff_t stride, int16_t *block,
 #pragma clang loop unroll(disable)
         for (int y = 0; y < rows; y++)
             r[y] = y < columns ? wasm_v128_load(turned + y * size + x) : zero;
-        second(r);
+        second(r, rows);
 #pragma clang loop unroll(disable)
         for (int y = 0; y < size; y++)
             add_row_8(dst + y * stride + x, r[y], 6);
@@ -386,33 +388,39 @@ static av_noinline int itxfm_add(uint8_t *dst, ptrdiff_t stride, int16_t *block,
     return 1;
 }
 
-/* The same of 8x8, where all is in registers. Columns from rows on are zero, too. */
-static av_always_inline int itxfm_add_8x8(uint8_t *dst, ptrdiff_t stride, int16_t *block, int rows, Transform first,
-                                          Transform second)
-{
-    v128_t r[8], column_sums = ROOM, row_sums = ROOM;
-    for (int y = 0; y < rows; y++) {
-        r[y] = wasm_v128_load(block + 8 * y);
-        column_sums = add_magnitudes(column_sums, r[y]);
-    }
-    first(r);
-    transpose_8x8_i16(r);
-    for (int y = 0; y < rows; y++)
-        row_sums = add_magnitudes(row_sums, r[y]);
-    if (wasm_i16x8_bitmask(wasm_v128_or(column_sums, row_sums)))
-        return 0;
-    for (int y = 0; y < rows; y++)
-        wasm_v128_store(block + 8 * y, wasm_i16x8_const_splat(0));
-    second(r);
-    for (int y = 0; y < 8; y++)
-        add_row_8(dst + y * stride, r[y], 5);
-    return 1;
-}
+/* 8x8 and 4x4 are one function each: both passes go through the same code, so it is there once for each kind of transform. */
+enum Kind { IDCT_OF_HALF, IDCT, IADST };
 
-/* With either transform: by pointers, once for all three pairs. */
-static av_noinline int itxfm_add_8x8_of(uint8_t *dst, ptrdiff_t stride, int16_t *block, Transform first, Transform second)
+static av_noinline int itxfm_add_8x8(uint8_t *dst, ptrdiff_t stride, int16_t *block, enum Kind first, enum Kind second)
 {
-    return itxfm_add_8x8(dst, stride, block, 8, first, second);
+    v128_t r[8], t[8];
+    for (int y = 0; y < 8; y++)
+        r[y] = wasm_v128_load(block + 8 * y);
+#pragma clang loop unroll(disable)
+    for (int pass = 0; pass < 2; pass++) {
+        enum Kind kind = pass ? second : first;
+        v128_t sums = ROOM;
+        for (int y = 0; y < 8; y++)
+            sums = add_magnitudes(sums, r[y]);
+        if (wasm_i16x8_bitmask(sums))
+            return 0;
+        if (kind == IADST) {
+            iadst8(r);
+        } else {
+            if (kind == IDCT)
+                idct8_inputs(t, r, 1, 8);
+            else
+                idct8_inputs(t, r, 1, 4);
+            idct8_outputs(r, t);
+        }
+        if (!pass)
+            transpose_8x8_i16(r);
+    }
+    for (int y = 0; y < 8; y++) {
+        wasm_v128_store(block + 8 * y, wasm_i16x8_const_splat(0));
+        add_row_8(dst + y * stride, r[y], 5);
+    }
+    return 1;
 }
 
 /* Of DC alone, the same is added to all pixels: with saturation, so what is added and what is subtracted, one of them zero. */
@@ -466,15 +474,20 @@ static av_always_inline void iadst4(v128_t *r01, v128_t *r23)
     *r23 = lower_halves(two_dots(r02, r13, 13377, 0, -13377, 13377), two_dots(r02, r13, 15212, -13377, 9929, -5283));
 }
 
-static av_always_inline void itxfm_add_4x4(uint8_t *dst, ptrdiff_t stride, int16_t *block, void (*first)(v128_t *, v128_t *),
-                                           void (*second)(v128_t *, v128_t *))
+static av_noinline void itxfm_add_4x4(uint8_t *dst, ptrdiff_t stride, int16_t *block, enum Kind first, enum Kind second)
 {
     v128_t r01 = wasm_v128_load(block), r23 = wasm_v128_load(block + 8), old = load_4_rows_of_4(dst, stride);
     wasm_v128_store(block, wasm_i16x8_const_splat(0));
     wasm_v128_store(block + 8, wasm_i16x8_const_splat(0));
-    first(&r01, &r23);
-    transpose_4x4_i16(&r01, &r23);
-    second(&r01, &r23);
+#pragma clang loop unroll(disable)
+    for (int pass = 0; pass < 2; pass++) {
+        if ((pass ? second : first) == IADST)
+            iadst4(&r01, &r23);
+        else
+            idct4(&r01, &r23);
+        if (!pass)
+            transpose_4x4_i16(&r01, &r23);
+    }
     v128_t low  = wasm_i16x8_add(wasm_u16x8_extend_low_u8x16(old), round_shift(r01, 4));
     v128_t high = wasm_i16x8_add(wasm_u16x8_extend_high_u8x16(old), round_shift(r23, 4));
     store_4_rows_of_4(dst, stride, wasm_u8x16_narrow_i16x8(low, high));
@@ -482,73 +495,61 @@ static av_always_inline void itxfm_add_4x4(uint8_t *dst, ptrdiff_t stride, int16
 
 #define ARGUMENTS uint8_t *dst, ptrdiff_t stride, int16_t *block, int eob
 
+/* Of a scan's first coefficients, numbers below say how many lie in the block's upper left or left part. */
+
 static void idct_idct_4x4_add(ARGUMENTS)
 {
     if (eob == 1)
         idct_dc_add(dst, stride, block, 4, 4);
     else
-        itxfm_add_4x4(dst, stride, block, idct4, idct4);
+        itxfm_add_4x4(dst, stride, block, IDCT, IDCT);
 }
-
-static void iadst_idct_4x4_add(ARGUMENTS)
-{
-    itxfm_add_4x4(dst, stride, block, iadst4, idct4);
-}
-
-static void idct_iadst_4x4_add(ARGUMENTS)
-{
-    itxfm_add_4x4(dst, stride, block, idct4, iadst4);
-}
-
-static void iadst_iadst_4x4_add(ARGUMENTS)
-{
-    itxfm_add_4x4(dst, stride, block, iadst4, iadst4);
-}
-
-/* From 8x8 on. Of a scan's first coefficients, numbers below say how many lie in the block's upper left or left part. */
 
 static void idct_idct_8x8_add(ARGUMENTS)
 {
+    enum Kind kind = eob <= 12 ? IDCT_OF_HALF : IDCT;
     if (eob == 1)
         idct_dc_add(dst, stride, block, 8, 5);
-    else if (!(eob <= 12 ? itxfm_add_8x8(dst, stride, block, 4, idct8_of_4, idct8_of_4)
-                         : itxfm_add_8x8(dst, stride, block, 8, idct8_of_8, idct8_of_8)))
+    else if (!itxfm_add_8x8(dst, stride, block, kind, kind))
         itxfm_add_c[TX_8X8][DCT_DCT](dst, stride, block, eob);
 }
 
 static void idct_idct_16x16_add(ARGUMENTS)
 {
+    int size = eob <= 38 ? 8 : 16;
     if (eob == 1)
         idct_dc_add(dst, stride, block, 16, 6);
-    else if (!(eob <= 38 ? itxfm_add(dst, stride, block, 16, 8, 8, idct16_of_8, idct16_of_8)
-                         : itxfm_add(dst, stride, block, 16, 16, 16, idct16_of_16, idct16_of_16)))
+    else if (!itxfm_add(dst, stride, block, 16, size, size, idct16, idct16))
         itxfm_add_c[TX_16X16][DCT_DCT](dst, stride, block, eob);
 }
 
 static void idct_idct_32x32_add(ARGUMENTS)
 {
+    int columns = eob <= 34 ? 8 : eob <= 135 ? 16 : 32;
     if (eob == 1)
         idct_dc_add(dst, stride, block, 32, 6);
-    else if (!(eob <= 135 ? itxfm_add(dst, stride, block, 32, eob <= 34 ? 8 : 16, 16, idct32_of_16, idct32_of_16)
-                          : itxfm_add(dst, stride, block, 32, 32, 32, idct32_of_32, idct32_of_32)))
+    else if (!itxfm_add(dst, stride, block, 32, columns, FFMAX(columns, 16), idct32, idct32))
         itxfm_add_c[TX_32X32][DCT_DCT](dst, stride, block, eob);
 }
 
-#define WITH_IADST(first, second, type, left_of_16)                                                                    \
+#define WITH_IADST(first, second, KIND_1, KIND_2, type, left_of_16)                                                    \
+static void first##_##second##_4x4_add(ARGUMENTS)                                                                      \
+{                                                                                                                      \
+    itxfm_add_4x4(dst, stride, block, KIND_1, KIND_2);                                                                 \
+}                                                                                                                      \
 static void first##_##second##_8x8_add(ARGUMENTS)                                                                      \
 {                                                                                                                      \
-    if (!itxfm_add_8x8_of(dst, stride, block, first##8_of_8, second##8_of_8))                                     \
+    if (!itxfm_add_8x8(dst, stride, block, KIND_1, KIND_2))                                                            \
         itxfm_add_c[TX_8X8][type](dst, stride, block, eob);                                                            \
 }                                                                                                                      \
 static void first##_##second##_16x16_add(ARGUMENTS)                                                                    \
 {                                                                                                                      \
-    int columns = eob <= left_of_16 ? 8 : 16;                                                                          \
-    if (!itxfm_add(dst, stride, block, 16, columns, 16, first##16_of_16, second##16_of_16))                         \
+    if (!itxfm_add(dst, stride, block, 16, eob <= left_of_16 ? 8 : 16, 16, first##16, second##16))                     \
         itxfm_add_c[TX_16X16][type](dst, stride, block, eob);                                                          \
 }
-WITH_IADST(iadst, idct, DCT_ADST, 17)
-WITH_IADST(idct, iadst, ADST_DCT, 66)
-WITH_IADST(iadst, iadst, ADST_ADST, 38)
+WITH_IADST(iadst, idct, IADST, IDCT, DCT_ADST, 17)
+WITH_IADST(idct, iadst, IDCT, IADST, ADST_DCT, 66)
+WITH_IADST(iadst, iadst, IADST, IADST, ADST_ADST, 38)
 
 av_cold void ff_vp9dsp_itxfm_init_wasm(VP9DSPContext *dsp)
 {

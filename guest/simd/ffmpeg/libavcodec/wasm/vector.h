@@ -51,8 +51,8 @@ static av_always_inline v128_t unpack_high_u8(v128_t a, v128_t b)
     return wasm_i8x16_shuffle(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 }
 
-/* Interleaves registers that lie half of their number apart. To an index of bytes that is a rotation by one bit: after as many
- * rounds as a row's length has bits, a block of bytes is transposed. */
+/* Interleaves registers that lie half of their number apart. That rotates an index of bytes by one bit: a block of 2^n rows is
+ * transposed after n rounds. */
 static av_always_inline void unpack_round_u8(v128_t *r, int count)
 {
     v128_t t[8];

@@ -16,7 +16,7 @@ typedef void (*ItxfmAdd)(uint8_t *dst, ptrdiff_t stride, int16_t *block, int eob
 
 static ItxfmAdd itxfm_add_c[N_TXFM_SIZES][N_TXFM_TYPES];
 
-/* (a + b + (1 << 13)) >> 14, of four and four numbers. */
+/* (sum + (1 << 13)) >> 14, of four sums and four. */
 static av_always_inline v128_t round_14(v128_t low, v128_t high)
 {
     const v128_t half = wasm_i32x4_const_splat(1 << 13);
@@ -359,11 +359,13 @@ static av_noinline int itxfm_add(uint8_t *dst, ptrdiff_t stride, int16_t *block,
         reached = wasm_v128_or(reached, column_sums);
         first(r, rows);
         for (int y = 0; y < size; y += 8) {
-            v128_t sums = row_sums[y / 8];
-            transpose_8x8_i16(r + y);
+            v128_t tile[8], sums = row_sums[y / 8];
+            for (int i = 0; i < 8; i++)
+                tile[i] = r[y + i];
+            transpose_8x8_i16(tile);
             for (int i = 0; i < 8; i++) {
-                sums = add_magnitudes(sums, r[y + i]);
-                wasm_v128_store(turned + (x + i) * size + y, r[y + i]);
+                sums = add_magnitudes(sums, tile[i]);
+                wasm_v128_store(turned + (x + i) * size + y, tile[i]);
             }
             row_sums[y / 8] = sums;
         }
@@ -373,9 +375,7 @@ static av_noinline int itxfm_add(uint8_t *dst, ptrdiff_t stride, int16_t *block,
     if (wasm_i16x8_bitmask(reached))
         return 0;
 
-    for (int y = 0; y < rows; y++)
-        for (int x = 0; x < columns; x += 8)
-            wasm_v128_store(block + y * size + x, zero);
+    memset(block, 0, rows * size * sizeof(*block));
     for (int x = 0; x < size; x += 8) {
 #pragma clang loop unroll(disable)
         for (int y = 0; y < rows; y++)

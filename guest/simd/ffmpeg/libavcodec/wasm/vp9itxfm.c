@@ -339,9 +339,8 @@ static av_always_inline v128_t add_magnitudes(v128_t sums, v128_t numbers)
     return wasm_u16x8_add_sat(sums, wasm_i16x8_abs(numbers));
 }
 
-/* Of blocks of 16x16 or 32x32 of which only the left columns, eight or a multiple, and the upper rows are not zero. Columns come first, and what
- * they give lies turned in between. Nothing is changed and 0 returned if something may
- * overflow. */
+/* 16x16 and 32x32, of which only the left columns, eight or a multiple, and the upper rows are not zero. Columns come first, and
+ * what they give lies turned in between. Nothing is changed and 0 returned if something may overflow. */
 static av_noinline int itxfm_add(uint8_t *dst, ptrdiff_t stride, int16_t *block, int size, int columns, int rows,
                                  Transform first, Transform second)
 {

@@ -26,11 +26,6 @@ static av_always_inline void load_taps(v128_t tap[8], const int16_t *filter)
         tap[i] = wasm_v128_load16_splat(filter + i);
 }
 
-static av_always_inline void store(uint8_t *dst, v128_t pixels, int width, int average)
-{
-    store_pixels(dst, average ? wasm_u8x16_avgr(pixels, load_pixels(dst, width)) : pixels, width);
-}
-
 /* 16 pixels: a row, or two rows of 8, or four of 4. */
 static av_always_inline v128_t load_strip(const uint8_t *src, ptrdiff_t stride, int strip)
 {
@@ -40,10 +35,8 @@ static av_always_inline v128_t load_strip(const uint8_t *src, ptrdiff_t stride, 
     return strip == 16 ? row : wasm_v128_load64_lane(src + stride, row, 1);
 }
 
-static av_always_inline void store_strip(uint8_t *dst, ptrdiff_t stride, v128_t pixels, int strip, int average)
+static av_always_inline void store_strip(uint8_t *dst, ptrdiff_t stride, v128_t pixels, int strip)
 {
-    if (average)
-        pixels = wasm_u8x16_avgr(pixels, load_strip(dst, stride, strip));
     if (strip == 4) {
         store_4_rows_of_4(dst, stride, pixels);
     } else {
@@ -56,7 +49,7 @@ static av_always_inline void store_strip(uint8_t *dst, ptrdiff_t stride, v128_t 
 /* Along rows, apart for even and odd pixels. The upper byte of a 16-bit number is to an even pixel's next tap what it is to the
  * odd pixel's tap: nine registers serve sixteen pixels. One byte more is read than is needed: frames are padded by more. */
 static av_always_inline void h_strip(uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, ptrdiff_t stride, int width, int h,
-                                     const v128_t tap[8], int strip, int average)
+                                     const v128_t tap[8], int strip)
 {
     const v128_t lower_byte = wasm_i16x8_const_splat(255);
     const int rows = 16 / strip;
@@ -72,13 +65,13 @@ static av_always_inline void h_strip(uint8_t *dst, ptrdiff_t dst_stride, const u
                 lower = wasm_v128_and(pixels, lower_byte);
                 odd = add_product(add_product(odd, upper, tap[i]), lower, tap[i + 1]);
             }
-            store_strip(dst + x, dst_stride, unpack_low_u8(narrow(even), narrow(odd)), strip, average);
+            store_strip(dst + x, dst_stride, unpack_low_u8(narrow(even), narrow(odd)), strip);
         }
 }
 
 /* Along columns, in strips 8 wide. The eight rows that make one are at hand. */
 static av_always_inline void v_8(uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, ptrdiff_t stride, int width, int h,
-                                 const v128_t tap[8], int average)
+                                 const v128_t tap[8])
 {
 #pragma clang loop unroll(disable)
     for (int x = 0; x < width; x += 8) {
@@ -96,7 +89,7 @@ static av_always_inline void v_8(uint8_t *dst, ptrdiff_t dst_stride, const uint8
             sum = add_product(add_product(sum, r2, tap[2]), r3, tap[3]);
             sum = add_product(add_product(sum, r4, tap[4]), r5, tap[5]);
             sum = add_product(add_product(sum, r6, tap[6]), r7, tap[7]);
-            store(dst + y * dst_stride + x, narrow(sum), 8, average);
+            store_pixels(dst + y * dst_stride + x, narrow(sum), 8);
             r0 = r1, r1 = r2, r2 = r3, r3 = r4, r4 = r5, r5 = r6, r6 = r7;
         }
     }
@@ -109,7 +102,7 @@ static av_always_inline v128_t load_pair(const uint8_t *src, ptrdiff_t stride)
 
 /* 4 wide: two rows are made at a time, so a register has one row and the next. */
 static av_always_inline void v_4(uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, ptrdiff_t stride, int h,
-                                 const v128_t tap[8], int average)
+                                 const v128_t tap[8])
 {
     const uint8_t *next = src + 3 * stride;
     v128_t r0 = load_pair(src - 3 * stride, stride), r1 = load_pair(src - 2 * stride, stride);
@@ -123,54 +116,84 @@ static av_always_inline void v_4(uint8_t *dst, ptrdiff_t dst_stride, const uint8
         sum = add_product(add_product(sum, r4, tap[4]), r5, tap[5]);
         sum = add_product(add_product(sum, r6, tap[6]), r7, tap[7]);
         v128_t rows = narrow(sum);
-        store(dst, rows, 4, average);
-        store(dst + dst_stride, wasm_i32x4_shuffle(rows, rows, 1, 0, 0, 0), 4, average);
+        wasm_v128_store32_lane(dst, rows, 0);
+        wasm_v128_store32_lane(dst + dst_stride, rows, 1);
         r0 = r2, r1 = r3, r2 = r4, r3 = r5, r4 = r6, r5 = r7;
     }
 }
 
 /* Once for all widths. Heights are multiples of four. */
-#define FILTERS(op, average)                                                                                           \
-static av_noinline void op##_h(uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, ptrdiff_t stride, int width,    \
-                               int h, const int16_t *filter)                                                           \
-{                                                                                                                      \
-    v128_t tap[8];                                                                                                     \
-    load_taps(tap, filter);                                                                                            \
-    if (width > 8)                                                                                                     \
-        h_strip(dst, dst_stride, src, stride, width, h, tap, 16, average);                                             \
-    else if (width == 8)                                                                                               \
-        h_strip(dst, dst_stride, src, stride, 8, h, tap, 8, average);                                                  \
-    else                                                                                                               \
-        h_strip(dst, dst_stride, src, stride, 4, h, tap, 4, average);                                                  \
-}                                                                                                                      \
-static av_noinline void op##_v(uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, ptrdiff_t stride, int width,    \
-                               int h, const int16_t *filter)                                                           \
-{                                                                                                                      \
-    v128_t tap[8];                                                                                                     \
-    load_taps(tap, filter);                                                                                            \
-    if (width > 4)                                                                                                     \
-        v_8(dst, dst_stride, src, stride, width, h, tap, average);                                                     \
-    else                                                                                                               \
-        v_4(dst, dst_stride, src, stride, h, tap, average);                                                            \
-}                                                                                                                      \
-/* The decoder sees to it that there is one row more than the seven that are needed. */                                \
-static av_noinline void op##_hv(uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, ptrdiff_t stride, int width,   \
-                                int h, const int16_t *filter_x, const int16_t *filter_y)                               \
-{                                                                                                                      \
-    LOCAL_ALIGNED_16(uint8_t, rows, [64 * (64 + 8)]);                                                                  \
-    put_h(rows, 64, src - 3 * stride, stride, width, h + 7 + (width < 16), filter_x);                                  \
-    op##_v(dst, dst_stride, rows + 3 * 64, 64, width, h, filter_y);                                                    \
-}
-FILTERS(put, 0)
-FILTERS(avg, 1)
+#define PARAMETERS uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, ptrdiff_t stride, int width, int h
 
-static av_always_inline void average(uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, ptrdiff_t stride, int width, int h)
+static av_noinline void put_h(PARAMETERS, const int16_t *filter)
+{
+    v128_t tap[8];
+    load_taps(tap, filter);
+    if (width > 8)
+        h_strip(dst, dst_stride, src, stride, width, h, tap, 16);
+    else if (width == 8)
+        h_strip(dst, dst_stride, src, stride, 8, h, tap, 8);
+    else
+        h_strip(dst, dst_stride, src, stride, 4, h, tap, 4);
+}
+
+static av_noinline void put_v(PARAMETERS, const int16_t *filter)
+{
+    v128_t tap[8];
+    load_taps(tap, filter);
+    if (width > 4)
+        v_8(dst, dst_stride, src, stride, width, h, tap);
+    else
+        v_4(dst, dst_stride, src, stride, h, tap);
+}
+
+/* The decoder sees to it that there is one row more than the seven that are needed. */
+static av_noinline void put_hv(PARAMETERS, const int16_t *filter_x, const int16_t *filter_y)
+{
+    LOCAL_ALIGNED_16(uint8_t, rows, [64 * (64 + 8)]);
+    put_h(rows, 64, src - 3 * stride, stride, width, h + 7 + (width < 16), filter_x);
+    put_v(dst, dst_stride, rows + 3 * 64, 64, width, h, filter_y);
+}
+
+static av_always_inline void average(PARAMETERS)
 {
     const int part = FFMIN(width, 16);
 #pragma clang loop unroll(disable)
     for (int y = 0; y < h; y++, dst += dst_stride, src += stride)
         for (int x = 0; x < width; x += part)
-            store(dst + x, load_pixels(src + x, part), part, 1);
+            store_pixels(dst + x, wasm_u8x16_avgr(load_pixels(dst + x, part), load_pixels(src + x, part)), part);
+}
+
+static av_noinline void avg(PARAMETERS)
+{
+    if (width > 8)
+        average(dst, dst_stride, src, stride, width, h);
+    else if (width == 8)
+        average(dst, dst_stride, src, stride, 8, h);
+    else
+        average(dst, dst_stride, src, stride, 4, h);
+}
+
+/* By way of a buffer: filters that average as they store would be as much code again, and hardly faster. */
+static av_noinline void avg_h(PARAMETERS, const int16_t *filter)
+{
+    LOCAL_ALIGNED_16(uint8_t, block, [64 * 64]);
+    put_h(block, 64, src, stride, width, h, filter);
+    avg(dst, dst_stride, block, 64, width, h);
+}
+
+static av_noinline void avg_v(PARAMETERS, const int16_t *filter)
+{
+    LOCAL_ALIGNED_16(uint8_t, block, [64 * 64]);
+    put_v(block, 64, src, stride, width, h, filter);
+    avg(dst, dst_stride, block, 64, width, h);
+}
+
+static av_noinline void avg_hv(PARAMETERS, const int16_t *filter_x, const int16_t *filter_y)
+{
+    LOCAL_ALIGNED_16(uint8_t, block, [64 * 64]);
+    put_hv(block, 64, src, stride, width, h, filter_x, filter_y);
+    avg(dst, dst_stride, block, 64, width, h);
 }
 
 #define ARGUMENTS uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, ptrdiff_t stride, int h, int mx, int my

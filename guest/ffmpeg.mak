@@ -33,6 +33,8 @@ afmpeg_hot := aac% ac3% av1% cabac% ffv1% flac% h263% h264% hevc/% hpel% idct% i
               mpeg12% mpegaudio% mpegvideo% opus% png% prores% qpel% simple_idct% vc1% videodsp% vorbis% vp8% vp9% wasm/% %dsp
 $(foreach folder,libavcodec libavdevice libavfilter libavformat fftools,$(eval $(folder)/%.o: CFLAGS += $(AFMPEG_COLD_FLAGS)))
 $(foreach codec,$(afmpeg_hot),$(eval libavcodec/$(codec).o: CFLAGS += $(AFMPEG_HOT_FLAGS)))
+# The C of these is large, and kernels do its work but for more than 8 bits.
+$(foreach codec,h264pred h264qpel vp9dsp_%,$(eval libavcodec/$(codec).o: CFLAGS += $(AFMPEG_COLD_FLAGS)))
 endif
 
 # The linker reads the lists, so that a new FFmpeg version's files need no change in our build.

@@ -19,6 +19,10 @@ static av_always_inline void copy_row(uint8_t *dst, const uint8_t *src, int size
         v128_t first = wasm_v128_load64_zero(src), last = wasm_v128_load64_zero(src + size - 8);
         wasm_v128_store64_lane(dst, first, 0);
         wasm_v128_store64_lane(dst + size - 8, last, 0);
+    } else if (size >= 4) {
+        v128_t first = wasm_v128_load32_zero(src), last = wasm_v128_load32_zero(src + size - 4);
+        wasm_v128_store32_lane(dst, first, 0);
+        wasm_v128_store32_lane(dst + size - 4, last, 0);
     } else {
         for (int x = 0; x < opaque(size); x++)
             dst[x] = src[x];

@@ -12,7 +12,7 @@ void ff_hevc_transform_init_simd128(HEVCDSPContext *c, int bit_depth);
 void ff_hevc_sao_init_10_simd128(HEVCDSPContext *c);
 
 /* Eight pixels in 16 bits. */
-static av_always_inline v128_t load_pixels(const uint8_t *src, int bits)
+static av_always_inline v128_t load_8_pixels(const uint8_t *src, int bits)
 {
     return bits > 8 ? wasm_v128_load(src) : wasm_u16x8_load8x8(src);
 }

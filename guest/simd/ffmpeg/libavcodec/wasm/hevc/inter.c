@@ -23,7 +23,7 @@ typedef struct Target {
     int rounding, shift;
 } Target;
 
-static av_always_inline void store_pixels(uint8_t *dst, v128_t pixels, int bits)
+static av_always_inline void store_8_pixels(uint8_t *dst, v128_t pixels, int bits)
 {
     if (bits > 8)
         wasm_v128_store(dst, clip_pixels(pixels, bits));
@@ -39,7 +39,7 @@ static av_always_inline void store_row(Target *to, v128_t row, int bits, int put
         /* Where sums saturate, so does the pixel. */
         row = wasm_i16x8_add_sat(row, wasm_v128_load(to->src2));
         row = wasm_i16x8_add_sat(row, wasm_i16x8_splat(to->rounding));
-        store_pixels(to->dst, wasm_i16x8_shr(row, to->shift), bits);
+        store_8_pixels(to->dst, wasm_i16x8_shr(row, to->shift), bits);
         to->src2 += to->src2_stride;
     }
     to->dst += to->stride;
@@ -68,11 +68,11 @@ static av_always_inline v128_t filter_row(const uint8_t *src, const v128_t pairs
     const int pixel = bits > 8 ? 2 : 1;
     /* With a base that it can't take apart, clang makes offsets a part of loads. */
     src = opaque_pointer(src - (taps / 2 - 1) * pixel);
-    v128_t even = wasm_i32x4_dot_i16x8(load_pixels(src, bits), pairs[0]);
-    v128_t odd  = wasm_i32x4_dot_i16x8(load_pixels(src + pixel, bits), pairs[0]);
+    v128_t even = wasm_i32x4_dot_i16x8(load_8_pixels(src, bits), pairs[0]);
+    v128_t odd  = wasm_i32x4_dot_i16x8(load_8_pixels(src + pixel, bits), pairs[0]);
     for (int i = 1; i < taps / 2; i++) {
-        even = wasm_i32x4_add(even, wasm_i32x4_dot_i16x8(load_pixels(src + 2 * i * pixel, bits), pairs[i]));
-        odd  = wasm_i32x4_add(odd, wasm_i32x4_dot_i16x8(load_pixels(src + (2 * i + 1) * pixel, bits), pairs[i]));
+        even = wasm_i32x4_add(even, wasm_i32x4_dot_i16x8(load_8_pixels(src + 2 * i * pixel, bits), pairs[i]));
+        odd  = wasm_i32x4_add(odd, wasm_i32x4_dot_i16x8(load_8_pixels(src + (2 * i + 1) * pixel, bits), pairs[i]));
     }
     even = wasm_i32x4_shr(even, bits - 8);
     odd  = wasm_i32x4_shl(odd, 24 - bits);
@@ -144,7 +144,7 @@ static av_always_inline void predict_direct(uint8_t *dst, ptrdiff_t stride, cons
         for (int y = 0; y < height; y++, from += src_stride)
             store_row(&to, vertical ? filter_column(from, src_stride, factors, taps)
                            : taps   ? filter_row(from, factors, taps, bits)
-                                    : wasm_i16x8_shl(load_pixels(from, bits), 14 - bits), bits, output == PUT);
+                                    : wasm_i16x8_shl(load_8_pixels(from, bits), 14 - bits), bits, output == PUT);
         if (output == PIXELS && opaque(width - x) < 8)
             copy_rows(dst, stride, narrow, 16, height, (width - x) * pixel);
         src += 8 * pixel;
@@ -162,7 +162,7 @@ static av_always_inline void interleave_rows(v128_t *rows, const uint8_t *src, p
     if (taps)
         load_pairs(pairs, load_coefficients(taps, fraction), taps);
     for (int y = 0; y < count; y++, src += stride, rows += 2) {
-        v128_t row = taps ? filter_row(src, pairs, taps, bits) : load_pixels(src, bits);
+        v128_t row = taps ? filter_row(src, pairs, taps, bits) : load_8_pixels(src, bits);
         /* Coefficients along columns add up to 64, and results are divided by that: what is taken off here they lack, too. */
         if (taps == 8)
             row = wasm_i16x8_sub(row, wasm_i16x8_const_splat(QPEL_HV_BIAS));
@@ -323,9 +323,9 @@ static av_noinline void weigh(uint8_t *dst, ptrdiff_t stride, const int16_t *src
             high = wasm_i32x4_add(wasm_i32x4_shr(high, weights.shift), offset);
             v128_t pixels = wasm_i16x8_narrow_i32x4(low, high);
             if (opaque(bits) > 8)
-                store_pixels(to, pixels, 10);
+                store_8_pixels(to, pixels, 10);
             else
-                store_pixels(to, pixels, 8);
+                store_8_pixels(to, pixels, 8);
         }
         if (is_narrow)
             copy_rows(dst + x * pixel, stride, narrow, 16, height, (width - x) * pixel);

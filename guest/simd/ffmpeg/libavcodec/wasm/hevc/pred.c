@@ -24,7 +24,7 @@ static av_always_inline void set_pixel(uint8_t *pixels, ptrdiff_t i, int value, 
 }
 
 /* Eight pixels, or the first four of them if width is 4. */
-static av_always_inline void store_pixels(uint8_t *dst, v128_t pixels, int width, int bits)
+static av_always_inline void store_8_or_4_pixels(uint8_t *dst, v128_t pixels, int width, int bits)
 {
     if (bits == 8)
         pixels = wasm_u8x16_narrow_i16x8(pixels, pixels);
@@ -43,7 +43,7 @@ static av_always_inline void predict_planar(uint8_t *dst, const uint8_t *top, co
     v128_t right = wasm_i16x8_splat(get_pixel(top, size, bits)), bottom = wasm_i16x8_splat(get_pixel(left, size, bits));
     for (int x = 0; x < size; x += 8) {
         v128_t column = wasm_i16x8_add(wasm_i16x8_splat(x), wasm_i16x8_const(1, 2, 3, 4, 5, 6, 7, 8));
-        v128_t distance = wasm_i16x8_sub(wasm_i16x8_splat(size), column), above = load_pixels(top + x * pixel, bits);
+        v128_t distance = wasm_i16x8_sub(wasm_i16x8_splat(size), column), above = load_8_pixels(top + x * pixel, bits);
         /* What is the same in all rows, and what changes by as much from each to the next. */
         v128_t sum = wasm_i16x8_add(wasm_i16x8_mul(right, column), wasm_i16x8_splat(size));
         sum = wasm_i16x8_add(sum, wasm_i16x8_shl(above, log2_size));
@@ -52,7 +52,7 @@ static av_always_inline void predict_planar(uint8_t *dst, const uint8_t *top, co
             sum = wasm_i16x8_add(sum, step);
             /* Up to 64 * 1023 + 32, which 16 bits hold without a sign. */
             v128_t row = wasm_i16x8_add(sum, wasm_i16x8_mul(distance, wasm_i16x8_splat(get_pixel(left, y, bits))));
-            store_pixels(dst + (y * stride + x) * pixel, wasm_u16x8_shr(row, log2_size + 1), size, bits);
+            store_8_or_4_pixels(dst + (y * stride + x) * pixel, wasm_u16x8_shr(row, log2_size + 1), size, bits);
         }
     }
 }
@@ -63,7 +63,7 @@ static av_always_inline void predict_dc(uint8_t *dst, const uint8_t *top, const 
     const int size = 1 << log2_size, width = FFMIN(size, 8), pixel = bits > 8 ? 2 : 1;
     v128_t sums = wasm_i16x8_const_splat(0);
     for (int i = 0; i < size * pixel; i += 8 * pixel)
-        sums = wasm_i16x8_add(sums, wasm_i16x8_add(load_pixels(top + i, bits), load_pixels(left + i, bits)));
+        sums = wasm_i16x8_add(sums, wasm_i16x8_add(load_8_pixels(top + i, bits), load_8_pixels(left + i, bits)));
     if (size == 4)
         sums = wasm_i64x2_shuffle(sums, wasm_i64x2_const_splat(0), 0, 2);
     sums = wasm_i32x4_extadd_pairwise_i16x8(sums);
@@ -73,11 +73,11 @@ static av_always_inline void predict_dc(uint8_t *dst, const uint8_t *top, const 
     v128_t row = wasm_i16x8_splat(dc), edge = wasm_i16x8_splat(3 * dc + 2);
     for (int x = 0; x < size; x += 8) {
         uint8_t *to = dst + x * pixel;
-        v128_t above = load_pixels(top + x * pixel, bits);
+        v128_t above = load_8_pixels(top + x * pixel, bits);
         for (int y = 0; y < size; y++)
-            store_pixels(to + y * stride * pixel, row, opaque(width), bits);
+            store_8_or_4_pixels(to + y * stride * pixel, row, opaque(width), bits);
         if (c_idx == 0 && size < 32)
-            store_pixels(to, wasm_i16x8_shr(wasm_i16x8_add(above, edge), 2), width, bits);
+            store_8_or_4_pixels(to, wasm_i16x8_shr(wasm_i16x8_add(above, edge), 2), width, bits);
     }
     if (c_idx == 0 && size < 32) {
         for (int y = 1; y < size; y++)
@@ -92,8 +92,8 @@ static av_always_inline v128_t interpolate(const uint8_t *ref, int position, int
     const int pixel = bits > 8 ? 2 : 1;
     int fraction = position & 31;
     const uint8_t *src = ref + ((position >> 5) + 1) * pixel;
-    v128_t a = wasm_i16x8_mul(load_pixels(src, bits), wasm_i16x8_splat(32 - fraction));
-    v128_t b = wasm_i16x8_mul(load_pixels(src + pixel, bits), wasm_i16x8_splat(fraction));
+    v128_t a = wasm_i16x8_mul(load_8_pixels(src, bits), wasm_i16x8_splat(32 - fraction));
+    v128_t b = wasm_i16x8_mul(load_8_pixels(src + pixel, bits), wasm_i16x8_splat(fraction));
     return wasm_i16x8_shr(wasm_i16x8_add(wasm_i16x8_add(a, b), wasm_i16x8_const_splat(16)), 5);
 }
 
@@ -147,7 +147,7 @@ static av_always_inline void predict_angular(uint8_t *dst, const uint8_t *top, c
                     transpose_8x8_i16(r);
                 uint8_t *to = dst + (rows ? line * stride + i : i * stride + line) * pixel;
                 for (int j = 0; j < 8; j++)
-                    store_pixels(to + j * stride * pixel, r[j], 8, bits);
+                    store_8_or_4_pixels(to + j * stride * pixel, r[j], 8, bits);
             }
     }
 
@@ -164,10 +164,10 @@ static av_always_inline void smooth(uint8_t *dst, const uint8_t *src, int count,
     const int pixel = bits > 8 ? 2 : 1;
     for (int i = 0; i < count; i += 8) {
         const uint8_t *from = src + i * pixel;
-        v128_t sum = wasm_i16x8_add(load_pixels(from - pixel, bits), load_pixels(from + pixel, bits));
-        sum = wasm_i16x8_add(sum, wasm_i16x8_shl(load_pixels(from, bits), 1));
+        v128_t sum = wasm_i16x8_add(load_8_pixels(from - pixel, bits), load_8_pixels(from + pixel, bits));
+        sum = wasm_i16x8_add(sum, wasm_i16x8_shl(load_8_pixels(from, bits), 1));
         sum = wasm_i16x8_shr(wasm_i16x8_add(sum, wasm_i16x8_const_splat(2)), 2);
-        store_pixels(dst + i * pixel, sum, 8, bits);
+        store_8_or_4_pixels(dst + i * pixel, sum, 8, bits);
     }
 }
 
@@ -192,7 +192,7 @@ static av_always_inline void straighten(uint8_t *dst, int first, int last, int b
     sum = wasm_i16x8_add(sum, wasm_i16x8_mul(slope, wasm_i16x8_const(1, 2, 3, 4, 5, 6, 7, 8)));
 #pragma clang loop unroll(disable)
     for (int i = 0; i < 64; i += 8) {
-        store_pixels(dst + (bits > 8 ? 2 * i : i), wasm_u16x8_shr(sum, 6), 8, bits);
+        store_8_or_4_pixels(dst + (bits > 8 ? 2 * i : i), wasm_u16x8_shr(sum, 6), 8, bits);
         sum = wasm_i16x8_add(sum, eighth);
     }
 }

@@ -10,6 +10,7 @@ use super::plots::{self, Point};
 use super::samples::{Quality, Run};
 use super::workloads::{Runner, Workloads};
 use crate::cache::write_file;
+use crate::profile::is_trial;
 
 /// What is promised: a minute of reel in a minute, on one core.
 const REEL_SECONDS_MAX: f64 = 60.0;
@@ -223,11 +224,13 @@ impl<'a> Report<'a> {
                 met(whole, THUMBNAIL_SECONDS_MAX)
             );
         }
+        let mut seen = BTreeSet::new();
         let mut ratios: Vec<(f64, &Row)> = self
             .rows
             .iter()
             .filter(|row| row.case.runner == self.base && row.case.instances.is_none())
             .filter_map(|row| Some((row.ratio?.median, row)))
+            .filter(|(_, row)| seen.insert(row.case.work()))
             .collect();
         ratios.sort_by(|a, b| a.0.total_cmp(&b.0));
         if let (Some(least), Some(most), Some(middle)) = (
@@ -642,17 +645,52 @@ impl<'a> Report<'a> {
             ),
         ];
         let levers = levers.map(|(lever, (verdict, why))| vec![lever.to_owned(), verdict, why]);
-        let trials = self.workloads.trial.iter().map(|(lever, result)| {
+        let by_hand = self.workloads.trial.iter().map(|(lever, result)| {
             let (verdict, why) = result.split_once(": ").unwrap_or(("–", result));
             [lever, verdict, why].map(str::to_owned).to_vec()
         });
-        let rows = levers.into_iter().chain(trials);
+        let rows = levers.into_iter().chain(self.trials()).chain(by_hand);
         let text = table(&["lever", "go or no-go", "why"], rows);
         format!(
             "## Levers\n\nA lever that gains less than {} is none.\n\n{}",
             percent(WORTH_IT - 1.0),
             text.replace("--:|", "---|")
         )
+    }
+
+    /// What profiles that are built to be measured gain, by the works of their series together.
+    fn trials(&self) -> Vec<Vec<String>> {
+        let mut gains: BTreeMap<&str, Vec<(f64, String)>> = BTreeMap::new();
+        for row in &self.rows {
+            let name = row.case.runner.name();
+            if let Some(base) = self.beside(row, &self.base)
+                && is_trial(name)
+            {
+                let times = row.wall_seconds.median / base.wall_seconds.median;
+                let text = format!("{} times as long for {}", number(times), row.case.work());
+                gains.entry(name).or_default().push((1.0 / times, text));
+            }
+        }
+        let row = |(name, gains): (&str, Vec<(f64, String)>)| {
+            let best = gains.iter().map(|gain| gain.0).fold(0.0, f64::max);
+            let worst = gains.iter().map(|gain| gain.0).fold(f64::INFINITY, f64::min);
+            let verdict = match best >= WORTH_IT && worst > 1.0 / WORTH_IT {
+                true => "go",
+                false => "no-go",
+            };
+            let size = |name: &str| Some(self.run.header.modules.get(name)?.size_bytes as f64);
+            let larger = size(name).zip(size(self.base.name()));
+            let larger = larger.map_or(String::new(), |(size, base)| {
+                format!("; the module has {} times the size", number(size / base))
+            });
+            let works: Vec<String> = gains.into_iter().map(|gain| gain.1).collect();
+            vec![
+                format!("`{name}`"),
+                verdict.to_owned(),
+                format!("it takes {}{larger}", works.join(", ")),
+            ]
+        };
+        gains.into_iter().map(row).collect()
     }
 
     fn unable(&self) -> String {

@@ -16,7 +16,7 @@ use crate::progress::Progress;
 use crate::sdk::Sdk;
 use crate::suspend::{self, Callbacks};
 use crate::workshop::Workshop;
-use crate::{compress, describe, inspect, profile, unpack};
+use crate::{compress, describe, inspect, profile, unpack, widen};
 
 /// What running a plan needs beside the plan.
 pub struct Executor<'a> {
@@ -163,6 +163,12 @@ impl Executor<'_> {
                 write_json(&work.join("suspend.json"), &prepared.report)?;
                 fs::write(work.join(to), prepared.module).with_context(|| format!("cannot write {to}"))
             }
+            Action::Widen { module, to } => {
+                doing("widening arguments");
+                let data = fs::read(work.join(module)).with_context(|| format!("cannot read {module}"))?;
+                let wide = widen::widen(&Module::parse(&data)?)?;
+                fs::write(work.join(to), wide).with_context(|| format!("cannot write {to}"))
+            }
             Action::Optimise { module, arguments, to } => {
                 doing("wasm-opt");
                 let wasm_opt = self.workshop.wasm_opt(self.fetcher)?;
@@ -256,6 +262,10 @@ pub fn transforms() -> BTreeMap<String, String> {
         (
             "inspect",
             [include_bytes!("inspect.rs").as_slice(), include_bytes!("module.rs")].concat(),
+        ),
+        (
+            "widen",
+            [include_bytes!("widen.rs").as_slice(), include_bytes!("module.rs")].concat(),
         ),
         ("compress", include_bytes!("compress.rs").to_vec()),
         ("describe", include_bytes!("describe.rs").to_vec()),

@@ -35,6 +35,7 @@ mod sdk;
 mod suspend;
 mod unpack;
 mod verb;
+mod widen;
 mod workshop;
 
 use std::process::ExitCode;

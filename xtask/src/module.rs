@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{
     CodeSection, ElementSection, ExportSection, Function, FunctionSection, NameMap, NameSection, RawSection,
+    TypeSection, ValType,
 };
 use wasmparser::{
     CompositeInnerType, Element, ElementItems, Export, ExternalKind, FuncType, FunctionBody, KnownCustom, Name,
@@ -177,6 +178,8 @@ impl<'a> Module<'a> {
             module: self,
             bodies: BTreeMap::new(),
             names: BTreeMap::new(),
+            added_types: Vec::new(),
+            types: BTreeMap::new(),
             added: Vec::new(),
             table: HashMap::new(),
             keep_export: Box::new(|_| true),
@@ -185,11 +188,25 @@ impl<'a> Module<'a> {
     }
 }
 
+/// A signature as it is written.
+pub fn encoded(signature: &FuncType) -> Result<Signature> {
+    let all = |types: &[wasmparser::ValType]| -> Result<Vec<ValType>> {
+        types.iter().map(|&ty| Ok(RoundtripReencoder.val_type(ty)?)).collect()
+    };
+    Ok((all(signature.params())?, all(signature.results())?))
+}
+
+/// Parameters and results.
+pub type Signature = (Vec<ValType>, Vec<ValType>);
+
 /// Changes to a module.
 pub struct Edit<'m, 'a> {
     module: &'m Module<'a>,
     bodies: BTreeMap<u32, Function>,
     names: BTreeMap<u32, String>,
+    added_types: Vec<Signature>,
+    /// Of functions that get another type.
+    types: BTreeMap<u32, u32>,
     added: Vec<(u32, Function)>,
     table: HashMap<u32, u32>,
     keep_export: Box<dyn Fn(&str) -> bool + 'm>,
@@ -203,6 +220,16 @@ impl<'m> Edit<'m, '_> {
 
     pub fn rename(&mut self, function: u32, name: String) {
         self.names.insert(function, name);
+    }
+
+    /// Adds a type behind all others, so that no index changes.
+    pub fn add_type(&mut self, parameters: Vec<ValType>, results: Vec<ValType>) -> u32 {
+        self.added_types.push((parameters, results));
+        (self.module.types.len() + self.added_types.len() - 1) as u32
+    }
+
+    pub fn replace_type(&mut self, function: u32, ty: u32) {
+        self.types.insert(function, ty);
     }
 
     /// Adds a function behind all others, so that no index changes.
@@ -230,14 +257,13 @@ impl<'m> Edit<'m, '_> {
         for payload in Parser::new(0).parse_all(self.module.data) {
             let payload = payload?;
             match &payload {
-                Payload::FunctionSection(_) if !self.added.is_empty() => {
+                Payload::TypeSection(_) if !self.added_types.is_empty() => drop(encoded.section(&self.type_section()?)),
+                Payload::FunctionSection(_) if !self.added.is_empty() || !self.types.is_empty() => {
                     let mut section = FunctionSection::new();
-                    for &ty in self
-                        .module
-                        .local_types
-                        .iter()
-                        .chain(self.added.iter().map(|(ty, _)| ty))
-                    {
+                    for (ty, function) in self.module.local_types.iter().zip(self.module.first_local()..) {
+                        section.function(*self.types.get(&function).unwrap_or(ty));
+                    }
+                    for &(ty, _) in &self.added {
                         section.function(ty);
                     }
                     encoded.section(&section);
@@ -275,6 +301,20 @@ impl<'m> Edit<'m, '_> {
             }
         }
         Ok(encoded.finish())
+    }
+
+    fn type_section(&self) -> Result<TypeSection> {
+        let mut section = TypeSection::new();
+        for ty in 0..self.module.types.len() as u32 {
+            let (parameters, results) = encoded(self.module.signature(ty)?)?;
+            section.ty().function(parameters, results);
+        }
+        for (parameters, results) in &self.added_types {
+            section
+                .ty()
+                .function(parameters.iter().copied(), results.iter().copied());
+        }
+        Ok(section)
     }
 
     fn element_section(&self) -> Result<ElementSection> {

@@ -113,6 +113,11 @@ pub enum Action {
         objects: Vec<String>,
         to: String,
     },
+    /// Makes arguments that go through memory 64 bits wide (widen.rs).
+    Widen {
+        module: String,
+        to: String,
+    },
     /// Runs wasm-opt of the pinned Binaryen.
     Optimise {
         module: String,
@@ -334,6 +339,7 @@ impl Planner<'_> {
                     inputs.insert(format!("step {step}"), earlier.key.clone());
                 }
                 Action::Suspend { .. } => self.transform(&mut inputs, "suspend"),
+                Action::Widen { .. } => self.transform(&mut inputs, "widen"),
                 Action::Finish { .. } => self.transform(&mut inputs, "inspect"),
                 Action::Compress { .. } => self.transform(&mut inputs, "compress"),
                 Action::Describe { .. } => self.transform(&mut inputs, "describe"),
@@ -726,21 +732,25 @@ impl Planner<'_> {
         arguments.extend(self.profile.wasm_opt.iter().cloned());
         // With names, for profilers; they are taken out at the end.
         arguments.push("--debuginfo".into());
-        self.step(
-            "optimise",
-            vec![
-                Action::Result {
-                    step: "link".into(),
-                    to: ".".into(),
-                },
-                Action::Optimise {
-                    module: "prepared.wasm".into(),
-                    arguments,
-                    to: "optimised.wasm".into(),
-                },
-                keep(".", &["optimised.wasm"], "."),
-            ],
-        )
+        let mut actions = vec![Action::Result {
+            step: "link".into(),
+            to: ".".into(),
+        }];
+        let mut module = "prepared.wasm";
+        if self.profile.wide_arguments {
+            actions.push(Action::Widen {
+                module: module.into(),
+                to: "wide.wasm".into(),
+            });
+            module = "wide.wasm";
+        }
+        actions.push(Action::Optimise {
+            module: module.into(),
+            arguments,
+            to: "optimised.wasm".into(),
+        });
+        actions.push(keep(".", &["optimised.wasm"], "."));
+        self.step("optimise", actions)
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -817,7 +827,7 @@ mod tests {
             patches: ["ffmpeg", "openh264", "x264"]
                 .map(|name| (name.to_owned(), format!("digest of {name}'s")))
                 .into(),
-            transforms: ["compress", "describe", "inspect", "suspend"]
+            transforms: ["compress", "describe", "inspect", "suspend", "widen"]
                 .map(|name| (name.to_owned(), format!("digest of {name}.rs")))
                 .into(),
         }

@@ -19,6 +19,8 @@ pub struct Profile {
     pub simd: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wide_arguments: bool,
     pub wasm_opt: Vec<String>,
     pub size_budget_bytes: SizeBudget,
 }

@@ -1,6 +1,6 @@
 //! File systems, by their own interface: an overlay is to its user what a plain one is, and a reader is a file.
 
-use afmpeg::{FileSystem, FileType, MemoryFs, OpenOptions, Opened, OverlayFs, ReadAt};
+use afmpeg::{Access, FileSystem, FileType, HostDir, MemoryFs, OpenOptions, Opened, OverlayFs, ReadAt};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::io;
@@ -155,6 +155,47 @@ proptest! {
         tree(&*lower, ".", &mut lower_after);
         prop_assert_eq!(expected, found);
         prop_assert_eq!(lower_before, lower_after);
+    }
+}
+
+/// Where several faults hold at once, all file systems name the one that Linux does.
+#[test]
+fn a_rename_into_itself_or_onto_what_holds_it_is_refused_as_the_host_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = HostDir::open(folder.path(), Access::ReadWrite).unwrap();
+    let memory = MemoryFs::new(1 << 20);
+    let overlay = OverlayFs::new(Arc::new(MemoryFs::new(0)), Arc::new(MemoryFs::new(1 << 20)));
+    let systems: [&dyn FileSystem; 3] = [&host, &memory, &overlay];
+    let file = |path: &str| Call::Open {
+        path: path.into(),
+        write: true,
+        create: true,
+        exclusive: false,
+        truncate: false,
+        offset: 0,
+    };
+    let mut calls = vec![Call::CreateDir("a".into()), Call::CreateDir("a/b".into())];
+    calls.extend([file("a/c"), file("d"), Call::CreateDir("e".into())]);
+    let paths = ["a", "a/b", "a/c", "d", "e", "a/b/n", "a/c/n"];
+    let faulty = [
+        ("a/c", "a"),
+        ("a/b", "a"),
+        ("a", "a/b"),
+        ("a", "a/c"),
+        ("a", "a/b/n"),
+        ("a", "a/c/n"),
+        ("d", "a"),
+        ("d", "e"),
+        ("a", "d"),
+        ("e", "a"),
+        ("d", "d"),
+        ("e", "e"),
+    ];
+    calls.extend(faulty.map(|(from, to)| Call::Rename(from.into(), to.into())));
+    calls.extend(paths.map(|path| Call::Metadata(path.into())));
+    for call in &calls {
+        let answers = systems.map(|files| answer(files, call));
+        assert!(answers.iter().all(|one| *one == answers[0]), "{call:?}: {answers:?}");
     }
 }
 

@@ -517,11 +517,15 @@ impl FileSystem for MemoryFs {
         if from.is_empty() || to.is_empty() {
             return Err(io::ErrorKind::ResourceBusy.into());
         }
+        // In Linux's order, which counts where several of these hold.
         match (source, root.find(&to)) {
-            (Found::File(_), Some(Found::Directory(_))) => return Err(io::ErrorKind::IsADirectory.into()),
-            (Found::Directory(_), Some(Found::File(_))) => return Err(io::ErrorKind::NotADirectory.into()),
             _ if from == to => return Ok(()),
             (Found::Directory(_), _) if to.starts_with(&from) => return Err(io::ErrorKind::InvalidInput.into()),
+            (_, Some(Found::Directory(_))) if from.starts_with(&to) => {
+                return Err(io::ErrorKind::DirectoryNotEmpty.into());
+            }
+            (Found::File(_), Some(Found::Directory(_))) => return Err(io::ErrorKind::IsADirectory.into()),
+            (Found::Directory(_), Some(Found::File(_))) => return Err(io::ErrorKind::NotADirectory.into()),
             (_, Some(Found::Directory(directory))) if !directory.entries.is_empty() => {
                 return Err(io::ErrorKind::DirectoryNotEmpty.into());
             }

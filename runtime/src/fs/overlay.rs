@@ -3,6 +3,7 @@
 use super::{DirEntry, File, FileSystem, FileType, Metadata, OpenOptions, Opened, Times};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A tree that may be changed over one that stays as it is.
@@ -327,7 +328,14 @@ impl FileSystem for OverlayFs {
         }
         // A directory that is merged may look empty in the upper tree and not be.
         let is_merged = |hidden: &BTreeSet<String>| Ok::<_, io::Error>(self.in_lower(hidden, to, false)?.is_some());
+        let lies_in = |inner: &str, outer: &str| inner != outer && Path::new(inner).starts_with(outer);
         match self.find(&hidden, to, false)?.map(|target| target.file_type) {
+            _ if source.file_type == FileType::Directory && lies_in(to, from) => {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+            Some(FileType::Directory) if lies_in(from, to) => {
+                return Err(io::ErrorKind::DirectoryNotEmpty.into());
+            }
             Some(FileType::Directory) if source.file_type != FileType::Directory => {
                 return Err(io::ErrorKind::IsADirectory.into());
             }

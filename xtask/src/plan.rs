@@ -641,12 +641,14 @@ impl Planner<'_> {
         make.push(format!("EXESUF={PROGRAM_SUFFIX}"));
         make.push(format!("LDEXEFLAGS={FATE_LINK_FLAGS}"));
         make.push("afmpeg-fate".into());
+        let mut guest = words("fate.mak");
+        guest.extend(self.kernels("ffmpeg"));
         let mut actions = vec![
             Action::Toolchain,
             Action::Source { name: "ffmpeg".into() },
-            Action::Guest {
-                files: words("fate.mak"),
-            },
+            Action::Guest { files: guest },
+            // Tests include headers of kernels.
+            run(".", "cp", words("-R guest/simd/ffmpeg .")),
             Action::Write {
                 path: "bin/wasm-pkg-config".into(),
                 text: self.pkg_config("-lc++ -lc++abi"),

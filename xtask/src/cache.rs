@@ -68,7 +68,8 @@ impl Cache {
 
     /// Holds the lock of one name until the file is dropped or the process dies. The second of two runs says so and waits.
     pub fn lock(&self, name: &str) -> Result<File> {
-        let path = self.path("locks", name);
+        // A trial's name has a slash.
+        let path = self.path("locks", &name.replace('/', "-"));
         let file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
         if file.try_lock().is_err() {
             eprintln!("waiting for another run that is making {name}");

@@ -53,6 +53,24 @@ pub struct SizeBudget {
     pub gzip: u64,
 }
 
+impl SizeBudget {
+    const UNLIMITED: SizeBudget = SizeBudget {
+        raw: u64::MAX,
+        gzip: u64::MAX,
+    };
+}
+
+/// A profile but for the lever that is to be measured. What it costs in size is a result, so there is no budget.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Trial {
+    base: String,
+    description: String,
+    flags: Option<Vec<String>>,
+    wide_arguments: Option<bool>,
+    wasm_opt: Option<Vec<String>>,
+}
+
 #[derive(Debug, Clone, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct ComponentSet {
@@ -116,7 +134,32 @@ impl Profile {
             .hint("a new profile is a TOML file in profiles/, explained in profiles/README.md")
             .into());
         }
-        read_toml(&root.join("profiles").join(format!("{name}.toml")))
+        let path = root.join("profiles").join(format!("{name}.toml"));
+        if !is_trial(name) {
+            return read_toml(&path);
+        }
+        let trial: Trial = read_toml(&path)?;
+        if !names(root)?.contains(&trial.base) {
+            let text = format!("{}: there is no profile `{}` to start from", path.display(), trial.base);
+            return Err(usage(text)
+                .hint("`base` is the name of a profile, and of no other trial")
+                .into());
+        }
+        let base = Profile::load(root, &trial.base)?;
+        Ok(trial.of(base))
+    }
+}
+
+impl Trial {
+    fn of(self, base: Profile) -> Profile {
+        Profile {
+            description: self.description,
+            flags: self.flags.unwrap_or(base.flags),
+            wide_arguments: self.wide_arguments.unwrap_or(base.wide_arguments),
+            wasm_opt: self.wasm_opt.unwrap_or(base.wasm_opt),
+            size_budget_bytes: SizeBudget::UNLIMITED,
+            ..base
+        }
     }
 }
 

@@ -23,6 +23,19 @@ fn an_unknown_profile_lists_the_valid_ones() {
 }
 
 #[test]
+fn a_trial_starts_from_a_profile_and_changes_what_a_lever_may() {
+    let fixture = Fixture::new();
+    let folder = fixture.root().join("profiles/trials");
+    fs::create_dir_all(&folder).unwrap();
+    let build = |text: &str| {
+        fs::write(folder.join("less.toml"), text).unwrap();
+        run(fixture.command(&["build", "--profile", "trials/less"]))
+    };
+    build("base = \"trials/less\"\ndescription = \"x\"\n").expect(2, &["trials/less.toml", "no profile `trials/less`"]);
+    build("base = \"oz-gpl\"\ndescription = \"x\"\nsimd = false\n").expect(2, &["trials/less.toml", "line 3", "simd"]);
+}
+
+#[test]
 fn a_bad_profile_or_pin_file_is_named_with_its_line() {
     let fixture = Fixture::new();
     let profile = fixture.root().join("profiles/o2-lgpl.toml");

@@ -21,7 +21,7 @@ fn header() -> Value {
         "host": {"architecture": "x86_64", "system": "Linux", "kernel": "6.1", "processor": "a processor", "cores": 2,
                  "memory_bytes": 8_u64 << 30},
         "modules": {"o3-gpl": module(21_000_000), "oz-gpl": module(15_000_000), "o3-gpl-scalar": module(20_000_000),
-                    "o3-lgpl": module(19_000_000)},
+                    "o3-lgpl": module(19_000_000), "trials/lto": module(23_000_000)},
         "workloads_sha256": "0", "inputs_sha256": {"clip.mkv": "0"},
         "runners": {"native": "FFmpeg 9.0.2 by a compiler", "peer": "@ffmpeg/core 0.12.10 in node v20"}
     })
@@ -49,13 +49,20 @@ fn sample(mut case: Value, round: u64, seconds: f64) -> Value {
 /// Series, workload, encoding, runner, seconds.
 type Made = (&'static str, &'static str, Option<&'static str>, &'static str, f64);
 
-const MADE: [Made; 14] = [
+const MADE: [Made; 15] = [
     ("effort", "transcode-360p", Some("x264 ultrafast"), "o3-gpl", 1.0),
     ("effort", "transcode-360p", Some("x264 ultrafast"), "native", 0.5),
     ("effort", "transcode-360p", Some("x264 medium"), "o3-gpl", 5.0),
     ("effort", "transcode-360p", Some("x264 medium"), "native", 1.25),
     ("builds-x264", "transcode-360p", Some("x264 veryfast"), "o3-gpl", 2.0),
     ("builds-x264", "transcode-360p", Some("x264 veryfast"), "oz-gpl", 3.0),
+    (
+        "builds-x264",
+        "transcode-360p",
+        Some("x264 veryfast"),
+        "trials/lto",
+        1.8,
+    ),
     ("builds-x264", "transcode-360p", Some("x264 veryfast"), "native", 0.5),
     ("builds-x264", "transcode-360p", Some("x264 veryfast"), "native-c", 1.5),
     (

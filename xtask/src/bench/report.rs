@@ -259,7 +259,8 @@ impl<'a> Report<'a> {
             rows.find(|row| row.case.runner == runner && row.case.workload == workload)
                 .map_or("–".into(), |row| seconds(row.wall_seconds))
         };
-        let rows = self.run.header.modules.iter().map(|(name, sizes)| {
+        let shipped = self.run.header.modules.iter().filter(|(name, _)| !is_trial(name));
+        let rows = shipped.map(|(name, sizes)| {
             vec![
                 name.clone(),
                 megabytes(sizes.size_bytes as f64),

@@ -347,7 +347,8 @@ mod tests {
 
     #[test]
     fn faults_are_named() {
-        let profiles = profile::names(&crate::workshop::root().unwrap()).unwrap();
+        let root = crate::workshop::root().unwrap();
+        let profiles = [profile::names(&root).unwrap(), profile::trials(&root).unwrap()].concat();
         let fault = |change: &dyn Fn(&mut Workloads)| {
             let mut workloads = ours();
             change(&mut workloads);

@@ -59,7 +59,7 @@ pub fn judge(old: &[f64], new: &[f64]) -> Option<(Verdict, f64)> {
 pub fn compare(old: &Run, new: &Run) -> Vec<Compared> {
     let values = |run: &Run, case: &Case, paired: bool| -> Vec<f64> {
         if paired {
-            return figures::ratios(run, case).into_values().collect();
+            return figures::ratios(run, case, &Runner::Native).into_values().collect();
         }
         let of_case = run.samples.iter().filter(|sample| sample.case == *case);
         of_case.map(|sample| sample.measured.wall_seconds).collect()
@@ -68,7 +68,9 @@ pub fn compare(old: &Run, new: &Run) -> Vec<Compared> {
         if !matches!(row.case.runner, Runner::Module(_)) {
             return None;
         }
-        let paired = [old, new].iter().all(|run| !figures::ratios(run, &row.case).is_empty());
+        let paired = [old, new]
+            .iter()
+            .all(|run| !figures::ratios(run, &row.case, &Runner::Native).is_empty());
         let (verdict, change) = judge(&values(old, &row.case, paired), &values(new, &row.case, paired))?;
         Some(Compared {
             case: row.case,

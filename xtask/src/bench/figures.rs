@@ -79,7 +79,7 @@ pub fn rows(run: &Run) -> Vec<Row<'_>> {
         let wall_seconds = Spread::of(samples.iter().map(|sample| sample.measured.wall_seconds))?;
         Some(Row {
             case: case.clone(),
-            ratio: Spread::of(ratios(run, case).into_values()),
+            ratio: Spread::of(ratios(run, case, &Runner::Native).into_values()),
             samples,
             wall_seconds,
         })
@@ -87,10 +87,10 @@ pub fn rows(run: &Run) -> Vec<Row<'_>> {
     order.into_iter().filter_map(row).collect()
 }
 
-/// Round -> how much longer it took than FFmpeg for this machine in the same round.
-pub fn ratios(run: &Run, case: &Case) -> BTreeMap<u32, f64> {
-    let native = Case {
-        runner: Runner::Native,
+/// Round -> how much longer it took than another runner in the same round.
+pub fn ratios(run: &Run, case: &Case, runner: &Runner) -> BTreeMap<u32, f64> {
+    let other = Case {
+        runner: runner.clone(),
         ..case.clone()
     };
     let walls = |case: &Case| -> BTreeMap<u32, f64> {
@@ -99,8 +99,8 @@ pub fn ratios(run: &Run, case: &Case) -> BTreeMap<u32, f64> {
             .map(|sample| (sample.round, sample.measured.wall_seconds))
             .collect()
     };
-    let native = walls(&native);
-    let pair = |(round, wall): (u32, f64)| Some((round, wall / native.get(&round)?));
+    let other = walls(&other);
+    let pair = |(round, wall): (u32, f64)| Some((round, wall / other.get(&round)?));
     walls(case).into_iter().filter_map(pair).collect()
 }
 

@@ -661,21 +661,22 @@ impl<'a> Report<'a> {
 
     /// What profiles that are built to be measured gain, by the works of their series together.
     fn trials(&self) -> Vec<Vec<String>> {
-        let mut gains: BTreeMap<&str, Vec<(f64, String)>> = BTreeMap::new();
+        let mut gains: BTreeMap<&str, Vec<(Spread, String)>> = BTreeMap::new();
         for row in &self.rows {
             let name = row.case.runner.name();
-            if let Some(base) = self.beside(row, &self.base)
+            let times = Spread::of(figures::ratios(self.run, &row.case, &self.base).into_values());
+            if let Some(times) = times
                 && is_trial(name)
             {
-                let times = row.wall_seconds.median / base.wall_seconds.median;
-                let text = format!("{} times as long for {}", number(times), row.case.work());
-                gains.entry(name).or_default().push((1.0 / times, text));
+                let text = format!("{} times as long for {}", seconds(times), row.case.work());
+                gains.entry(name).or_default().push((times, text));
             }
         }
-        let row = |(name, gains): (&str, Vec<(f64, String)>)| {
-            let best = gains.iter().map(|gain| gain.0).fold(0.0, f64::max);
-            let worst = gains.iter().map(|gain| gain.0).fold(f64::INFINITY, f64::min);
-            let verdict = match best >= WORTH_IT && worst > 1.0 / WORTH_IT {
+        let row = |(name, gains): (&str, Vec<(Spread, String)>)| {
+            // Short work is disturbed easily, so what counts is what the middle half of the pairs agrees on.
+            let gains_somewhere = gains.iter().any(|(times, _)| times.high <= 1.0 / WORTH_IT);
+            let loses_nowhere = gains.iter().all(|(times, _)| times.low < WORTH_IT);
+            let verdict = match gains_somewhere && loses_nowhere {
                 true => "go",
                 false => "no-go",
             };

@@ -31,6 +31,8 @@ pub(crate) fn engine(preemption: Preemption) -> wasmtime::Result<Engine> {
     // unwind tables serve foreign debuggers only: both make the code on disk larger and slower to load.
     config.generate_address_map(false);
     config.native_unwind_info(cfg!(windows));
+    #[cfg(feature = "perf")]
+    config.profiler(wasmtime::ProfilingStrategy::PerfMap);
     Engine::new(&config)
 }
 

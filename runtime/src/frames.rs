@@ -2,7 +2,8 @@
 
 use crate::command::{Command, Input, Output};
 use crate::fs::MemoryFs;
-use crate::{Error, Job, MediaType, Probe, Runtime};
+use crate::probe::{MediaType, Probe};
+use crate::{Error, Job, Runtime};
 use bytes::Bytes;
 use std::io;
 use std::sync::Arc;

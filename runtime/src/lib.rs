@@ -78,7 +78,7 @@ pub mod command;
 mod engine;
 mod error;
 mod frames;
-mod fs;
+pub mod fs;
 mod info;
 mod interrupt;
 mod job;
@@ -88,7 +88,7 @@ mod module;
     path = "preempt_unsupported.rs"
 )]
 mod preempt;
-mod probe;
+pub mod probe;
 mod progress;
 mod queue;
 mod runtime;
@@ -97,16 +97,13 @@ mod source;
 mod stdio;
 mod wasi;
 
-pub use error::{Error, Source, Trap};
+pub use error::{Error, Trap};
 pub use frames::{Frame, Frames};
-pub use fs::{
-    Access, DirEntry, File, FileSystem, FileType, HostDir, MemoryFs, Metadata, OpenOptions, Opened, OverlayFs, ReadAt,
-    Times,
-};
+pub use fs::{Access, FileSystem, HostDir, MemoryFs, OverlayFs, ReadAt};
 pub use info::Info;
 pub use interrupt::Cancellation;
 pub use job::{Job, Limit, Output, Timings};
-pub use probe::{Chapter, Format, MediaType, Probe, Rational, Stream};
+pub use probe::Probe;
 pub use progress::Progress;
 pub use runtime::{Preemption, Runtime, RuntimeBuilder};
 #[cfg(feature = "pull")]

@@ -1,6 +1,6 @@
 //! File systems, by their own interface: an overlay is to its user what a plain one is, and a reader is a file.
 
-use afmpeg::{Access, FileSystem, FileType, HostDir, MemoryFs, OpenOptions, Opened, OverlayFs, ReadAt};
+use afmpeg::fs::{Access, FileSystem, FileType, HostDir, MemoryFs, Metadata, OpenOptions, Opened, OverlayFs, ReadAt};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::io;
@@ -54,7 +54,7 @@ fn call() -> impl Strategy<Value = Call> {
 
 /// What a call answers, as far as its caller can rely on it.
 fn answer(files: &dyn FileSystem, call: &Call) -> Result<String, io::ErrorKind> {
-    let describe = |metadata: afmpeg::Metadata| match metadata.file_type {
+    let describe = |metadata: Metadata| match metadata.file_type {
         FileType::File => format!("{} bytes", metadata.size_bytes),
         other => format!("{other:?}"),
     };

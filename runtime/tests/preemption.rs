@@ -3,8 +3,8 @@
 
 mod support;
 
-use afmpeg::{Cancellation, DirEntry, Error, File, FileSystem, FileType, Job, Metadata, OpenOptions, Opened};
-use afmpeg::{Preemption, Runtime, Stdin, Stdout};
+use afmpeg::fs::{DirEntry, File, FileSystem, FileType, Metadata, OpenOptions, Opened};
+use afmpeg::{Cancellation, Error, Job, Preemption, Runtime, Stdin, Stdout};
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex};

@@ -4,7 +4,8 @@
 mod hostile_calls;
 mod support;
 
-use afmpeg::{Access, FileSystem, HostDir, MemoryFs, OpenOptions};
+use afmpeg::fs::OpenOptions;
+use afmpeg::{Access, FileSystem, HostDir, MemoryFs};
 use proptest::prelude::*;
 use std::sync::Arc;
 use support::{MEMORY_SIZE_BYTES, SCRATCH, Script, number};

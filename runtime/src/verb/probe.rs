@@ -4,7 +4,8 @@ use super::info::print;
 use super::{Failure, module};
 use crate::cli::{self, Sandbox};
 use crate::verb::run::limits;
-use afmpeg::{Job, MediaType, MemoryFs, Probe, Stdin, Stream};
+use afmpeg::probe::{MediaType, Probe, Rational, Stream};
+use afmpeg::{Job, MemoryFs, Stdin};
 use std::fs::File;
 use std::path::Path;
 use std::process::ExitCode;
@@ -83,7 +84,7 @@ fn stream(stream: &Stream) -> String {
                 words.push(format!("{width}x{height}"));
             }
             words.extend(stream.pix_fmt.clone());
-            let rate = stream.avg_frame_rate.and_then(afmpeg::Rational::value);
+            let rate = stream.avg_frame_rate.and_then(Rational::value);
             words.extend(rate.map(|rate| format!("{} fps", (rate * 1000.0).round() / 1000.0)));
         }
         MediaType::Audio => {

@@ -2,7 +2,8 @@
 
 use crate::fixture::{SOURCE, SOURCE_FRAMES, Studio, runtime};
 use afmpeg::command::{Command, Input, Output};
-use afmpeg::{Access, Error, Frames, HostDir, Job, Limit, MediaType, MemoryFs, OverlayFs, Stdin, Stdout};
+use afmpeg::probe::MediaType;
+use afmpeg::{Access, Error, Frames, HostDir, Job, Limit, MemoryFs, OverlayFs, Stdin, Stdout};
 use std::io::{self, Read};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};

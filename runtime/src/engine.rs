@@ -1,17 +1,23 @@
 //! The bridge to wasmtime: its configuration, the import table, and running one instance.
 
+use crate::bulk;
 use crate::interrupt::Interruption;
-use crate::job::Limit;
+use crate::job::{Figures, Limit};
 use crate::runtime::Preemption;
 use crate::wasi::abi::Errno;
 use crate::wasi::{GuestMemory, Host};
+use std::sync::Arc;
 use wasmtime::{Caller, Config, Engine, InstancePre, Linker, Memory, ResourceLimiter, Store, UpdateDeadline};
 
 /// How deep a program may recurse, natively counted.
 const WASM_STACK_SIZE_BYTES: usize = 8 << 20;
 
+/// What a caller's own file systems, streams and callbacks have at least, as deep as the program may be when it calls: twice what
+/// Rust gives a thread. It is said where such code is taken.
+const CALLERS_STACK_SIZE_BYTES: usize = 4 << 20;
+
 /// The stack of a thread that runs a job: the program's and what the host calls need on top.
-pub(crate) const THREAD_STACK_SIZE_BYTES: usize = WASM_STACK_SIZE_BYTES + (1 << 20);
+pub(crate) const THREAD_STACK_SIZE_BYTES: usize = WASM_STACK_SIZE_BYTES + CALLERS_STACK_SIZE_BYTES;
 
 const WASI: &str = "wasi_snapshot_preview1";
 
@@ -47,7 +53,7 @@ pub(crate) struct State {
 
 pub(crate) struct Limiter {
     memory_max_bytes: u64,
-    pub memory_peak_bytes: u64,
+    figures: Arc<Figures>,
     pub memory_refused: bool,
     table_entries: usize,
 }
@@ -60,7 +66,7 @@ impl ResourceLimiter for Limiter {
         let desired_bytes = desired as u64;
         let allowed = desired_bytes <= self.memory_max_bytes && maximum.is_none_or(|maximum| desired <= maximum);
         if allowed {
-            self.memory_peak_bytes = self.memory_peak_bytes.max(desired_bytes);
+            self.figures.set_memory(desired_bytes);
         }
         self.memory_refused = !allowed;
         Ok(allowed)
@@ -164,6 +170,17 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     linker.func_wrap(WASI, "proc_exit", |code: u32| -> wasmtime::Result<()> {
         Err(Ending::Exit(code.cast_signed()).into())
     })?;
+    // What `bulk` adds to a module calls this between two pieces of work.
+    linker.func_wrap(
+        bulk::CHECK.0,
+        bulk::CHECK.1,
+        |caller: Caller<'_, State>| -> wasmtime::Result<()> {
+            match caller.data().host.interrupt.check() {
+                Some(interruption) => Err(Ending::Interrupted(interruption).into()),
+                None => Ok(()),
+            }
+        },
+    )?;
     Ok(linker)
 }
 
@@ -192,6 +209,10 @@ fn call(
         Ok(()) => Errno::Success,
         Err(errno) => errno,
     };
+    state
+        .limiter
+        .figures
+        .set_moved(state.host.bytes_read, state.host.bytes_written);
     match errno {
         Errno::Mfile => state.limit = Some(Limit::OpenFiles),
         Errno::Nospc => state.limit = Some(Limit::FileSystem),
@@ -203,10 +224,16 @@ fn call(
     Ok(errno as u32)
 }
 
-pub(crate) fn store(engine: &Engine, host: Host, memory_max_bytes: u64, preemption: Preemption) -> Store<State> {
+pub(crate) fn store(
+    engine: &Engine,
+    host: Host,
+    memory_max_bytes: u64,
+    preemption: Preemption,
+    figures: &Arc<Figures>,
+) -> Store<State> {
     let limiter = Limiter {
         memory_max_bytes,
-        memory_peak_bytes: 0,
+        figures: figures.clone(),
         memory_refused: false,
         table_entries: 0,
     };

@@ -93,9 +93,33 @@ pub enum Error {
 
     #[error("the runtime is closed")]
     Closed,
+
+    /// As many jobs wait in line as may; see [`CapacityBuilder::max_waiting`](crate::CapacityBuilder::max_waiting) and
+    /// [`Runtime::try_run`](crate::Runtime::try_run).
+    #[error("all places are taken: {running} jobs run and {waiting} wait")]
+    Busy { running: usize, waiting: usize },
+
+    /// See [`CapacityBuilder::max_left_behind`](crate::CapacityBuilder::max_left_behind).
+    #[error("{left_behind} jobs have not come back from calls of the caller's own streams and file systems")]
+    Stuck { left_behind: usize },
+
+    #[error("{running} jobs were still running when the time to drain was over")]
+    Draining { running: usize },
 }
 
 impl Error {
+    /// What the job had put out when it came to this, if it was started.
+    pub fn output(&self) -> Option<&Output> {
+        match self {
+            Error::Deadline { output }
+            | Error::Cancelled { output }
+            | Error::Limit { output, .. }
+            | Error::Program { output, .. } => Some(output),
+            Error::Trap(trap) => Some(&trap.output),
+            _ => None,
+        }
+    }
+
     #[cfg(feature = "pull")]
     pub(crate) fn release(source: afmpeg_release::Error) -> Error {
         Error::Release { source: source.into() }

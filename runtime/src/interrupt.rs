@@ -1,7 +1,12 @@
 //! Ending a job from outside: its deadline, or a cancellation by another thread.
 
 use crate::{Error, Output};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Wake, Waker};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 /// How long a wait that only a file descriptor can end goes on before the job looks for its interruption.
@@ -9,7 +14,8 @@ pub(crate) const WAIT_SLICE: Duration = Duration::from_millis(20);
 
 /// Cancels jobs from another thread.
 ///
-/// Every clone stands for the same cancellation, and one cancellation may serve many jobs.
+/// Every clone stands for the same cancellation. One cancellation may serve many jobs, and a job may have several: that of its
+/// request, say, and that of the whole service.
 #[derive(Clone, Default)]
 pub struct Cancellation {
     shared: Arc<Shared>,
@@ -17,8 +23,15 @@ pub struct Cancellation {
 
 #[derive(Default)]
 struct Shared {
-    cancelled: Mutex<bool>,
-    changed: Condvar,
+    cancelled: AtomicBool,
+    waiting: Mutex<Waiting>,
+}
+
+/// Who is to be woken by a cancellation.
+#[derive(Default)]
+struct Waiting {
+    next_key: u64,
+    wakers: HashMap<u64, Waker>,
 }
 
 impl Cancellation {
@@ -28,18 +41,56 @@ impl Cancellation {
 
     /// Ends the jobs that hold this cancellation, and those that will be started with it.
     pub fn cancel(&self) {
-        *self.shared.lock() = true;
-        self.shared.changed.notify_all();
+        self.shared.cancelled.store(true, Ordering::SeqCst);
+        let wakers = std::mem::take(&mut self.shared.lock().wakers);
+        for waker in wakers.into_values() {
+            waker.wake();
+        }
     }
 
     pub fn is_cancelled(&self) -> bool {
-        *self.shared.lock()
+        self.shared.cancelled.load(Ordering::SeqCst)
+    }
+
+    /// Wakes this at a cancellation that comes from now on; one that has come already must be looked for afterwards.
+    fn register(&self, waker: &Waker) -> Registration {
+        let mut waiting = self.shared.lock();
+        let key = waiting.next_key;
+        waiting.next_key += 1;
+        waiting.wakers.insert(key, waker.clone());
+        Registration {
+            shared: self.shared.clone(),
+            key,
+        }
+    }
+}
+
+impl fmt::Debug for Cancellation {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter
+            .debug_struct("Cancellation")
+            .field("is_cancelled", &self.is_cancelled())
+            .finish()
     }
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, bool> {
-        self.cancelled.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place among those who are woken, given up when it is dropped.
+pub(crate) struct Registration {
+    shared: Arc<Shared>,
+    key: u64,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let waker = self.shared.lock().wakers.remove(&self.key);
+        // What a waker does when it is dropped is its owner's affair, and not done under our lock.
+        drop(waker);
     }
 }
 
@@ -64,18 +115,18 @@ impl Interruption {
 /// What may end one job.
 #[derive(Clone, Default)]
 pub(crate) struct Interrupt {
-    pub cancellation: Option<Cancellation>,
+    pub cancellations: Vec<Cancellation>,
     pub deadline: Option<Instant>,
 }
 
 impl Interrupt {
     /// Whether there is anything that could end the job.
     pub fn is_possible(&self) -> bool {
-        self.cancellation.is_some() || self.deadline.is_some()
+        !self.cancellations.is_empty() || self.deadline.is_some()
     }
 
     pub fn check(&self) -> Option<Interruption> {
-        if self.cancellation.as_ref().is_some_and(Cancellation::is_cancelled) {
+        if self.cancellations.iter().any(Cancellation::is_cancelled) {
             Some(Interruption::Cancelled)
         } else if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             Some(Interruption::Deadline)
@@ -84,24 +135,37 @@ impl Interrupt {
         }
     }
 
+    /// Wakes this at each cancellation as long as what is returned is kept. A deadline is for who waits to look after.
+    pub fn register(&self, waker: &Waker) -> Vec<Registration> {
+        let cancellations = self.cancellations.iter();
+        cancellations.map(|cancellation| cancellation.register(waker)).collect()
+    }
+
     /// Sleeps until then, or for ever where there is no such time, or until the job is interrupted.
     pub fn sleep_until(&self, wake_up: Option<Instant>) -> Result<(), Interruption> {
-        let until = [wake_up, self.deadline].into_iter().flatten().min();
-        let never = Cancellation::new();
-        let shared = &self.cancellation.as_ref().unwrap_or(&never).shared;
-        let mut cancelled = shared.lock();
-        while !*cancelled {
-            let now = Instant::now();
-            cancelled = match until {
-                Some(until) if until <= now => break,
-                Some(until) => {
-                    let wait = shared.changed.wait_timeout(cancelled, until - now);
-                    wait.unwrap_or_else(PoisonError::into_inner).0
-                }
-                None => shared.changed.wait(cancelled).unwrap_or_else(PoisonError::into_inner),
-            };
+        let _registered = self.register(&waker_of_this_thread());
+        loop {
+            if let Some(interruption) = self.check() {
+                return Err(interruption);
+            }
+            match [wake_up, self.deadline].into_iter().flatten().min() {
+                None => thread::park(),
+                Some(until) => match until.saturating_duration_since(Instant::now()) {
+                    Duration::ZERO => return Ok(()),
+                    left => thread::park_timeout(left),
+                },
+            }
         }
-        drop(cancelled);
-        self.check().map_or(Ok(()), Err)
     }
+}
+
+/// What wakes the current thread where it is parked.
+pub(crate) fn waker_of_this_thread() -> Waker {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    Arc::new(Unpark(thread::current())).into()
 }

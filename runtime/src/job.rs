@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 /// One run of a program in the sandbox.
@@ -25,7 +26,8 @@ pub struct Job {
     pub(crate) memory_max_bytes: u64,
     pub(crate) open_files_max: usize,
     pub(crate) timeout: Option<Duration>,
-    pub(crate) cancellation: Option<Cancellation>,
+    pub(crate) cancellations: Vec<Cancellation>,
+    pub(crate) priority: i32,
     pub(crate) written_max_bytes: u64,
     pub(crate) clock_start: Option<SystemTime>,
     pub(crate) random_seed: Option<u64>,
@@ -44,7 +46,8 @@ impl Job {
             memory_max_bytes: 4 << 30,
             open_files_max: 1024,
             timeout: None,
-            cancellation: None,
+            cancellations: Vec::new(),
+            priority: 0,
             written_max_bytes: u64::MAX,
             clock_start: None,
             random_seed: None,
@@ -140,10 +143,34 @@ impl Job {
         self
     }
 
-    /// Lets another thread end the job.
+    /// Lets another thread end the job. It may have several cancellations, any of which ends it.
     pub fn cancellation(mut self, cancellation: &Cancellation) -> Job {
-        self.cancellation = Some(cancellation.clone());
+        self.cancellations.push(cancellation.clone());
         self
+    }
+
+    /// Where in line the job stands: before all of a lower priority and behind those of its own that came earlier; 0 by default.
+    pub fn priority(mut self, priority: i32) -> Job {
+        self.priority = priority;
+        self
+    }
+}
+
+impl fmt::Debug for Job {
+    /// Without what its variables hold, which may be secrets.
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        let directories = self.directories.iter().map(|(name, _)| name);
+        formatter
+            .debug_struct("Job")
+            .field("args", &self.args)
+            .field("env", &self.env.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("directories", &directories.collect::<Vec<_>>())
+            .field("memory_max_bytes", &self.memory_max_bytes)
+            .field("open_files_max", &self.open_files_max)
+            .field("written_max_bytes", &self.written_max_bytes)
+            .field("timeout", &self.timeout)
+            .field("priority", &self.priority)
+            .finish_non_exhaustive()
     }
 }
 
@@ -197,6 +224,8 @@ pub struct Output {
     pub stderr: Vec<u8>,
     pub stderr_dropped_bytes: u64,
     pub timings: Timings,
+    /// How long the job computed, the host's part for it included.
+    pub cpu_time: Duration,
     /// The most memory that the program had.
     pub memory_peak_bytes: u64,
     /// What the program read from files and streams, and wrote to them.
@@ -258,10 +287,41 @@ impl fmt::Debug for Output {
             .field("stdout", &format_args!("{}", end(&self.stdout)))
             .field("stderr", &format_args!("{}", end(&self.stderr)))
             .field("timings", &self.timings)
+            .field("cpu_time", &self.cpu_time)
             .field("memory_peak_bytes", &self.memory_peak_bytes)
             .field("bytes_read", &self.bytes_read)
             .field("bytes_written", &self.bytes_written)
             .finish_non_exhaustive()
+    }
+}
+
+/// What a job has come to so far, as seen from any thread.
+#[derive(Default)]
+pub(crate) struct Figures {
+    memory_bytes: AtomicU64,
+    bytes_read: AtomicU64,
+    bytes_written: AtomicU64,
+}
+
+impl Figures {
+    pub fn set_memory(&self, bytes: u64) {
+        self.memory_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    pub fn set_moved(&self, bytes_read: u64, bytes_written: u64) {
+        self.bytes_read.store(bytes_read, Ordering::Relaxed);
+        self.bytes_written.store(bytes_written, Ordering::Relaxed);
+    }
+
+    /// A program's memory never shrinks, so this is also the most that it had.
+    pub fn memory_bytes(&self) -> u64 {
+        self.memory_bytes.load(Ordering::Relaxed)
+    }
+
+    pub fn tell(&self, output: &mut Output) {
+        output.memory_peak_bytes = self.memory_bytes();
+        output.bytes_read = self.bytes_read.load(Ordering::Relaxed);
+        output.bytes_written = self.bytes_written.load(Ordering::Relaxed);
     }
 }
 

@@ -73,7 +73,11 @@
 //! [`Cancellation`]; what it ran into is named by [`Error::Limit`]. With [`Job::fixed_clock`] and [`Job::random_seed`] the
 //! same input gives the same bytes.
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
+mod bulk;
 mod cache;
+mod capacity;
 pub mod command;
 mod engine;
 mod error;
@@ -91,12 +95,17 @@ mod preempt;
 pub mod probe;
 mod progress;
 mod queue;
+mod running;
 mod runtime;
 #[cfg(feature = "pull")]
 mod source;
 mod stdio;
+mod trace;
 mod wasi;
 
+#[cfg(feature = "tokio")]
+pub use asynchronous::{AsyncInput, AsyncOutput};
+pub use capacity::{Capacity, CapacityBuilder, Stats};
 pub use error::{Error, Trap};
 pub use frames::{Frame, Frames};
 pub use fs::{Access, FileSystem, HostDir, MemoryFs, OverlayFs, ReadAt};

@@ -21,7 +21,8 @@
 //!
 //! The tests stop programs at many thousands of instructions to find out if that ends.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::time::Duration;
 use wasmtime::{Engine, Module};
 
 pub(crate) const SUPPORTED: bool = true;
@@ -92,41 +93,66 @@ struct Target<'a> {
 /// A job's thread as seen by the thread that may stop it.
 #[derive(Default)]
 pub(crate) struct Thread {
-    handle: std::sync::OnceLock<libc::pthread_t>,
+    /// The kernel's number of the thread while a program runs on it, otherwise 0.
+    id: AtomicI32,
     must_stop: AtomicBool,
 }
 
 impl Thread {
     /// Sends the signal, which stops the thread if it finds it in the program's code.
-    ///
-    /// # Safety
-    ///
-    /// The thread that runs in [`Thread::run`] must not have been joined.
-    pub unsafe fn stop(&self) {
+    pub fn stop(&self) {
         self.must_stop.store(true, Ordering::Release);
-        if let Some(thread) = self.handle.get() {
-            // SAFETY: by this function's own condition the thread can still be named, even if it has come to its end.
-            unsafe { libc::pthread_kill(*thread, signal::NUMBER) };
+        let id = self.id.load(Ordering::Acquire);
+        if id != 0 {
+            // A thread that has just come to its end gets nothing; and one that is not a job's, should it have got the number
+            // since, a signal that means nothing to it.
+            // SAFETY: the call takes numbers only, and the process's own is its own.
+            unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), id, signal::NUMBER) };
         }
     }
 
-    /// Runs a program such that it can be stopped, on the current thread, which must be its own: it gets no more
-    /// stopping signals afterwards.
-    pub fn run<R>(&self, code_map: &CodeMap, program: impl FnOnce() -> R) -> R {
+    /// How long the thread has computed, if a program runs on it.
+    pub fn cpu_time(&self) -> Option<Duration> {
+        let id = self.id.load(Ordering::Acquire);
+        if id == 0 {
+            return None;
+        }
+        // The kernel's number of a thread's clock, which is part of its interface.
+        const CPUCLOCK_PERTHREAD_MASK: libc::clockid_t = 4;
+        const CPUCLOCK_SCHED: libc::clockid_t = 2;
+        let clock = (!(id as libc::clockid_t) << 3) | CPUCLOCK_PERTHREAD_MASK | CPUCLOCK_SCHED;
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the time is written where it may be.
+        match unsafe { libc::clock_gettime(clock, &mut time) } {
+            0 => Some(Duration::new(
+                time.tv_sec.try_into().ok()?,
+                time.tv_nsec.try_into().ok()?,
+            )),
+            _ => None,
+        }
+    }
+
+    /// Runs a program such that it can be stopped, where there is a map of its code, on the current thread, which must be its own:
+    /// it gets no more stopping signals afterwards.
+    pub fn run<R>(&self, code_map: Option<&CodeMap>, program: impl FnOnce() -> R) -> R {
         /// Takes the target back even when the program panics.
-        struct Reset;
-        impl Drop for Reset {
+        struct Reset<'a>(&'a Thread, Option<&'static signal::Slot>);
+        impl Drop for Reset<'_> {
             fn drop(&mut self) {
-                // What is sent from now on is not taken for a signal of the process.
-                signal::set_blocked(&[signal::NUMBER], libc::SIG_BLOCK);
-                signal::set_target(std::ptr::null());
+                self.0.id.store(0, Ordering::Release);
+                if let Some(slot) = self.1 {
+                    // What was sent but has not come yet is not taken for a signal of the process.
+                    signal::set_blocked(&[signal::NUMBER], libc::SIG_BLOCK);
+                    slot.leave();
+                }
             }
         }
-        let target = Target { code_map, thread: self };
-        let _reset = Reset;
-        signal::set_target((&raw const target).cast());
-        // SAFETY: it has none to observe; the call only returns a value.
-        let _ = self.handle.set(unsafe { libc::pthread_self() });
+        let target = code_map.map(|code_map| Target { code_map, thread: self });
+        let slot = target
+            .as_ref()
+            .map(|target| signal::Slot::enter((&raw const *target).cast()));
+        let _reset = Reset(self, slot);
+        self.id.store(signal::thread_id(), Ordering::Release);
         program()
     }
 }
@@ -143,26 +169,88 @@ pub(crate) fn accept_signals() {
 
 mod signal {
     use super::Target;
-    use std::cell::Cell;
     use std::ffi::{c_int, c_void};
+    use std::ptr;
     use std::sync::OnceLock;
-    use std::sync::atomic::Ordering;
+    use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
     /// A signal that is ignored by default and that nobody counts on: a stray one does no harm.
     pub const NUMBER: c_int = libc::SIGURG;
 
-    thread_local! {
-        /// The target of the job that this thread runs. It is constant at first and never dropped, so that the
-        /// handler can read it at any time.
-        static TARGET: Cell<*const Target<'static>> = const { Cell::new(std::ptr::null()) };
+    /// Where the handler finds the target of the thread that it runs on.
+    ///
+    /// Not a variable of the thread: in a library that is loaded later, the first look at such a variable may allocate, which no
+    /// handler may.
+    pub struct Slot {
+        /// The thread that has the slot; 0 is none.
+        thread_id: AtomicI32,
+        target: AtomicPtr<Target<'static>>,
+        next: *const Slot,
+    }
+
+    // SAFETY: the pointer to the next slot never changes, and slots live as long as the process.
+    unsafe impl Sync for Slot {}
+    // SAFETY: likewise.
+    unsafe impl Send for Slot {}
+
+    /// The first of all slots, of which there are as many as there were jobs at a time.
+    static SLOTS: AtomicPtr<Slot> = AtomicPtr::new(ptr::null_mut());
+
+    impl Slot {
+        fn all() -> impl Iterator<Item = &'static Slot> {
+            // SAFETY: slots are never freed.
+            let slot = |slot: *const Slot| unsafe { slot.as_ref() };
+            std::iter::successors(slot(SLOTS.load(Ordering::Acquire)), move |last| slot(last.next))
+        }
+
+        /// Lets the handler find a target on this thread, until the slot is left.
+        pub fn enter(target: *const Target<'static>) -> &'static Slot {
+            let thread_id = thread_id();
+            let free = Slot::all().find(|slot| {
+                let taken = slot
+                    .thread_id
+                    .compare_exchange(0, thread_id, Ordering::AcqRel, Ordering::Relaxed);
+                taken.is_ok()
+            });
+            if let Some(slot) = free {
+                slot.target.store(target.cast_mut(), Ordering::Release);
+                return slot;
+            }
+            let new = Box::leak(Box::new(Slot {
+                thread_id: AtomicI32::new(thread_id),
+                target: AtomicPtr::new(target.cast_mut()),
+                next: ptr::null(),
+            }));
+            let mut first = SLOTS.load(Ordering::Acquire);
+            loop {
+                new.next = first;
+                match SLOTS.compare_exchange_weak(first, new, Ordering::AcqRel, Ordering::Acquire) {
+                    Ok(_) => return new,
+                    Err(other) => first = other,
+                }
+            }
+        }
+
+        /// Only by the thread that entered it.
+        pub fn leave(&self) {
+            self.target.store(ptr::null_mut(), Ordering::Release);
+            self.thread_id.store(0, Ordering::Release);
+        }
+
+        fn of_this_thread() -> Option<&'static Slot> {
+            let thread_id = thread_id();
+            Slot::all().find(|slot| slot.thread_id.load(Ordering::Acquire) == thread_id)
+        }
+    }
+
+    /// The kernel's number of the current thread.
+    pub fn thread_id() -> i32 {
+        // SAFETY: the call takes nothing and cannot fail.
+        unsafe { libc::gettid() }
     }
 
     /// The handler that was there before, which is called for signals that are not ours.
     static PREVIOUS: OnceLock<libc::sigaction> = OnceLock::new();
-
-    pub fn set_target(target: *const Target<'static>) {
-        TARGET.set(target);
-    }
 
     /// Changes what the current thread has blocked.
     pub fn set_blocked(numbers: &[c_int], how: c_int) {
@@ -191,8 +279,13 @@ mod signal {
                 let _ = PREVIOUS.set(previous);
                 let mut action: libc::sigaction = std::mem::zeroed();
                 action.sa_sigaction = handler as *const () as usize;
-                // Without SA_RESTART a system call that blocks is ended as well.
+                // Without SA_RESTART a system call that blocks is ended as well. But where somebody has a handler with it, as
+                // Go's runtime has, threads that are not jobs' rely on that, and on what is blocked meanwhile.
                 action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+                if !matches!(previous.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) {
+                    action.sa_flags |= previous.sa_flags & libc::SA_RESTART;
+                    action.sa_mask = previous.sa_mask;
+                }
                 match libc::sigaction(NUMBER, &action, std::ptr::null_mut()) {
                     0 => 0,
                     _ => errno(),
@@ -212,7 +305,8 @@ mod signal {
 
     /// Allocates nothing, locks nothing and calls nothing that does.
     extern "C" fn handler(number: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-        let target = TARGET.get();
+        let target =
+            Slot::of_this_thread().map_or(ptr::null(), |slot| slot.target.load(Ordering::Acquire).cast_const());
         // SAFETY: a target is set only while it is alive on this thread, and taken back before that.
         let target = unsafe { target.as_ref() };
         match target {

@@ -18,12 +18,13 @@ pub(crate) fn accept_signals() {}
 pub(crate) struct Thread;
 
 impl Thread {
-    /// # Safety
-    ///
-    /// There is nothing to observe.
-    pub unsafe fn stop(&self) {}
+    pub fn stop(&self) {}
 
-    pub fn run<R>(&self, _code_map: &CodeMap, program: impl FnOnce() -> R) -> R {
+    pub fn cpu_time(&self) -> Option<std::time::Duration> {
+        None
+    }
+
+    pub fn run<R>(&self, _code_map: Option<&CodeMap>, program: impl FnOnce() -> R) -> R {
         program()
     }
 }

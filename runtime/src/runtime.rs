@@ -1,23 +1,26 @@
 //! A compiled module and the jobs that run on it.
 
+use crate::bulk;
 use crate::cache::{self, Cache};
+use crate::capacity::{Capacity, CapacityBuilder, Stats};
 use crate::engine::{self, Ending, State};
 use crate::error::{Error, Trap};
 use crate::fs::Devices;
-use crate::interrupt::{Interrupt, WAIT_SLICE};
-use crate::job::{Job, Limit, Output, Timings};
+use crate::interrupt::Interrupt;
+use crate::job::{Figures, Job, Limit, Output, Timings};
 use crate::module;
 use crate::preempt::{self, CodeMap};
-use crate::queue::Queue;
+use crate::queue::Member;
+use crate::running::{Running, Watch};
 use crate::stdio::{SharedTail, Stdout, Stream, take_tail};
-use crate::wasi::{Clock, Host, Random, Setup};
+use crate::trace::JobSpan;
+use crate::wasi::{Clock, Host, Random, Setup, cpu_time_of_this_thread};
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, OnceLock};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use wasmtime::{Engine, ExternType, InstancePre, Module};
 
@@ -33,7 +36,8 @@ pub struct Runtime {
 struct Shared {
     engine: Engine,
     program: InstancePre<State>,
-    queue: Queue,
+    line: Member,
+    capacity: Capacity,
     preemption: Preemption,
     code_map: OnceLock<CodeMap>,
 }
@@ -71,18 +75,12 @@ impl Preemption {
     }
 }
 
-/// How long after a failed attempt to stop a program the next one is made.
-const STOP_INTERVAL: Duration = Duration::from_millis(1);
-
-/// How long a program that is to stop is waited for. It is stopped at once unless it is in a call that does not end: of
-/// a caller's own stream, or of a copy of gigabytes.
-const STOP_PATIENCE: Duration = Duration::from_millis(20);
-
 /// How a [`Runtime`] is to be made.
 #[derive(Clone, Debug, Default)]
 pub struct RuntimeBuilder {
     cache_folder: Option<PathBuf>,
-    max_concurrency: Option<usize>,
+    own_capacity: CapacityBuilder,
+    capacity: Option<Capacity>,
     preemption: Preemption,
 }
 
@@ -97,8 +95,17 @@ impl RuntimeBuilder {
     }
 
     /// How many jobs run at a time, the others waiting in line; by default as many as there are cores.
+    ///
+    /// [`Capacity::builder`] has more to set.
     pub fn max_concurrency(mut self, jobs: usize) -> RuntimeBuilder {
-        self.max_concurrency = Some(jobs);
+        self.own_capacity = self.own_capacity.max_concurrency(jobs);
+        self
+    }
+
+    /// Has the runtime share a line and a budget with others. What [`max_concurrency`](RuntimeBuilder::max_concurrency) says then
+    /// counts for nothing.
+    pub fn capacity(mut self, capacity: &Capacity) -> RuntimeBuilder {
+        self.capacity = Some(capacity.clone());
         self
     }
 
@@ -154,14 +161,16 @@ impl RuntimeBuilder {
         let program = linker.instantiate_pre(module).map_err(|source| Error::NotAProgram {
             reason: source.to_string(),
         })?;
-        let jobs = self
-            .max_concurrency
-            .unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
+        let capacity = match &self.capacity {
+            Some(capacity) => capacity.clone(),
+            None => self.own_capacity.build()?,
+        };
         Ok(Runtime {
             shared: Arc::new(Shared {
                 engine,
                 program,
-                queue: Queue::new(jobs),
+                line: Member::new(capacity.shared.queue.clone()),
+                capacity,
                 preemption: self.preemption,
                 code_map: OnceLock::new(),
             }),
@@ -171,7 +180,10 @@ impl RuntimeBuilder {
 
 fn compile(engine: &Engine, bytes: &[u8]) -> Result<Module, Error> {
     let wasm = module::decompress(bytes)?;
-    Module::new(engine, &wasm).map_err(|source| Error::ModuleInvalid { source: source.into() })
+    let invalid = |source: wasmtime::Error| Error::ModuleInvalid { source: source.into() };
+    Module::validate(engine, &wasm).map_err(invalid)?;
+    let cut = bulk::cut(&wasm).map_err(|source| Error::ModuleInvalid { source: source.into() })?;
+    Module::new(engine, cut.as_deref().unwrap_or(&wasm)).map_err(invalid)
 }
 
 fn cached(engine: &Engine, cache: &Cache, bytes: &[u8]) -> Result<Module, Error> {
@@ -236,83 +248,76 @@ impl Runtime {
     ///
     /// A deadline or cancellation makes this return soon, whatever the job does. If it is in a call of a file system or
     /// stream of the caller's own that does not return, its thread is left to that call, and ends when the call does,
-    /// without running any more of the program.
+    /// without running any more of the program; [`Runtime::stats`] counts it until then.
     pub fn run(&self, job: impl Into<Job>) -> Result<Output, Error> {
-        let job = job.into();
-        let called = Instant::now();
-        let interrupt = Interrupt {
-            cancellation: job.cancellation.clone(),
+        let (job, called) = (job.into(), Instant::now());
+        let interrupt = self.prepare(&job, called)?;
+        let place = self.shared.line.enter_blocking(job.priority, &interrupt)?;
+        self.start(job, interrupt, called)?.wait(place)
+    }
+
+    /// Runs a job if there is a place for it now; otherwise it is [`Error::Busy`].
+    pub fn try_run(&self, job: impl Into<Job>) -> Result<Output, Error> {
+        let (job, called) = (job.into(), Instant::now());
+        let interrupt = self.prepare(&job, called)?;
+        let place = self.shared.line.try_enter()?;
+        self.start(job, interrupt, called)?.wait(place)
+    }
+
+    /// What may end a job, before it has a place.
+    pub(crate) fn prepare(&self, job: &Job, called: Instant) -> Result<Interrupt, Error> {
+        self.shared.capacity.shared.check_left_behind()?;
+        Ok(Interrupt {
+            cancellations: job.cancellations.clone(),
             deadline: job.timeout.and_then(|timeout| called.checked_add(timeout)),
-        };
-        let _place = self.shared.queue.enter(&interrupt)?;
+        })
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn enter(&self, priority: i32) -> crate::queue::Enter<'_> {
+        self.shared.line.enter(priority)
+    }
+
+    /// Starts a job that has a place.
+    pub(crate) fn start(&self, job: Job, interrupt: Interrupt, called: Instant) -> Result<Watch<'_>, Error> {
         let queue = called.elapsed();
         let started = Instant::now();
+        let span = JobSpan::new(&job);
+        span.started(queue);
         let memory_max_bytes = job.memory_max_bytes;
         let (host, tails) = host(job, interrupt.clone())?;
         if interrupt.is_possible() && self.shared.preemption == Preemption::Signals {
             self.shared.code_map()?;
         }
-
-        let stoppable = Arc::new(preempt::Thread::default());
-        let (sender, result) = mpsc::sync_channel(1);
         let shared = self.shared.clone();
-        let (job_tails, job_stoppable, job_interrupt) = (tails.clone(), stoppable.clone(), interrupt.clone());
-        let job_thread = move || {
-            preempt::accept_signals();
-            let run = || shared.run(host, &job_tails, memory_max_bytes, &job_interrupt, queue);
-            let result = match shared.code_map.get() {
-                Some(code_map) => job_stoppable.run(code_map, run),
-                None => run(),
+        let (job_tails, job_interrupt, job_span) = (tails.clone(), interrupt.clone(), span.clone());
+        let work = move |running: &Running| {
+            let run = || {
+                shared.run(
+                    host,
+                    &job_tails,
+                    memory_max_bytes,
+                    &job_interrupt,
+                    queue,
+                    &running.figures,
+                )
             };
-            // Nobody waits any more for a thread that was left behind.
-            let _ = sender.send(result);
+            job_span.in_scope(|| running.thread.run(shared.code_map.get(), run))
         };
-        // A program may need more stack than the caller's thread has.
-        let thread = thread::Builder::new().name("afmpeg job".to_owned());
-        let thread = thread.stack_size(engine::THREAD_STACK_SIZE_BYTES).spawn(job_thread);
-        let thread = thread.map_err(|source| Error::Thread { source })?;
-        let running = Running {
-            shared: &self.shared,
-            thread,
-            stoppable,
-        };
-
-        let mut wait = interrupt.deadline.map_or(WAIT_SLICE, |_| Duration::ZERO);
-        let mut stopping_since: Option<Instant> = None;
-        loop {
-            let received = match interrupt.is_possible() {
-                true => result.recv_timeout(wait),
-                false => result.recv().map_err(RecvTimeoutError::from),
-            };
-            match received {
-                Ok(result) => {
-                    running.join();
-                    return result;
-                }
-                Err(RecvTimeoutError::Disconnected) => {
-                    running.join();
-                    let source = io::Error::other("it ended without a result");
-                    return Err(Error::Thread { source });
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-            let Some(interruption) = interrupt.check() else {
-                let left = interrupt
-                    .deadline
-                    .map(|deadline| deadline.saturating_duration_since(Instant::now()));
-                wait = left.map_or(WAIT_SLICE, |left| left.min(WAIT_SLICE));
-                continue;
-            };
-            running.stop();
-            wait = STOP_INTERVAL;
-            if stopping_since.get_or_insert_with(Instant::now).elapsed() > STOP_PATIENCE {
-                running.leave()?;
-                let mut output = tails.output();
-                output.timings.queue = queue;
-                output.timings.run = started.elapsed();
-                return Err(interruption.error(output));
-            }
-        }
+        let running = Running::start(self.shared.preemption, &self.shared.engine, work)?;
+        Ok(Watch {
+            running,
+            supervisor: &self.shared.capacity.shared.supervisor,
+            interrupt,
+            tails,
+            queue,
+            started,
+            stopping_since: None,
+            done: false,
+            span,
+            cancel_when_dropped: None,
+            registered: Vec::new(),
+        })
     }
 
     /// Makes ready what the first job would otherwise wait for.
@@ -330,47 +335,30 @@ impl Runtime {
 
     /// Lets the running jobs finish, and refuses all others with [`Error::Closed`].
     pub fn close(&self) {
-        self.shared.queue.close();
+        self.shared.line.close();
+    }
+
+    /// Closes, and waits so long for the running jobs to finish; if they have not, it is [`Error::Draining`].
+    ///
+    /// To end those too, cancel them: a service gives all its jobs one [`Cancellation`](crate::Cancellation) of its own.
+    pub fn drain(&self, timeout: Duration) -> Result<(), Error> {
+        let drained = self.shared.line.drain(timeout);
+        drained.map_err(|running| Error::Draining { running })
+    }
+
+    /// How many jobs run and wait, of this runtime and of those that share its [`Capacity`].
+    pub fn stats(&self) -> Stats {
+        self.shared.capacity.stats()
     }
 }
 
-/// A job's thread, from outside.
-struct Running<'a> {
-    shared: &'a Arc<Shared>,
-    thread: JoinHandle<()>,
-    stoppable: Arc<preempt::Thread>,
-}
-
-impl Running<'_> {
-    fn stop(&self) {
-        // SAFETY: the thread is not joined before this value is gone.
-        unsafe { self.shared.stop(&self.stoppable) };
-    }
-
-    fn join(self) {
-        if let Err(panic) = self.thread.join() {
-            // A file system or a stream of the caller's own panicked, and the panic is the caller's to see.
-            std::panic::resume_unwind(panic);
-        }
-    }
-
-    /// Has another thread see to it that this one ends, whenever it comes back from its call.
-    fn leave(self) -> Result<(), Error> {
-        let (shared, stoppable, job_thread) = (self.shared.clone(), self.stoppable, self.thread);
-        let see_to_its_end = move || {
-            let mut wait = STOP_INTERVAL;
-            while !job_thread.is_finished() {
-                // SAFETY: the thread is never joined.
-                unsafe { shared.stop(&stoppable) };
-                thread::sleep(wait);
-                // The program may still run between two attempts, but not for long at a time.
-                wait = (wait * 2).min(WAIT_SLICE);
-            }
-        };
-        let thread = thread::Builder::new()
-            .name("afmpeg stop".to_owned())
-            .spawn(see_to_its_end);
-        thread.map(drop).map_err(|source| Error::Thread { source })
+impl fmt::Debug for Runtime {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter
+            .debug_struct("Runtime")
+            .field("preemption", &self.shared.preemption)
+            .field("capacity", &self.shared.capacity)
+            .finish_non_exhaustive()
     }
 }
 
@@ -385,20 +373,6 @@ impl Shared {
         Ok(self.code_map.get_or_init(|| code_map))
     }
 
-    /// Tries to stop a job whose interruption has come.
-    ///
-    /// # Safety
-    ///
-    /// The thread must not have been joined.
-    unsafe fn stop(&self, thread: &preempt::Thread) {
-        match self.preemption {
-            // SAFETY: the caller vouches for the thread.
-            Preemption::Signals => unsafe { thread.stop() },
-            // The programs of all jobs look up, and those that are not meant go on.
-            Preemption::Epochs => self.engine.increment_epoch(),
-        }
-    }
-
     fn run(
         &self,
         host: Host,
@@ -406,9 +380,10 @@ impl Shared {
         memory_max_bytes: u64,
         interrupt: &Interrupt,
         queue: Duration,
+        figures: &Arc<Figures>,
     ) -> Result<Output, Error> {
         let started = Instant::now();
-        let mut store = engine::store(&self.engine, host, memory_max_bytes, self.preemption);
+        let mut store = engine::store(&self.engine, host, memory_max_bytes, self.preemption, figures);
         let start = engine::instantiate(&self.program, &mut store);
         let instantiate = started.elapsed();
         let result = match start {
@@ -431,11 +406,10 @@ impl Shared {
                 instantiate,
                 run: started.elapsed() - instantiate,
             },
-            memory_peak_bytes: state.limiter.memory_peak_bytes,
-            bytes_read: state.host.bytes_read,
-            bytes_written: state.host.bytes_written,
+            cpu_time: cpu_time_of_this_thread().unwrap_or_default(),
             ..tails.output()
         };
+        figures.tell(&mut output);
         let trapped = match result {
             Ok(()) => None,
             Err(error) => match error.downcast_ref::<Ending>() {
@@ -467,13 +441,13 @@ impl Shared {
 
 /// What has been captured of a job's two output streams.
 #[derive(Clone)]
-struct Tails {
+pub(crate) struct Tails {
     stdout: SharedTail,
     stderr: SharedTail,
 }
 
 impl Tails {
-    fn output(&self) -> Output {
+    pub fn output(&self) -> Output {
         let (stdout, stdout_dropped_bytes) = take_tail(&self.stdout);
         let (stderr, stderr_dropped_bytes) = take_tail(&self.stderr);
         Output {
@@ -491,10 +465,13 @@ fn trap(error: &wasmtime::Error, output: Output) -> Trap {
         .downcast_ref::<wasmtime::WasmBacktrace>()
         .map(|backtrace| backtrace.frames());
     let function = frames
-        .and_then(|frames| frames.first())
+        .and_then(|frames| frames.iter().find(|frame| !bulk::is_added(frame.func_name())))
         .map(|frame| match frame.func_name() {
             Some(name) => name.to_owned(),
-            None => format!("function {}", frame.func_index()),
+            None => {
+                let index = bulk::original_index(frame.module(), frame.func_index());
+                format!("function {index}")
+            }
         });
     Trap {
         reason: error.root_cause().to_string(),

@@ -18,6 +18,9 @@ pub enum Stdin {
     /// A file, or the reading end of a pipe.
     File(File),
     Reader(Box<dyn Read + Send>),
+    /// See [`Stdin::from_async`].
+    #[cfg(feature = "tokio")]
+    Async(crate::asynchronous::AsyncInput),
 }
 
 impl From<Vec<u8>> for Stdin {
@@ -45,6 +48,9 @@ pub enum Stdout {
     /// A file, or the writing end of a pipe.
     File(File),
     Writer(Box<dyn Write + Send>),
+    /// See [`Stdout::from_async`].
+    #[cfg(feature = "tokio")]
+    Async(crate::asynchronous::AsyncOutput),
 }
 
 /// The last bytes that were written to a stream.
@@ -85,6 +91,10 @@ pub(crate) enum Stream {
     Reader(Box<dyn Read + Send>),
     Writer(Box<dyn Write + Send>),
     Capture(SharedTail),
+    #[cfg(feature = "tokio")]
+    AsyncInput(crate::asynchronous::AsyncInput),
+    #[cfg(feature = "tokio")]
+    AsyncOutput(crate::asynchronous::AsyncOutput),
 }
 
 impl Stream {
@@ -95,6 +105,8 @@ impl Stream {
             Stdin::Inherit => Stream::Host(HostStream::new(inherit(&io::stdin())?)?),
             Stdin::File(file) => Stream::Host(HostStream::new(file)?),
             Stdin::Reader(reader) => Stream::Reader(reader),
+            #[cfg(feature = "tokio")]
+            Stdin::Async(input) => Stream::AsyncInput(input),
         })
     }
 
@@ -110,6 +122,8 @@ impl Stream {
             Stdout::Inherit => Stream::Host(HostStream::new(inherit(own)?)?),
             Stdout::File(file) => Stream::Host(HostStream::new(file)?),
             Stdout::Writer(writer) => Stream::Writer(writer),
+            #[cfg(feature = "tokio")]
+            Stdout::Async(output) => Stream::AsyncOutput(output),
         };
         Ok((stream, tail))
     }
@@ -127,6 +141,10 @@ impl Stream {
                 retry(interrupt, || host.file.read(buffer))
             }
             Stream::Reader(reader) => retry(interrupt, || reader.read(buffer)),
+            #[cfg(feature = "tokio")]
+            Stream::AsyncInput(input) => input.read(buffer, interrupt),
+            #[cfg(feature = "tokio")]
+            Stream::AsyncOutput(_) => Err(io::ErrorKind::Unsupported.into()),
             Stream::Writer(_) | Stream::Capture(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -147,6 +165,14 @@ impl Stream {
                 tail.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
                 Ok(bytes.len())
             }
+            #[cfg(feature = "tokio")]
+            Stream::AsyncOutput(output) => {
+                let count = output.write(bytes, interrupt)?;
+                output.flush(interrupt)?;
+                Ok(count)
+            }
+            #[cfg(feature = "tokio")]
+            Stream::AsyncInput(_) => Err(io::ErrorKind::Unsupported.into()),
             Stream::Bytes(_) | Stream::Reader(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }

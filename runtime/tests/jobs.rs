@@ -252,3 +252,51 @@ fn what_is_not_a_program_is_refused_with_the_reason() {
         Err(Error::ModuleUnreadable { .. })
     ));
 }
+
+/// A caller's own code has as much stack as is promised for it, however deep the program is when it calls.
+#[test]
+fn a_callers_reader_has_stack_below_the_deepest_program() {
+    struct Deep;
+    impl Read for Deep {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let top = 0;
+            buffer[0] = use_stack((&raw const top).addr());
+            Ok(1)
+        }
+    }
+    /// Calls itself until it has used 3.5 MiB.
+    #[inline(never)]
+    fn use_stack(top: usize) -> u8 {
+        let page = std::hint::black_box([1; 1024]);
+        let used_bytes = top - (&raw const page).addr();
+        match used_bytes {
+            0..0x38_0000 => use_stack(top).wrapping_add(page[used_bytes % page.len()]),
+            _ => page[0],
+        }
+    }
+    let run = |depth: u32| {
+        let program = runtime(&format!(
+            r#"(module
+                (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+                (memory (export "memory") 1)
+                (func $deep (param i32) (result i32)
+                    (if (result i32) (local.get 0)
+                        (then (i32.add (i32.const 1) (call $deep (i32.sub (local.get 0) (i32.const 1)))))
+                        (else
+                            (i32.store (i32.const 0) (i32.const 64)) (i32.store (i32.const 4) (i32.const 10))
+                            (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))))
+                (func (export "_start") (if (i32.ne (call $deep (i32.const {depth})) (i32.const {depth})) (then unreachable))))"#
+        ));
+        program.run(Job::new(["program"]).stdin(Stdin::Reader(Box::new(Deep))))
+    };
+    let (mut fits, mut overflows) = (1, 10_000_000);
+    while overflows - fits > 1 {
+        let depth = (fits + overflows) / 2;
+        match run(depth) {
+            Ok(_) => fits = depth,
+            Err(Error::Trap(trap)) if trap.reason.contains("stack") => overflows = depth,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(fits > 10_000, "{fits} calls deep");
+}

@@ -4,10 +4,11 @@
 mod support;
 
 use afmpeg::fs::{DirEntry, File, FileSystem, FileType, Metadata, OpenOptions, Opened};
-use afmpeg::{Cancellation, Error, Job, Preemption, Runtime, Stdin, Stdout};
+use afmpeg::{Cancellation, Capacity, Error, Job, Preemption, Runtime, Stats, Stdin, Stdout};
+use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ const LATE: Duration = Duration::from_millis(500);
 const BOTH: [Preemption; 2] = [Preemption::Signals, Preemption::Epochs];
 
 /// What a program does that has so many arguments after its name. With none it ends at once.
-const STATES: [(&str, &str); 15] = [
+const STATES: [(&str, &str); 26] = [
     ("empty loop", "(loop $more (br $more))"),
     (
         "vectorised loop",
@@ -39,6 +40,46 @@ const STATES: [(&str, &str); 15] = [
         "(loop $more (drop (memory.grow (i32.const 1))) (i32.store (i32.const 65532) (i32.const 1)) (br $more))",
     ),
     ("copies", "(loop $more (memory.copy (i32.const 0) (i32.const 9) (i32.const 60000)) (br $more))"),
+    ("small fills", "(loop $more (memory.fill (i32.const 0) (i32.const 1) (i32.const 64)) (br $more))"),
+    (
+        "fills of 4 KiB",
+        "(local.set $i (i32.const 4096)) (loop $more (memory.fill (i32.const 0) (i32.const 1) (local.get $i)) (br $more))",
+    ),
+    ("fills of 64 KiB", "(loop $more (memory.fill (i32.const 0) (i32.const 1) (i32.const 65536)) (br $more))"),
+    (
+        "fills of 1 MiB",
+        "(drop (memory.grow (i32.const 16)))
+        (loop $more (memory.fill (i32.const 0) (i32.const 1) (i32.const 0x100000)) (br $more))",
+    ),
+    (
+        "copies that overlap",
+        "(drop (memory.grow (i32.const 32)))
+        (loop $more
+            (memory.copy (i32.const 1) (i32.const 0) (i32.const 0x180000))
+            (memory.copy (i32.const 0) (i32.const 1) (i32.const 0x180000)) (br $more))",
+    ),
+    ("inits", "(loop $more (memory.init $bytes (i32.const 0) (i32.const 0) (i32.const 60000)) (br $more))"),
+    (
+        "table fills",
+        "(drop (table.grow $entries (ref.func $leaf) (i32.const 200000)))
+        (loop $more (table.fill $entries (i32.const 0) (ref.func $leaf) (i32.const 200000)) (br $more))",
+    ),
+    (
+        "table copies",
+        "(drop (table.grow $entries (ref.func $leaf) (i32.const 200000)))
+        (loop $more (table.copy $entries $entries (i32.const 0) (i32.const 1) (i32.const 199999)) (br $more))",
+    ),
+    (
+        "table inits",
+        "(drop (table.grow $entries (ref.func $leaf) (i32.const 200000)))
+        (loop $more (table.init $entries $functions (i32.const 0) (i32.const 0) (i32.const 20000)) (br $more))",
+    ),
+    ("growing a table", "(loop $more (drop (table.grow $entries (ref.func $leaf) (i32.const 100000))) (br $more))"),
+    (
+        "a long copy",
+        "(drop (memory.grow (i32.const 8192)))
+        (loop $more (memory.copy (i32.const 9) (i32.const 0) (i32.const 0x1fff0000)) (br $more))",
+    ),
     (
         "a long fill",
         "(drop (memory.grow (i32.const 8192)))
@@ -82,7 +123,7 @@ const STATES: [(&str, &str); 15] = [
 ];
 
 /// The states whose end a program does not see: it is stopped between two calls.
-const COMPUTING: std::ops::Range<usize> = 0..7;
+const COMPUTING: std::ops::Range<usize> = 0..17;
 
 fn module() -> Vec<u8> {
     let mut cases = String::new();
@@ -92,6 +133,7 @@ fn module() -> Vec<u8> {
             index + 1
         );
     }
+    let (functions, bytes) = ("$leaf $other ".repeat(10_000), "a".repeat(60_000));
     let wat = format!(
         r#"(module
             (import "wasi_snapshot_preview1" "args_sizes_get" (func $sizes (param i32 i32) (result i32)))
@@ -105,6 +147,9 @@ fn module() -> Vec<u8> {
             (type $void (func))
             (memory (export "memory") 1)
             (table funcref (elem $leaf $other))
+            (table $entries 0 funcref)
+            (elem $functions func {functions})
+            (data $bytes "{bytes}")
             (func $leaf)
             (func $other (drop (call $fibonacci (i32.const 3))))
             (func $fibonacci (param i32) (result i32)
@@ -140,6 +185,46 @@ fn named(name: &str) -> usize {
     STATES.iter().position(|(state, _)| *state == name).expect("a state")
 }
 
+/// Only one test at a time looks at what the process has, or changes it.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many threads of jobs the process has, and how much memory.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    threads: usize,
+    resident_bytes: u64,
+}
+
+impl Held {
+    fn now() -> Held {
+        let tasks = fs::read_dir("/proc/self/task").unwrap();
+        let names = tasks.filter_map(|task| fs::read_to_string(task.unwrap().path().join("comm")).ok());
+        let statm = fs::read_to_string("/proc/self/statm").unwrap();
+        let resident_pages: u64 = statm.split(' ').nth(1).unwrap().parse().unwrap();
+        Held {
+            threads: names.filter(|name| name.trim() == "afmpeg job").count(),
+            resident_bytes: resident_pages * 4096,
+        }
+    }
+
+    /// How long it takes until the process has no more than it had, up to what allocators keep.
+    fn wait_for(self, what: &str) -> Duration {
+        let started = Instant::now();
+        loop {
+            let now = Held::now();
+            if now.threads <= self.threads && now.resident_bytes <= self.resident_bytes + (32 << 20) {
+                return started.elapsed();
+            }
+            assert!(started.elapsed() < LATE, "{what}: {now:?}, and it was {self:?}");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
 fn check_usable(runtime: &Runtime) {
     let output = runtime
         .run(Job::new(["program"]).timeout(Duration::from_secs(100)))
@@ -149,24 +234,34 @@ fn check_usable(runtime: &Runtime) {
 
 /// How late a job ends after its deadline, and another after its cancellation: what lies in the runtime of it, which is the
 /// least of a few attempts where other work on the machine takes its part.
-fn lateness(runtime: &Runtime, mut job: impl FnMut() -> Job) -> [Duration; 2] {
-    let mut least = lateness_once(runtime, &mut job);
+///
+/// Where the job's thread is not left to a call, the process has no more threads and memory afterwards than before.
+fn lateness(runtime: &Runtime, left_behind: bool, mut job: impl FnMut() -> Job) -> [Duration; 2] {
+    let mut least = lateness_once(runtime, left_behind, &mut job);
     for _ in 0..3 {
         if least.iter().all(|late| *late < PROMISED) {
             break;
         }
-        let again = lateness_once(runtime, &mut job);
+        let again = lateness_once(runtime, left_behind, &mut job);
         least = [least[0].min(again[0]), least[1].min(again[1])];
     }
     least
 }
 
-fn lateness_once(runtime: &Runtime, mut job: impl FnMut() -> Job) -> [Duration; 2] {
+fn lateness_once(runtime: &Runtime, left_behind: bool, mut job: impl FnMut() -> Job) -> [Duration; 2] {
     let timeout = Duration::from_millis(30);
+    let held = Held::now();
+    let ends = |what| {
+        if !left_behind {
+            held.wait_for(what);
+            assert_eq!(runtime.stats().left_behind, 0);
+        }
+    };
     let started = Instant::now();
     let result = runtime.run(job().timeout(timeout));
     let after_deadline = started.elapsed().saturating_sub(timeout);
     assert!(matches!(result, Err(Error::Deadline { .. })), "{result:?}");
+    ends("after a deadline");
     check_usable(runtime);
 
     let cancellation = Cancellation::new();
@@ -179,6 +274,7 @@ fn lateness_once(runtime: &Runtime, mut job: impl FnMut() -> Job) -> [Duration; 
     let result = runtime.run(job().cancellation(&cancellation));
     let after_cancellation = thread.join().unwrap().elapsed();
     assert!(matches!(result, Err(Error::Cancelled { .. })), "{result:?}");
+    ends("after a cancellation");
     check_usable(runtime);
     [after_deadline, after_cancellation]
 }
@@ -200,10 +296,11 @@ fn file(descriptor: impl Into<std::os::fd::OwnedFd>) -> std::fs::File {
 
 #[test]
 fn computing_and_sleeping_end_in_time() {
+    let _alone = alone();
     for preemption in BOTH {
         let runtime = runtime(preemption, 1);
         for (state, (name, _)) in STATES.iter().enumerate().take(named("sleep") + 1) {
-            assert_in_time(preemption, name, lateness(&runtime, || job(state)));
+            assert_in_time(preemption, name, lateness(&runtime, false, || job(state)));
         }
     }
 }
@@ -263,6 +360,7 @@ impl File for Stuck {
 
 #[test]
 fn waiting_for_streams_and_files_ends_in_time() {
+    let _alone = alone();
     for preemption in BOTH {
         let runtime = runtime(preemption, 1);
         // Pipes and sockets whose other end is silent stay open until the end of the test.
@@ -290,7 +388,7 @@ fn waiting_for_streams_and_files_ends_in_time() {
             }),
         ];
         for (state, what, prepare) in cases {
-            let late = lateness(&runtime, || prepare(job(named(state))));
+            let late = lateness(&runtime, what.contains("stuck"), || prepare(job(named(state))));
             assert_in_time(preemption, &format!("{state}: {what}"), late);
         }
     }
@@ -298,6 +396,7 @@ fn waiting_for_streams_and_files_ends_in_time() {
 
 #[test]
 fn standing_in_line_ends_in_time() {
+    let _alone = alone();
     for preemption in BOTH {
         let runtime = runtime(preemption, 1);
         let (occupied, cancellation) = (Cancellation::new(), Cancellation::new());
@@ -327,6 +426,7 @@ fn standing_in_line_ends_in_time() {
 /// What a job wrote before it was stopped is in the error, even if its thread had to be left behind.
 #[test]
 fn a_stopped_job_hands_over_what_it_wrote() {
+    let _alone = alone();
     let wat = r#"(module
         (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
         (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
@@ -357,6 +457,7 @@ fn a_stopped_job_hands_over_what_it_wrote() {
 /// A job left behind in a caller's call does not run on when the call returns.
 #[test]
 fn a_job_that_was_left_behind_ends_with_its_call() {
+    let _alone = alone();
     struct Slow(UnixStream);
     impl Read for Slow {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -407,6 +508,7 @@ fn a_job_that_was_left_behind_ends_with_its_call() {
 /// Programs stopped at any of their instructions, in entering and leaving functions above all, leave the process whole.
 #[test]
 fn stopping_at_many_instructions_does_no_harm() {
+    let _alone = alone();
     let stops = std::env::var("AFMPEG_TEST_STOPS").map_or(400, |stops| stops.parse().unwrap());
     for preemption in BOTH {
         let runtime = runtime(preemption, 4);
@@ -428,4 +530,76 @@ fn stopping_at_many_instructions_does_no_harm() {
         });
         check_usable(&runtime);
     }
+}
+
+/// Calls that do not return are counted while they don't, new jobs are refused where they are too many, and one thread sees to all.
+#[test]
+fn jobs_left_behind_are_counted_bounded_and_told_of() {
+    #[derive(Clone, Default)]
+    struct Gate(Arc<(Mutex<bool>, Condvar)>);
+    impl Gate {
+        fn open(&self) {
+            *self.0.0.lock().unwrap() = true;
+            self.0.1.notify_all();
+        }
+    }
+    impl Read for Gate {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            let guard = self.0.0.lock().unwrap();
+            drop(self.0.1.wait_while(guard, |open| !*open).unwrap());
+            Ok(0)
+        }
+    }
+    let _alone = alone();
+    // Touches 20 MiB, writes 6 bytes, and reads.
+    let wat = r#"(module
+        (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 320)
+        (data (i32.const 64) "so far")
+        (func (export "_start")
+            (memory.fill (i32.const 1024) (i32.const 1) (i32.const 20000000))
+            (i32.store (i32.const 0) (i32.const 64)) (i32.store (i32.const 4) (i32.const 6))
+            (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+            (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+            (loop $more (br $more))))"#;
+    for preemption in BOTH {
+        let held = Held::now();
+        let stops = stop_threads();
+        let capacity = Capacity::builder().max_concurrency(2).max_left_behind(5).build().unwrap();
+        let builder = Runtime::builder().preemption(preemption).capacity(&capacity);
+        let runtime = builder.from_bytes(&wat::parse_str(wat).unwrap()).unwrap();
+        let gate = Gate::default();
+        let run = || {
+            let job = Job::new(["program"]).stdin(Stdin::Reader(Box::new(gate.clone())));
+            runtime.run(job.timeout(Duration::from_millis(200)))
+        };
+        for _ in 0..5 {
+            let error = run().unwrap_err();
+            assert!(matches!(error, Error::Deadline { .. }), "{error}");
+            let output = error.output().unwrap();
+            assert_eq!(output.stdout, b"so far");
+            assert_eq!((output.memory_peak_bytes, output.bytes_written), (320 << 16, 6));
+            if cfg!(target_os = "linux") {
+                assert!(!output.cpu_time.is_zero());
+            }
+        }
+        thread::sleep(Duration::from_millis(150));
+        let stats = runtime.stats();
+        assert_eq!((stats.running, stats.waiting, stats.left_behind), (0, 0, 5));
+        assert_eq!(stats.left_behind_memory_bytes, 5 * (320 << 16));
+        assert!(matches!(run(), Err(Error::Stuck { left_behind: 5 })));
+        assert!(matches!(runtime.try_run(["program"]), Err(Error::Stuck { left_behind: 5 })));
+        assert_eq!(stop_threads(), stops + 1, "one thread sees to all of them");
+        gate.open();
+        held.wait_for("once the calls return");
+        assert_eq!(runtime.stats(), Stats::default());
+        assert!(matches!(run(), Err(Error::Deadline { .. })), "it loops");
+    }
+}
+
+fn stop_threads() -> usize {
+    let tasks = fs::read_dir("/proc/self/task").unwrap();
+    let names = tasks.filter_map(|task| fs::read_to_string(task.unwrap().path().join("comm")).ok());
+    names.filter(|name| name.trim() == "afmpeg stop").count()
 }

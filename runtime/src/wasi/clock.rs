@@ -55,12 +55,11 @@ impl Clock {
     /// A job is one thread, so its processor time is that of the thread.
     pub fn processor(&mut self) -> Duration {
         match self {
-            #[cfg(unix)]
-            Clock::Real { .. } => {
-                let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-                time.try_into().unwrap_or_default()
-            }
-            _ => self.monotonic(),
+            Clock::Real { .. } => match cpu_time_of_this_thread() {
+                Some(time) => time,
+                None => self.monotonic(),
+            },
+            Clock::Fixed { .. } => self.monotonic(),
         }
     }
 
@@ -90,6 +89,16 @@ impl Clock {
             Clock::Fixed { start, .. } => *start,
         }
     }
+}
+
+/// How long the current thread has computed, where the system tells.
+pub fn cpu_time_of_this_thread() -> Option<Duration> {
+    #[cfg(unix)]
+    return rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime)
+        .try_into()
+        .ok();
+    #[cfg(not(unix))]
+    None
 }
 
 fn since_epoch(time: SystemTime) -> Duration {

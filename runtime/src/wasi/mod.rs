@@ -14,7 +14,7 @@ use crate::fs::{DirEntry, FileSystem, FileType, Metadata, OpenOptions, Opened, T
 use crate::interrupt::Interrupt;
 use crate::stdio::{Stream, retry};
 use abi::{Errno, fd_flags, file_type, lookup_flags, open_flags, rights, time_flags, whence};
-pub use clock::{Clock, Random};
+pub use clock::{Clock, Random, cpu_time_of_this_thread};
 use descriptors::{Descriptor, Descriptors, OpenDirectory, OpenFile};
 pub use memory::GuestMemory;
 use path::{Resolved, resolve};

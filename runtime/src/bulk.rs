@@ -1,0 +1,837 @@
+//! Cuts the bulk operations of a module into pieces, before it is compiled.
+//!
+//! The engine makes one call of its own of `memory.fill` and its kin, of up to gigabytes, and a program that loops over such calls
+//! is hardly ever met in its own code, where it can be stopped. So operations of more than a few KiB go to functions that are
+//! added here: they work in pieces, and ask every so many bytes whether the job is to end. Small ones stay where they are,
+//! behind a comparison; a size that is known to be small is not even compared.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use wasm_encoder::reencode::{Error, Reencode, utils};
+use wasm_encoder::{
+    BlockType, CodeSection, ConstExpr, EntityType, Function, FunctionSection, GlobalSection, GlobalType, ImportSection,
+    Instruction, Module, NameMap, NameSection, RefType, SectionId, TypeSection, ValType,
+};
+use wasmparser::{CompositeInnerType, ExternalKind, Operator, Parser, Payload, TypeRef};
+
+/// This file's text, as a part of the name under which compiled code is kept.
+pub(crate) const SOURCE: &str = include_str!("bulk.rs");
+
+/// The function that is called between pieces: it returns, or it ends the program.
+pub(crate) const CHECK: (&str, &str) = ("afmpeg", "check");
+
+/// What an operation of more than so many bytes costs by itself is far more than a call.
+const INLINE_MAX_BYTES: i32 = 4 << 10;
+const INLINE_MAX_ENTRIES: i32 = 256;
+
+/// What takes the engine some tens of microseconds.
+const PIECE_BYTES: i32 = 256 << 10;
+const PIECE_ENTRIES: i32 = 16 << 10;
+
+/// After how many bytes, of any number of operations, the program asks whether it is to end.
+const CHECK_INTERVAL_BYTES: i32 = 1 << 20;
+/// Entries are slower than bytes.
+const ENTRY_BYTES: i32 = 64;
+
+const PAGE_SHIFT: i64 = 16;
+
+type Result<T> = std::result::Result<T, Error<Infallible>>;
+
+/// An operation as it stands in a module; each kind in use gets a function of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Bulk {
+    MemoryFill,
+    MemoryCopy,
+    MemoryInit { data: u32 },
+    TableFill { table: u32 },
+    TableCopy { to: u32, from: u32 },
+    TableInit { table: u32, element: u32 },
+}
+
+impl Bulk {
+    fn of(operator: &Operator) -> Option<Bulk> {
+        Some(match *operator {
+            Operator::MemoryFill { .. } => Bulk::MemoryFill,
+            Operator::MemoryCopy { .. } => Bulk::MemoryCopy,
+            Operator::MemoryInit { data_index, .. } => Bulk::MemoryInit { data: data_index },
+            Operator::TableFill { table } => Bulk::TableFill { table },
+            Operator::TableCopy { dst_table, src_table } => Bulk::TableCopy {
+                to: dst_table,
+                from: src_table,
+            },
+            Operator::TableInit { elem_index, table } => Bulk::TableInit {
+                table,
+                element: elem_index,
+            },
+            _ => return None,
+        })
+    }
+
+    const NAMES: [&str; 6] = [
+        "memory.fill",
+        "memory.copy",
+        "memory.init",
+        "table.fill",
+        "table.copy",
+        "table.init",
+    ];
+
+    fn name(self) -> &'static str {
+        let [
+            memory_fill,
+            memory_copy,
+            memory_init,
+            table_fill,
+            table_copy,
+            table_init,
+        ] = Bulk::NAMES;
+        match self {
+            Bulk::MemoryFill => memory_fill,
+            Bulk::MemoryCopy => memory_copy,
+            Bulk::MemoryInit { .. } => memory_init,
+            Bulk::TableFill { .. } => table_fill,
+            Bulk::TableCopy { .. } => table_copy,
+            Bulk::TableInit { .. } => table_init,
+        }
+    }
+
+    fn instruction(self) -> Instruction<'static> {
+        match self {
+            Bulk::MemoryFill => Instruction::MemoryFill(0),
+            Bulk::MemoryCopy => Instruction::MemoryCopy { src_mem: 0, dst_mem: 0 },
+            Bulk::MemoryInit { data } => Instruction::MemoryInit {
+                mem: 0,
+                data_index: data,
+            },
+            Bulk::TableFill { table } => Instruction::TableFill(table),
+            Bulk::TableCopy { to, from } => Instruction::TableCopy {
+                src_table: from,
+                dst_table: to,
+            },
+            Bulk::TableInit { table, element } => Instruction::TableInit {
+                elem_index: element,
+                table,
+            },
+        }
+    }
+
+    fn is_of_memory(self) -> bool {
+        matches!(self, Bulk::MemoryFill | Bulk::MemoryCopy | Bulk::MemoryInit { .. })
+    }
+
+    fn inline_max(self) -> i32 {
+        if self.is_of_memory() {
+            INLINE_MAX_BYTES
+        } else {
+            INLINE_MAX_ENTRIES
+        }
+    }
+
+    /// How large that is whose end an operation must not go beyond, as an i64.
+    fn push_size(self, function: &mut Function, of_source: bool) {
+        match self {
+            Bulk::MemoryFill | Bulk::MemoryCopy | Bulk::MemoryInit { .. } => {
+                function
+                    .instruction(&Instruction::MemorySize(0))
+                    .instruction(&Instruction::I64ExtendI32U)
+                    .instruction(&Instruction::I64Const(PAGE_SHIFT))
+                    .instruction(&Instruction::I64Shl);
+            }
+            Bulk::TableFill { table } | Bulk::TableInit { table, .. } => {
+                function
+                    .instruction(&Instruction::TableSize(table))
+                    .instruction(&Instruction::I64ExtendI32U);
+            }
+            Bulk::TableCopy { to, from } => {
+                let table = if of_source { from } else { to };
+                function
+                    .instruction(&Instruction::TableSize(table))
+                    .instruction(&Instruction::I64ExtendI32U);
+            }
+        }
+    }
+}
+
+/// What has to be known of a module before it can be written anew.
+#[derive(Default)]
+struct Census {
+    types: u32,
+    /// How many parameters each type has, if it is a function's.
+    parameter_counts: Vec<u32>,
+    functions_imported: u32,
+    /// The types of the functions that are not imported.
+    function_types: Vec<u32>,
+    globals: u32,
+    tables: Vec<RefType>,
+    has_imports: bool,
+    has_globals: bool,
+    /// What is in use, with the number of the function for it among those that are added.
+    bulk: BTreeMap<Bulk, u32>,
+}
+
+impl Census {
+    fn of(wasm: &[u8]) -> Result<Census> {
+        let mut census = Census::default();
+        for payload in Parser::new(0).parse_all(wasm) {
+            match payload? {
+                Payload::TypeSection(section) => {
+                    for group in section {
+                        for ty in group?.into_types() {
+                            census.types += 1;
+                            census.parameter_counts.push(match &ty.composite_type.inner {
+                                CompositeInnerType::Func(function) => function.params().len() as u32,
+                                _ => 0,
+                            });
+                        }
+                    }
+                }
+                Payload::ImportSection(section) => {
+                    census.has_imports = true;
+                    for import in section.into_imports() {
+                        match import?.ty {
+                            TypeRef::Func(_) | TypeRef::FuncExact(_) => census.functions_imported += 1,
+                            TypeRef::Global(_) => census.globals += 1,
+                            TypeRef::Table(table) => census.add_table(table.element_type)?,
+                            TypeRef::Memory(_) | TypeRef::Tag(_) => {}
+                        }
+                    }
+                }
+                Payload::FunctionSection(section) => {
+                    census.function_types = section.into_iter().collect::<std::result::Result<_, _>>()?;
+                }
+                Payload::TableSection(section) => {
+                    for table in section {
+                        census.add_table(table?.ty.element_type)?;
+                    }
+                }
+                Payload::GlobalSection(section) => {
+                    census.has_globals = true;
+                    census.globals += section.count();
+                }
+                Payload::CodeSectionEntry(body) => {
+                    let mut operators = body.get_operators_reader()?;
+                    let mut before = None;
+                    while !operators.eof() {
+                        let operator = operators.read()?;
+                        if let Some(bulk) = Bulk::of(&operator)
+                            && !is_small(bulk, before.as_ref())
+                        {
+                            census.bulk.entry(bulk).or_default();
+                        }
+                        before = Some(operator);
+                    }
+                }
+                _ => {}
+            }
+        }
+        for (number, index) in census.bulk.values_mut().zip(0..) {
+            *number = index;
+        }
+        Ok(census)
+    }
+
+    fn add_table(&mut self, element: wasmparser::RefType) -> Result<()> {
+        self.tables
+            .push(wasm_encoder::reencode::RoundtripReencoder.ref_type(element)?);
+        Ok(())
+    }
+}
+
+/// Whether the size of an operation, which is what the operator before it puts on the stack, is known and small.
+fn is_small(bulk: Bulk, before: Option<&Operator>) -> bool {
+    matches!(before, Some(Operator::I32Const { value }) if (0..=bulk.inline_max()).contains(value))
+}
+
+/// The module with its bulk operations cut into pieces, or `None` if there is nothing to cut. It must be valid.
+pub(crate) fn cut(wasm: &[u8]) -> Result<Option<Vec<u8>>> {
+    let census = Census::of(wasm)?;
+    if census.bulk.is_empty() {
+        return Ok(None);
+    }
+    let mut module = Module::new();
+    let mut cutter = Cutter {
+        census,
+        bodies: 0,
+        globals_written: false,
+        names_written: false,
+    };
+    cutter.parse_core_module(&mut module, Parser::new(0), wasm)?;
+    if !cutter.names_written {
+        let mut names = NameSection::new();
+        let mut functions = NameMap::new();
+        cutter.add_names(&mut functions);
+        names.functions(&functions);
+        module.section(&names);
+    }
+    Ok(Some(module.finish()))
+}
+
+/// Whether a function of that name, in a backtrace, is one that was added here.
+pub(crate) fn is_added(name: Option<&str>) -> bool {
+    name.is_some_and(|name| Bulk::NAMES.contains(&name))
+}
+
+/// The number that a function had before the module was cut.
+pub(crate) fn original_index(module: &wasmtime::Module, index: u32) -> u32 {
+    let functions = module.imports().filter(|import| import.ty().func().is_some());
+    let check = functions
+        .zip(0..)
+        .find(|(import, _)| (import.module(), import.name()) == CHECK);
+    match check {
+        Some((_, check)) if index > check => index - 1,
+        _ => index,
+    }
+}
+
+struct Cutter {
+    census: Census,
+    /// How many function bodies have been written.
+    bodies: usize,
+    globals_written: bool,
+    names_written: bool,
+}
+
+impl Cutter {
+    /// Functions that are imported come first, so the one that is added moves all others.
+    fn check(&self) -> u32 {
+        self.census.functions_imported
+    }
+
+    fn function_for(&self, bulk: Bulk) -> u32 {
+        let others = self.census.functions_imported + 1 + self.census.function_types.len() as u32;
+        others + self.census.bulk[&bulk]
+    }
+
+    /// `check`'s type; those of the functions for operations follow, in their order.
+    fn check_type(&self) -> u32 {
+        self.census.types
+    }
+
+    fn type_for(&self, bulk: Bulk) -> u32 {
+        self.census.types + 1 + self.census.bulk[&bulk]
+    }
+
+    /// How many bytes are left until the program asks.
+    fn counter(&self) -> u32 {
+        self.census.globals
+    }
+
+    fn add_counter(&mut self, globals: &mut GlobalSection) {
+        let ty = GlobalType {
+            val_type: ValType::I32,
+            mutable: true,
+            shared: false,
+        };
+        globals.global(ty, &ConstExpr::i32_const(CHECK_INTERVAL_BYTES));
+        self.globals_written = true;
+    }
+
+    fn add_names(&mut self, names: &mut NameMap) {
+        for &bulk in self.census.bulk.keys() {
+            names.append(self.function_for(bulk), bulk.name());
+        }
+        self.names_written = true;
+    }
+
+    fn import_check(&self, imports: &mut ImportSection) {
+        imports.import(CHECK.0, CHECK.1, EntityType::Function(self.check_type()));
+    }
+
+    /// The parameters of an operation: a place, what to put there, and how much.
+    fn parameters(&self, bulk: Bulk) -> [ValType; 3] {
+        let what = match bulk {
+            Bulk::TableFill { table } => ValType::Ref(self.census.tables[table as usize]),
+            _ => ValType::I32,
+        };
+        [ValType::I32, what, ValType::I32]
+    }
+
+    /// A function that does the same as the operation, in pieces.
+    fn body(&self, bulk: Bulk) -> Function {
+        const PLACE: u32 = 0;
+        const WHAT: u32 = 1;
+        const COUNT: u32 = 2;
+        let (piece, unit_bytes) = match bulk.is_of_memory() {
+            true => (PIECE_BYTES, 1),
+            false => (PIECE_ENTRIES, ENTRY_BYTES),
+        };
+        let is_copy = matches!(bulk, Bulk::MemoryCopy | Bulk::TableCopy { .. });
+        let is_fill = matches!(bulk, Bulk::MemoryFill | Bulk::TableFill { .. });
+        let check = Instruction::Call(self.check());
+        let counter = self.counter();
+        let mut function = Function::new([]);
+        let mut out = |instructions: &[Instruction]| {
+            for instruction in instructions {
+                function.instruction(instruction);
+            }
+        };
+
+        // Sizes that would wrap when they are multiplied are over the bound without that.
+        out(&[
+            Instruction::LocalGet(COUNT),
+            Instruction::I32Const(piece),
+            Instruction::I32GtU,
+            Instruction::If(BlockType::Empty),
+            check.clone(),
+            Instruction::Else,
+            Instruction::GlobalGet(counter),
+            Instruction::LocalGet(COUNT),
+            Instruction::I32Const(unit_bytes),
+            Instruction::I32Mul,
+            Instruction::I32Sub,
+            Instruction::GlobalSet(counter),
+            Instruction::GlobalGet(counter),
+            Instruction::I32Const(0),
+            Instruction::I32LtS,
+            Instruction::If(BlockType::Empty),
+            check.clone(),
+            Instruction::I32Const(CHECK_INTERVAL_BYTES),
+            Instruction::GlobalSet(counter),
+            Instruction::End,
+            Instruction::End,
+        ]);
+
+        // What does not fit changes nothing, so it is left to the operation itself, which traps.
+        let mut ends = vec![(PLACE, false)];
+        if is_copy {
+            ends.push((WHAT, true));
+        }
+        for (start, of_source) in ends {
+            for instruction in [
+                Instruction::LocalGet(start),
+                Instruction::I64ExtendI32U,
+                Instruction::LocalGet(COUNT),
+                Instruction::I64ExtendI32U,
+                Instruction::I64Add,
+            ] {
+                function.instruction(&instruction);
+            }
+            bulk.push_size(&mut function, of_source);
+            for instruction in [
+                Instruction::I64GtU,
+                Instruction::If(BlockType::Empty),
+                Instruction::LocalGet(PLACE),
+                Instruction::LocalGet(WHAT),
+                Instruction::LocalGet(COUNT),
+                bulk.instruction(),
+                Instruction::End,
+            ] {
+                function.instruction(&instruction);
+            }
+        }
+
+        let mut out = |instructions: &[Instruction]| {
+            for instruction in instructions {
+                function.instruction(instruction);
+            }
+        };
+        out(&[
+            Instruction::Loop(BlockType::Empty),
+            Instruction::LocalGet(COUNT),
+            Instruction::I32Const(piece),
+            Instruction::I32LeU,
+            Instruction::If(BlockType::Empty),
+            Instruction::LocalGet(PLACE),
+            Instruction::LocalGet(WHAT),
+            Instruction::LocalGet(COUNT),
+            bulk.instruction(),
+            Instruction::Return,
+            Instruction::End,
+            Instruction::LocalGet(COUNT),
+            Instruction::I32Const(piece),
+            Instruction::I32Sub,
+            Instruction::LocalSet(COUNT),
+        ]);
+        if is_copy {
+            // The two places may overlap, and what is still to be read must not be written over.
+            out(&[
+                Instruction::LocalGet(PLACE),
+                Instruction::LocalGet(WHAT),
+                Instruction::I32GtU,
+                Instruction::If(BlockType::Empty),
+                Instruction::LocalGet(PLACE),
+                Instruction::LocalGet(COUNT),
+                Instruction::I32Add,
+                Instruction::LocalGet(WHAT),
+                Instruction::LocalGet(COUNT),
+                Instruction::I32Add,
+                Instruction::I32Const(piece),
+                bulk.instruction(),
+                check.clone(),
+                Instruction::Br(1),
+                Instruction::End,
+            ]);
+        }
+        out(&[
+            Instruction::LocalGet(PLACE),
+            Instruction::LocalGet(WHAT),
+            Instruction::I32Const(piece),
+            bulk.instruction(),
+            Instruction::LocalGet(PLACE),
+            Instruction::I32Const(piece),
+            Instruction::I32Add,
+            Instruction::LocalSet(PLACE),
+        ]);
+        if !is_fill {
+            out(&[
+                Instruction::LocalGet(WHAT),
+                Instruction::I32Const(piece),
+                Instruction::I32Add,
+                Instruction::LocalSet(WHAT),
+            ]);
+        }
+        out(&[check, Instruction::Br(0), Instruction::End, Instruction::End]);
+        function
+    }
+}
+
+impl Reencode for Cutter {
+    type Error = Infallible;
+
+    fn function_index(&mut self, function: u32) -> Result<u32> {
+        Ok(function + u32::from(function >= self.census.functions_imported))
+    }
+
+    fn external_index(&mut self, kind: ExternalKind, index: u32) -> Result<u32> {
+        match kind {
+            ExternalKind::Func | ExternalKind::FuncExact => self.function_index(index),
+            _ => Ok(index),
+        }
+    }
+
+    fn parse_type_section(
+        &mut self,
+        types: &mut TypeSection,
+        section: wasmparser::TypeSectionReader<'_>,
+    ) -> Result<()> {
+        utils::parse_type_section(self, types, section)?;
+        types.ty().function([], []);
+        for &bulk in self.census.bulk.keys() {
+            types.ty().function(self.parameters(bulk), []);
+        }
+        Ok(())
+    }
+
+    fn parse_import_section(
+        &mut self,
+        imports: &mut ImportSection,
+        section: wasmparser::ImportSectionReader<'_>,
+    ) -> Result<()> {
+        utils::parse_import_section(self, imports, section)?;
+        self.import_check(imports);
+        Ok(())
+    }
+
+    fn parse_function_section(
+        &mut self,
+        functions: &mut FunctionSection,
+        section: wasmparser::FunctionSectionReader<'_>,
+    ) -> Result<()> {
+        utils::parse_function_section(self, functions, section)?;
+        for &bulk in self.census.bulk.keys() {
+            functions.function(self.type_for(bulk));
+        }
+        Ok(())
+    }
+
+    fn parse_global_section(
+        &mut self,
+        globals: &mut GlobalSection,
+        section: wasmparser::GlobalSectionReader<'_>,
+    ) -> Result<()> {
+        utils::parse_global_section(self, globals, section)?;
+        self.add_counter(globals);
+        Ok(())
+    }
+
+    /// Adds the sections that the module has not got.
+    fn intersperse_section_hook(
+        &mut self,
+        module: &mut Module,
+        after: Option<SectionId>,
+        before: Option<SectionId>,
+    ) -> Result<()> {
+        if after == Some(SectionId::Type) && !self.census.has_imports {
+            let mut imports = ImportSection::new();
+            self.import_check(&mut imports);
+            module.section(&imports);
+        }
+        let follows_globals = matches!(
+            before,
+            Some(SectionId::Export | SectionId::Start | SectionId::Element | SectionId::DataCount | SectionId::Code)
+        );
+        if follows_globals && !self.census.has_globals && !self.globals_written {
+            let mut globals = GlobalSection::new();
+            self.add_counter(&mut globals);
+            module.section(&globals);
+        }
+        Ok(())
+    }
+
+    fn parse_code_section(&mut self, code: &mut CodeSection, section: wasmparser::CodeSectionReader<'_>) -> Result<()> {
+        utils::parse_code_section(self, code, section)?;
+        for &bulk in self.census.bulk.keys() {
+            code.function(&self.body(bulk));
+        }
+        Ok(())
+    }
+
+    fn parse_function_body(&mut self, code: &mut CodeSection, body: wasmparser::FunctionBody<'_>) -> Result<()> {
+        let ty = self.census.function_types.get(self.bodies).copied().unwrap_or_default();
+        self.bodies += 1;
+        let mut locals = Vec::new();
+        let mut local_count = self
+            .census
+            .parameter_counts
+            .get(ty as usize)
+            .copied()
+            .unwrap_or_default();
+        for group in body.get_locals_reader()? {
+            let (count, ty) = group?;
+            locals.push((count, self.val_type(ty)?));
+            local_count += count;
+        }
+        let operators: Vec<_> = body
+            .get_operators_reader()?
+            .into_iter()
+            .collect::<std::result::Result<_, _>>()?;
+        let before = |index: usize| index.checked_sub(1).map(|index| &operators[index]);
+        let to_cut = |index: usize| Bulk::of(&operators[index]).filter(|bulk| !is_small(*bulk, before(index)));
+        if (0..operators.len()).any(|index| to_cut(index).is_some()) {
+            locals.push((1, ValType::I32));
+        }
+        let mut function = Function::new(locals);
+        for index in 0..operators.len() {
+            let Some(bulk) = to_cut(index) else {
+                function.instruction(&self.instruction(operators[index].clone())?);
+                continue;
+            };
+            for instruction in [
+                Instruction::LocalTee(local_count),
+                Instruction::LocalGet(local_count),
+                Instruction::I32Const(bulk.inline_max()),
+                Instruction::I32GtU,
+                Instruction::If(BlockType::FunctionType(self.type_for(bulk))),
+                Instruction::Call(self.function_for(bulk)),
+                Instruction::Else,
+                bulk.instruction(),
+                Instruction::End,
+            ] {
+                function.instruction(&instruction);
+            }
+        }
+        code.function(&function);
+        Ok(())
+    }
+
+    fn parse_custom_name_subsection(&mut self, names: &mut NameSection, section: wasmparser::Name<'_>) -> Result<()> {
+        let wasmparser::Name::Function(functions) = section else {
+            return utils::parse_custom_name_subsection(self, names, section);
+        };
+        let mut functions = utils::name_map(functions, |function| self.function_index(function))?;
+        self.add_names(&mut functions);
+        names.functions(&functions);
+        Ok(())
+    }
+
+    /// Names stay; what else there is says nothing to the engine, or is no longer true.
+    fn parse_custom_section(
+        &mut self,
+        module: &mut Module,
+        section: wasmparser::CustomSectionReader<'_>,
+    ) -> Result<()> {
+        match section.as_known() {
+            wasmparser::KnownCustom::Name(_) => utils::parse_custom_section(self, module, section),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasmtime::{Engine, Instance, Linker, Store, Val};
+
+    const MEMORY_PAGES: u32 = 32;
+    const TABLE_ENTRIES: u32 = 100_000;
+
+    /// A module of one function for each operation, without imports, globals and names, or with some of each.
+    fn module(with_others: bool) -> Vec<u8> {
+        let (imports, others) = match with_others {
+            true => (
+                r#"(import "env" "before" (func $before)) (import "env" "global" (global i32))"#,
+                "(global $own (mut i32) (i32.const 7)) (start $begin)",
+            ),
+            false => ("", ""),
+        };
+        let call = if with_others { "(call $before)" } else { "" };
+        let set = if with_others {
+            "(global.set $own (i32.const 8))"
+        } else {
+            ""
+        };
+        let bytes: String = (0..700_000u32)
+            .map(|index| char::from(b'a' + (index * index % 26) as u8))
+            .collect();
+        let functions = format!("{} ", "$a $b $c").repeat(20_000);
+        wat::parse_str(format!(
+            r#"(module {imports}
+                (memory (export "memory") {MEMORY_PAGES})
+                (table $t (export "t") {TABLE_ENTRIES} funcref)
+                (table $u (export "u") {TABLE_ENTRIES} funcref)
+                {others}
+                (data $bytes "{bytes}")
+                (elem $functions func {functions})
+                (func $begin {set})
+                (func $a) (func $b (param i32)) (func $c (result i32) i32.const 3)
+                (func (export "memory.fill") (param i32 i32 i32) {call}
+                    (memory.fill (local.get 0) (local.get 1) (local.get 2)))
+                (func (export "memory.copy") (param i32 i32 i32) (local i64)
+                    (memory.copy (local.get 0) (local.get 1) (local.get 2)))
+                (func (export "memory.init") (param i32 i32 i32)
+                    (memory.init $bytes (local.get 0) (local.get 1) (local.get 2)))
+                (func (export "table.fill") (param i32 i32 i32)
+                    (table.fill $t (local.get 0) (ref.func $b) (local.get 2)))
+                (func (export "table.copy") (param i32 i32 i32)
+                    (table.copy $t $t (local.get 0) (local.get 1) (local.get 2)))
+                (func (export "between") (param i32 i32 i32)
+                    (table.copy $t $u (local.get 0) (local.get 1) (local.get 2)))
+                (func (export "table.init") (param i32 i32 i32)
+                    (table.init $u $functions (local.get 0) (local.get 1) (local.get 2)))
+                (func (export "known") (param i32 i32 i32)
+                    (memory.fill (local.get 0) (local.get 1) (i32.const 100))
+                    (memory.fill (local.get 0) (local.get 1) (i32.const 100000))))"#
+        ))
+        .unwrap()
+    }
+
+    struct Run {
+        store: Store<u64>,
+        instance: Instance,
+    }
+
+    impl Run {
+        fn new(engine: &Engine, wasm: &[u8]) -> Run {
+            let mut store = Store::new(engine, 0);
+            let mut linker = Linker::new(engine);
+            linker.func_wrap("env", "before", || {}).unwrap();
+            let ty = wasmtime::GlobalType::new(wasmtime::ValType::I32, wasmtime::Mutability::Const);
+            let global = wasmtime::Global::new(&mut store, ty, Val::I32(1)).unwrap();
+            linker.define(&store, "env", "global", global).unwrap();
+            let count = |mut caller: wasmtime::Caller<'_, u64>| *caller.data_mut() += 1;
+            linker.func_wrap(CHECK.0, CHECK.1, count).unwrap();
+            let module = wasmtime::Module::new(engine, wasm).unwrap();
+            let instance = linker.instantiate(&mut store, &module).unwrap();
+            Run { store, instance }
+        }
+
+        fn call(&mut self, name: &str, arguments: (u32, u32, u32)) -> std::result::Result<(), wasmtime::Trap> {
+            let function = self
+                .instance
+                .get_typed_func::<(u32, u32, u32), ()>(&mut self.store, name)
+                .unwrap();
+            function
+                .call(&mut self.store, arguments)
+                .map_err(|error| *error.downcast_ref::<wasmtime::Trap>().unwrap())
+        }
+
+        fn memory(&mut self) -> &[u8] {
+            self.instance
+                .get_memory(&mut self.store, "memory")
+                .unwrap()
+                .data(&self.store)
+        }
+
+        /// For each entry the type of its function, as a number.
+        fn table(&mut self, name: &str) -> Vec<u8> {
+            let table = self.instance.get_table(&mut self.store, name).unwrap();
+            (0..u64::from(TABLE_ENTRIES))
+                .map(|index| match table.get(&mut self.store, index).unwrap().unwrap_func() {
+                    None => 0,
+                    Some(function) => {
+                        let ty = function.ty(&self.store);
+                        1 + ty.params().len() as u8 + 2 * ty.results().len() as u8
+                    }
+                })
+                .collect()
+        }
+    }
+
+    /// At all edges an operation does, cut into pieces, what it does whole: the same bytes and entries, and the same traps, which
+    /// change nothing.
+    #[test]
+    fn pieces_do_what_the_whole_does() {
+        let engine = Engine::default();
+        for with_others in [false, true] {
+            let wasm = module(with_others);
+            let cut = cut(&wasm).unwrap().expect("there is something to cut");
+            let (mut whole, mut pieces) = (Run::new(&engine, &wasm), Run::new(&engine, &cut));
+            let end = MEMORY_PAGES << 16;
+            let piece = PIECE_BYTES as u32;
+            let sizes = [
+                0,
+                1,
+                4096,
+                4097,
+                piece - 1,
+                piece,
+                piece + 1,
+                2 * piece,
+                3 * piece + 5,
+                end,
+                u32::MAX,
+            ];
+            let places = [0, 1, 5000, piece - 3, end - piece, end - 4096, end, u32::MAX - 1];
+            let mut traps = 0;
+            for name in ["memory.init", "memory.copy", "memory.fill", "known"] {
+                for size in sizes {
+                    for place in places {
+                        for what in places {
+                            let arguments = (place, what, size);
+                            let result = whole.call(name, arguments);
+                            assert_eq!(result, pieces.call(name, arguments), "{name} {arguments:?}");
+                            traps += u32::from(result.is_err());
+                        }
+                    }
+                    assert!(whole.memory() == pieces.memory(), "{name} of {size}");
+                }
+            }
+            let piece = PIECE_ENTRIES as u32;
+            let sizes = [0, 256, 257, piece, piece + 1, 3 * piece + 5, TABLE_ENTRIES, u32::MAX];
+            let places = [0, 100, piece - 3, TABLE_ENTRIES - piece, TABLE_ENTRIES, u32::MAX];
+            for name in [
+                "table.init",
+                "between",
+                "table.fill",
+                "table.copy",
+                "between",
+                "table.copy",
+            ] {
+                for size in sizes {
+                    for place in places {
+                        for what in places {
+                            let arguments = (place, what, size);
+                            let result = whole.call(name, arguments);
+                            assert_eq!(result, pieces.call(name, arguments), "{name} {arguments:?}");
+                            traps += u32::from(result.is_err());
+                        }
+                    }
+                    for table in ["t", "u"] {
+                        assert!(whole.table(table) == pieces.table(table), "{name} of {size}");
+                    }
+                }
+            }
+            assert!(traps > 100, "{traps} traps");
+            let checks = *pieces.store.data();
+            assert!(checks > 100, "{checks} checks");
+        }
+    }
+
+    #[test]
+    fn what_has_nothing_to_cut_stays() {
+        let small = wat::parse_str(
+            r#"(module (memory 1) (func (memory.fill (i32.const 0) (i32.const 0) (i32.const 64)) (drop (i32.const 5))))"#,
+        );
+        assert!(cut(&small.unwrap()).unwrap().is_none());
+    }
+}

@@ -1,0 +1,141 @@
+//! What jobs may take together, of one runtime or of several.
+
+use crate::Error;
+use crate::queue::Queue;
+use crate::running::Supervisor;
+use std::fmt;
+use std::sync::Arc;
+use std::thread;
+
+/// How many jobs may run and wait at a time: one line and one budget, for one [`Runtime`](crate::Runtime) or for several.
+///
+/// A runtime has its own unless it is given one, as services with several modules do:
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let wasm = wat::parse_str(include_str!("../tests/support/tiny.wat"))?;
+/// # let (small_module, large_module) = (&wasm, &wasm);
+/// use afmpeg::{Capacity, Runtime};
+/// let capacity = Capacity::builder().max_concurrency(4).max_waiting(100).build()?;
+/// let small = Runtime::builder().capacity(&capacity).from_bytes(small_module)?;
+/// let large = Runtime::builder().capacity(&capacity).from_bytes(large_module)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Capacity {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub queue: Arc<Queue>,
+    pub supervisor: Supervisor,
+    left_behind_max: usize,
+}
+
+/// How a [`Capacity`] is to be made.
+#[derive(Clone, Copy, Debug)]
+#[must_use = "a builder does nothing until it builds"]
+pub struct CapacityBuilder {
+    max_concurrency: Option<usize>,
+    max_waiting: usize,
+    max_left_behind: usize,
+}
+
+impl Default for CapacityBuilder {
+    fn default() -> CapacityBuilder {
+        CapacityBuilder {
+            max_concurrency: None,
+            max_waiting: 10_000,
+            max_left_behind: 64,
+        }
+    }
+}
+
+impl CapacityBuilder {
+    /// How many jobs run at a time, the others waiting in line; by default as many as there are cores, and at least one.
+    pub fn max_concurrency(mut self, jobs: usize) -> CapacityBuilder {
+        self.max_concurrency = Some(jobs);
+        self
+    }
+
+    /// How many jobs may wait in line; one more is refused with [`Error::Busy`]. By default 10,000.
+    pub fn max_waiting(mut self, jobs: usize) -> CapacityBuilder {
+        self.max_waiting = jobs;
+        self
+    }
+
+    /// How many jobs may be left behind, in calls of a stream or file system of the caller's own that do not return, before new
+    /// ones are refused with [`Error::Stuck`]. By default 64.
+    pub fn max_left_behind(mut self, jobs: usize) -> CapacityBuilder {
+        self.max_left_behind = jobs;
+        self
+    }
+
+    pub fn build(self) -> Result<Capacity, Error> {
+        let jobs = self
+            .max_concurrency
+            .unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
+        let supervisor = Supervisor::start().map_err(|source| Error::Thread { source })?;
+        Ok(Capacity {
+            shared: Arc::new(Shared {
+                queue: Arc::new(Queue::new(jobs.max(1), self.max_waiting)),
+                supervisor,
+                left_behind_max: self.max_left_behind,
+            }),
+        })
+    }
+}
+
+impl Capacity {
+    pub fn builder() -> CapacityBuilder {
+        CapacityBuilder::default()
+    }
+
+    /// How much of it is taken, by all runtimes that share it.
+    pub fn stats(&self) -> Stats {
+        let (running, waiting) = self.shared.queue.counts();
+        let (left_behind, left_behind_memory_bytes) = self.shared.supervisor.left_behind();
+        Stats {
+            running,
+            waiting,
+            left_behind,
+            left_behind_memory_bytes,
+        }
+    }
+}
+
+impl fmt::Debug for Capacity {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter
+            .debug_struct("Capacity")
+            .field("stats", &self.stats())
+            .finish()
+    }
+}
+
+impl Shared {
+    /// Refuses new jobs where too many have not come back.
+    pub fn check_left_behind(&self) -> Result<(), Error> {
+        match self.supervisor.left_behind() {
+            (left_behind, _) if left_behind > 0 && left_behind >= self.left_behind_max => {
+                Err(Error::Stuck { left_behind })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How many jobs there are of a [`Capacity`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    pub running: usize,
+    /// In line.
+    pub waiting: usize,
+    /// Whose [`run`](crate::Runtime::run) has returned for a deadline or a cancellation while they were in a call of a stream or
+    /// file system of the caller's own, and which end when that call does.
+    pub left_behind: usize,
+    /// What the programs of those have.
+    pub left_behind_memory_bytes: u64,
+}

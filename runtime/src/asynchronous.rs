@@ -1,6 +1,7 @@
 //! Jobs of services on tokio: waiting without a thread, and streams that are read and written as tasks read and write them.
 
-use crate::interrupt::{Cancellation, Interrupt, waker_of_this_thread};
+use crate::command::Command;
+use crate::interrupt::{Cancellation, Interrupt, Interruption, waker_of_this_thread};
 use crate::job::{Job, Output};
 use crate::running::Next;
 use crate::stdio::{Stdin, Stdout};
@@ -75,8 +76,16 @@ impl Runtime {
     }
 }
 
+impl Runtime {
+    /// Runs a command as [`run_job`](Runtime::run_job) does, from a task as [`run_async`](Runtime::run_async) does.
+    pub async fn run_job_async(&self, command: &Command, set_up: impl FnOnce(Job) -> Job) -> Result<Output, Error> {
+        let job = command.job().map_err(|source| Error::Command { source })?;
+        self.run_async(set_up(job)).await?.into_success()
+    }
+}
+
 /// The interruption, when it comes.
-async fn interrupted(interrupt: &Interrupt) -> crate::interrupt::Interruption {
+async fn interrupted(interrupt: &Interrupt) -> Interruption {
     let deadline = async {
         match interrupt.deadline {
             Some(deadline) => sleep_until(deadline.into()).await,
@@ -91,7 +100,7 @@ async fn interrupted(interrupt: &Interrupt) -> crate::interrupt::Interruption {
             return Poll::Ready(interruption);
         }
         match deadline.as_mut().poll(context) {
-            Poll::Ready(()) => Poll::Ready(crate::interrupt::Interruption::Deadline),
+            Poll::Ready(()) => Poll::Ready(Interruption::Deadline),
             Poll::Pending => Poll::Pending,
         }
     })

@@ -25,7 +25,8 @@ impl JobSpan {
     }
 
     pub fn started(&self, queue: Duration) {
-        self.span.in_scope(|| tracing::debug!(queue_seconds = queue.as_secs_f64(), "the job has a place"));
+        self.span
+            .in_scope(|| tracing::debug!(queue_seconds = queue.as_secs_f64(), "the job has a place"));
     }
 
     pub fn ended(&self, result: &Result<Output, Error>) {

@@ -99,7 +99,10 @@ fn jobs_go_by_priority_and_then_in_the_order_they_came() {
         gate.open();
     });
     let order: Vec<_> = begins.try_iter().collect();
-    assert_eq!(order, ["first", "higher", "high", "also high", "second", "third", "low"]);
+    assert_eq!(
+        order,
+        ["first", "higher", "high", "also high", "second", "third", "low"]
+    );
     assert_eq!(capacity.stats(), Stats::default());
 }
 
@@ -158,10 +161,13 @@ fn any_of_several_cancellations_ends_a_job_that_waits_or_runs() {
     let capacity = Capacity::builder().max_concurrency(1).build().unwrap();
     let wasm =
         wat::parse_str(r#"(module (memory (export "memory") 1) (func (export "_start") (loop $more (br $more))))"#);
-    let runtime = Runtime::builder().capacity(&capacity).from_bytes(&wasm.unwrap()).unwrap();
+    let runtime = Runtime::builder()
+        .capacity(&capacity)
+        .from_bytes(&wasm.unwrap())
+        .unwrap();
     let (request, service) = (Cancellation::new(), Cancellation::new());
+    let job = |request: &Cancellation| Job::new(["program"]).cancellation(request).cancellation(&service);
     thread::scope(|scope| {
-        let job = |request: &Cancellation| Job::new(["program"]).cancellation(request).cancellation(&service);
         let runs = scope.spawn(|| runtime.run(job(&Cancellation::new())));
         wait_until("one runs", || runtime.stats().running == 1);
         let waits = scope.spawn(|| runtime.run(job(&request)));
@@ -198,7 +204,10 @@ fn thousands_wait_at_no_cost() {
                 .cancellation(&cancellation)
                 .timeout(Duration::from_secs(100));
             let wait = || assert!(matches!(runtime.run(job), Err(Error::Cancelled { .. })));
-            thread::Builder::new().stack_size(256 << 10).spawn_scoped(scope, wait).unwrap();
+            thread::Builder::new()
+                .stack_size(256 << 10)
+                .spawn_scoped(scope, wait)
+                .unwrap();
         }
         wait_until("all wait", || runtime.stats().waiting == WAITING);
         thread::sleep(Duration::from_millis(100));

@@ -91,7 +91,9 @@ async fn deadlines_end_jobs_that_compute_wait_for_input_and_stand_in_line() {
     let (output, _unread) = duplex(10);
     for job in [
         Job::new(["copy"]).stdin(Stdin::from_async(input)),
-        Job::new(["copy"]).stdin(vec![1; 1000]).stdout(Stdout::from_async(output)),
+        Job::new(["copy"])
+            .stdin(vec![1; 1000])
+            .stdout(Stdout::from_async(output)),
     ] {
         let result = copier.run_async(job.timeout(timeout)).await;
         assert!(matches!(result, Err(Error::Deadline { .. })), "{result:?}");

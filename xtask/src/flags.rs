@@ -343,8 +343,8 @@ Examples:
   cargo xtask dist --all --secret-key ~/.minisign/minisign.key
   cargo xtask dist --profile o3-gpl --out /tmp/trial --allow-dirty
 
-The modules must have been built from what is committed. The same commit and key make the same folder. docs/release.md says \
-how a release is published and verified.
+The modules must have been built from what is committed. The same commit makes the same folder, but for the signature, which \
+has randomness in it. docs/release.md says how a release is published and verified.
 
 Environment: MINISIGN_PASSWORD has the password of the secret key, which is asked for otherwise.")]
 pub struct Dist {
@@ -422,7 +422,8 @@ Examples:
 Each module becomes oci://HOST/PATH/NAME:VERSION, which tools for WebAssembly in registries can pull, and beside it what \
 `afmpeg pull` verifies it by.
 
-Environment: AFMPEG_REGISTRY_USER and AFMPEG_REGISTRY_PASSWORD, where the registry wants a login.")]
+Environment: AFMPEG_REGISTRY_USER and AFMPEG_REGISTRY_PASSWORD, where the registry wants a login; \
+AFMPEG_REGISTRY_TOKEN_SERVER names the HOST of the server that gives its tokens, where that is another one.")]
 pub struct Push {
     /// The registry, and what comes before the names of modules in it
     #[arg(value_name = "oci://HOST/PATH")]

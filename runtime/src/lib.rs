@@ -97,6 +97,7 @@ mod source;
 mod stdio;
 mod wasi;
 
+pub use cache::CacheStatus;
 pub use error::{Error, Trap};
 pub use frames::{Frame, Frames};
 pub use fs::{Access, FileSystem, HostDir, MemoryFs, OverlayFs, ReadAt};

@@ -53,6 +53,8 @@ pub enum Verb {
     Build(Build),
     /// Pin another version of an input: fetch, verify, patch, build, test, and say what has changed
     Bump(Bump),
+    /// Check the runtime's crates for musl, macOS and Windows, without a compiled standard library for them
+    CheckTargets(CheckTargets),
     /// Download what builds and tests need into the cache, and do nothing else
     Fetch(Fetch),
     /// Run all checks: formatting, lints, Rust tests, guest tests, a module on real video, and a part of FATE
@@ -455,6 +457,12 @@ pub struct Program {
 fn seconds(value: &str) -> Result<Duration, String> {
     let number: f64 = value.parse().map_err(|error| format!("{error}"))?;
     Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
+}
+
+#[derive(Debug, Args)]
+pub struct CheckTargets {
+    #[command(flatten)]
+    pub origins: Origins,
 }
 
 #[derive(Debug, Args)]

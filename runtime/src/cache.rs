@@ -369,10 +369,14 @@ fn prepare(path: &Path) -> io::Result<Result<File, Reason>> {
     // Links on the way are resolved once, and what they lead to is looked at; who could change one of them can only
     // choose another folder that is as good.
     let parent = parent.canonicalize()?;
-    if let Some(reason) = distrust_parents(&parent)? {
+    let path = parent.join(name);
+    // On Unix a link in the folder's place is not opened.
+    #[cfg(not(unix))]
+    let path = path.canonicalize()?;
+    if let Some(reason) = distrust_parents(path.parent().unwrap_or(&parent))? {
         return Ok(Err(reason));
     }
-    let folder = open_folder(&parent.join(name))?;
+    let folder = open_folder(&path)?;
     Ok(match distrust(&folder.metadata()?) {
         Some(reason) => Err(reason),
         None => Ok(folder),

@@ -103,7 +103,7 @@ impl RuntimeBuilder {
     }
 
     /// Compares compiled code with its digest each time that it is loaded, for disks that are not to be relied on. By
-    /// default its size and header are checked: to read all of the code takes several times as long as the rest of a start.
+    /// default its size and header are checked: to read all of the code takes about as long as the rest of a start.
     pub fn verify_cached_code(mut self, verify: bool) -> RuntimeBuilder {
         self.verify_cached_code = verify;
         self

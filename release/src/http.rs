@@ -95,8 +95,8 @@ impl Http {
         }
     }
 
-    /// Sends a request and returns what comes, whatever its status; only GET and HEAD are sent on to where a redirect leads.
-    /// The credential goes with those requests that its own server gets.
+    /// Sends a request and returns what comes, whatever its status; only GET and HEAD are sent on to where a redirect
+    /// leads. The credential goes with those requests that its own server gets.
     pub(crate) fn call(
         &self,
         method: &Method,
@@ -160,7 +160,8 @@ impl Http {
     }
 }
 
-/// An address with a server in it, and without a name and password, which would only make it look like another server's.
+/// An address with a server in it, and without a name and password, which would only make it look like another
+/// server's.
 pub(crate) fn parse(address: &str) -> Result<Uri, Error> {
     address
         .parse()

@@ -1,7 +1,7 @@
 //! Registries, by the few calls of the OCI distribution specification that releases need.
 //!
-//! A module is what the tools of that ecosystem expect: an image manifest with one layer of WebAssembly. Beside it, under
-//! another tag, lies what makes it trustworthy: sums, signature and record.
+//! A module is what the tools of that ecosystem expect: an image manifest with one layer of WebAssembly. Beside it,
+//! under another tag, lies what makes it trustworthy: sums, signature and record.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -76,8 +76,8 @@ impl Registry {
         self
     }
 
-    /// A server, `HOST` or `HOST:PORT`, that may be shown name and password when the registry says that it gives tokens. The
-    /// registry itself always may.
+    /// A server, `HOST` or `HOST:PORT`, that may be shown name and password when the registry says that it gives
+    /// tokens. The registry itself always may.
     pub fn token_server(mut self, host: &str) -> Registry {
         self.token_server = Some(host.to_owned());
         self

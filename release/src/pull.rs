@@ -85,8 +85,8 @@ impl Pull {
         self
     }
 
-    /// The module's file in the cache, verified in this call. What is opened by this path later is as good as the folder is
-    /// closed to others; [`Pull::module`] does not depend on that.
+    /// The module's file in the cache, verified in this call. What is opened by this path later is as good as the
+    /// folder is closed to others; [`Pull::module`] does not depend on that.
     pub fn run(&self) -> Result<PathBuf, Error> {
         Ok(self.module()?.path)
     }

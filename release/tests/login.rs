@@ -224,8 +224,8 @@ fn tokens_are_asked_for_as_they_are_needed_and_only_their_server_sees_the_passwo
 /// What hostile servers do with a request; any other is answered with 404.
 type Trick = fn(request: &Request, thief: &str) -> Option<(u16, String)>;
 
-/// Pushes with a password to a registry that does this, while another server waits for what is not its own. Returns what
-/// came of it, and the requests that each of the two got.
+/// Pushes with a password to a registry that does this, while another server waits for what is not its own. Returns
+/// what came of it, and the requests that each of the two got.
 fn push_to_hostile(trick: Trick, redirects: Redirects) -> (Error, Vec<String>, Vec<String>) {
     let seen_by_thief = Seen::default();
     let seen = seen_by_thief.clone();

@@ -1,14 +1,15 @@
 //! Compiled code, kept on disk for the next process.
 //!
-//! What is loaded from here runs as native code, so it must be that of somebody who may run code as this user anyway: of
-//! the user, or of root. The folder, what lies in it, and each folder above it belong to one of them, and nobody else can
-//! write there; a folder above may be open to all if it is sticky, as `/tmp` is. Modes are looked at, access control lists
-//! are not. Windows has neither: there, only folders below the user's own local application data are used.
+//! What is loaded from here runs as native code, so it must be that of somebody who may run code as this user anyway:
+//! of the user, or of root. The folder, what lies in it, and each folder above it belong to one of them, and nobody
+//! else can write there; a folder above may be open to all if it is sticky, as `/tmp` is. Modes are looked at, access
+//! control lists are not. Windows has neither: there, only folders below the user's own local application data are
+//! used.
 //!
-//! Entries are written to the side, synced and renamed, and never changed afterwards. An entry's name is made of all that
-//! its content depends on, of its size, so that one cut short is not taken for whole, and of its digest. The file that one
-//! is written to, `new-KEY`, is locked from before the code is compiled: who wants the same code waits for the lock, which
-//! ends with its process, and one that nobody locks is a leftover.
+//! Entries are written to the side, synced and renamed, and never changed afterwards. An entry's name is made of all
+//! that its content depends on, of its size, so that one cut short is not taken for whole, and of its digest. The file
+//! that one is written to, `new-KEY`, is locked from before the code is compiled: who wants the same code waits for the
+//! lock, which ends with its process, and one that nobody locks is a leftover.
 
 use crate::Error;
 use cap_fs_ext::{FollowSymlinks, MetadataExt, OpenOptionsFollowExt};
@@ -32,8 +33,8 @@ const EXTENSION: &str = ".cwasm";
 /// What an entry is called while it is written.
 const UNFINISHED: &str = "new-";
 
-/// How long another process is waited for that compiles the same module. That takes some seconds on a usual machine, and
-/// as many minutes on one that is slow and busy; after that, it is taken for stuck.
+/// How long another process is waited for that compiles the same module. That takes some seconds on a usual machine,
+/// and as many minutes on one that is slow and busy; after that, it is taken for stuck.
 const LOCK_PATIENCE: Duration = Duration::from_secs(120);
 const LOCK_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -95,9 +96,9 @@ impl Cache {
                 self.remove(&name);
                 continue;
             }
-            // SAFETY: the file lies in a folder that nobody but this user and root can write to, and it was written there
-            // by `Unfinished::store` from the output of the same compiler for the same module; it has the size that it was
-            // written with.
+            // SAFETY: the file lies in a folder that nobody but this user and root can write to, and it was written
+            // there by `Unfinished::store` from the output of the same compiler for the same module; it has the size
+            // that it was written with.
             match unsafe { Module::deserialize_open_file(engine, file) } {
                 Ok(module) => return Ok(Some(module)),
                 // Damage is proved by the digest. Else there is no memory, no descriptor, or the disk has trouble.

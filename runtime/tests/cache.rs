@@ -87,7 +87,8 @@ fn large() -> Vec<u8> {
     wat::parse_str(format!("{} {functions})", PROGRAM.trim().strip_suffix(')').unwrap())).unwrap()
 }
 
-/// The variables by which a test starts itself as another process, which makes a runtime and prints what came of the cache.
+/// The variables by which a test starts itself as another process, which makes a runtime and prints what came of the
+/// cache.
 const CHILD_FOLDER: &str = "AFMPEG_TEST_CACHE_FOLDER";
 const CHILD_MODULE: &str = "AFMPEG_TEST_CACHE_MODULE";
 

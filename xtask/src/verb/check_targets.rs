@@ -1,8 +1,8 @@
 //! `cargo xtask check-targets`: the crates that services use, checked for systems that this machine is not.
 //!
-//! rustup has a standard library for each of them, but not where only package registries answer. So the standard library is
-//! checked from its source first, which is quick since no code is made of it, and what comes out of that stands in for it.
-//! Nothing is linked, so C that dependencies bring is not compiled.
+//! rustup has a standard library for each of them, but not where only package registries answer. So the standard
+//! library is checked from its source first, which is quick since no code is made of it, and what comes out of that
+//! stands in for it. Nothing is linked, so C that dependencies bring is not compiled.
 
 use std::fs;
 use std::path::{Path, PathBuf};

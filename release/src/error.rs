@@ -30,6 +30,12 @@ pub enum Error {
     #[error("{address} asks for a login in a way that is not known: {challenge}")]
     Login { address: String, challenge: String },
 
+    /// The server is neither the registry's own nor one that was named as its token server.
+    #[error(
+        "{registry} wants a login at {server}, which was not named as its token server, so it is not shown the password"
+    )]
+    TokenServer { registry: String, server: String },
+
     #[error("the signature of {place} is not by this key")]
     Signature { place: String },
 

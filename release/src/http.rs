@@ -1,8 +1,9 @@
 //! HTTP, with the patience and the mistrust that downloads need.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use ureq::http::{Method, Request, Response, Uri, header};
+use ureq::http::{HeaderValue, Method, Request, Response, Uri, header};
 use ureq::{Agent, Body};
 
 use crate::Error;
@@ -22,6 +23,27 @@ pub enum Redirects {
     Anywhere,
     /// To itself, and to these hosts.
     To(Vec<String>),
+}
+
+/// What one server lets us in by, and nobody else is shown.
+#[derive(Clone)]
+pub(crate) struct Credential {
+    value: HeaderValue,
+    server: Uri,
+}
+
+impl Credential {
+    /// `None` if the server would have to be shown it in the clear, over a network.
+    pub fn new(server: &Uri, value: &str) -> Option<Credential> {
+        let mut value = HeaderValue::from_str(value).ok()?;
+        value.set_sensitive(true);
+        let server = server.clone();
+        is_private(&server).then_some(Credential { value, server })
+    }
+
+    fn is_for(&self, uri: &Uri) -> bool {
+        is_private(uri) && same_server(uri, &self.server)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -50,7 +72,16 @@ impl Http {
 
     /// Asks with GET. A status other than success is an error.
     pub fn get(&self, address: &str, headers: &[(&str, String)]) -> Result<Response<Body>, Error> {
-        let response = self.call(&Method::GET, address, headers, &[])?;
+        self.get_with(address, headers, None)
+    }
+
+    pub(crate) fn get_with(
+        &self,
+        address: &str,
+        headers: &[(&str, String)],
+        credential: Option<&Credential>,
+    ) -> Result<Response<Body>, Error> {
+        let response = self.call(&Method::GET, address, headers, credential, &[])?;
         let status = response.status();
         match status.as_u16() {
             404 | 410 => Err(Error::Missing {
@@ -64,12 +95,14 @@ impl Http {
         }
     }
 
-    /// Sends a request and returns what comes, whatever its status; only GET and HEAD are sent on to where a redirect leads.
-    pub fn call(
+    /// Sends a request and returns what comes, whatever its status; only GET and HEAD are sent on to where a redirect
+    /// leads. The credential goes with those requests that its own server gets.
+    pub(crate) fn call(
         &self,
         method: &Method,
         address: &str,
         headers: &[(&str, String)],
+        credential: Option<&Credential>,
         body: &[u8],
     ) -> Result<Response<Body>, Error> {
         let mut uri = parse(address)?;
@@ -77,10 +110,10 @@ impl Http {
         for _ in 0..REDIRECTS_MAX {
             let mut request = Request::builder().method(method).uri(&uri);
             for (name, value) in headers {
-                // Another host has no right to what this one trusts us by.
-                if !name.eq_ignore_ascii_case("authorization") || same_host(&uri, &origin) {
-                    request = request.header(*name, value);
-                }
+                request = request.header(*name, value);
+            }
+            if let Some(credential) = credential.filter(|credential| credential.is_for(&uri)) {
+                request = request.header(header::AUTHORIZATION, &credential.value);
             }
             let unusable = |_| Error::Location {
                 text: address.to_owned(),
@@ -121,39 +154,121 @@ impl Http {
             Redirects::Anywhere => true,
             Redirects::To(hosts) => {
                 let allowed = hosts.iter().any(|host| to.host() == Some(host.as_str()));
-                !weaker && (same_host(from, to) || allowed)
+                !weaker && (same_server(from, to) || allowed)
             }
         }
     }
 }
 
-fn parse(address: &str) -> Result<Uri, Error> {
+/// An address with a server in it, and without a name and password, which would only make it look like another
+/// server's.
+pub(crate) fn parse(address: &str) -> Result<Uri, Error> {
     address
         .parse()
         .ok()
-        .filter(|uri: &Uri| uri.authority().is_some())
+        .filter(|uri: &Uri| {
+            uri.authority()
+                .is_some_and(|authority| !authority.as_str().contains('@'))
+        })
         .ok_or_else(|| Error::Location {
             text: address.to_owned(),
         })
 }
 
-fn same_host(one: &Uri, other: &Uri) -> bool {
-    one.authority() == other.authority()
+/// The same scheme, host and port.
+pub(crate) fn same_server(one: &Uri, other: &Uri) -> bool {
+    let port = |uri: &Uri| {
+        let usual = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+        uri.port_u16().unwrap_or(usual)
+    };
+    let host = |uri: &Uri| uri.host().unwrap_or_default().to_ascii_lowercase();
+    one.scheme_str() == other.scheme_str() && host(one) == host(other) && port(one) == port(other)
+}
+
+/// Whether this is a server of this very machine.
+pub(crate) fn is_loopback(uri: &Uri) -> bool {
+    let host = uri.host().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+/// Whether nobody on the network hears what is said to this server.
+pub(crate) fn is_private(uri: &Uri) -> bool {
+    uri.scheme_str() == Some("https") || is_loopback(uri)
 }
 
 /// What an address in a `Location` header means, seen from where it was given.
 pub(crate) fn resolve(from: &Uri, target: &str) -> Result<Uri, Error> {
-    if target.contains("://") {
+    let scheme = from.scheme_str().unwrap_or("https");
+    // A query may have an address in it.
+    if target
+        .split(['?', '/'])
+        .next()
+        .is_some_and(|start| start.ends_with(':'))
+    {
         return parse(target);
     }
-    let base = format!(
-        "{}://{}",
-        from.scheme_str().unwrap_or("https"),
-        from.authority().map(ToString::to_string).unwrap_or_default()
-    );
-    if target.starts_with('/') {
-        return parse(&format!("{base}{target}"));
+    if target.starts_with("//") {
+        return parse(&format!("{scheme}:{target}"));
     }
-    let folder = from.path().rsplit_once('/').map_or("", |(folder, _)| folder);
-    parse(&format!("{base}{folder}/{target}"))
+    let server = from.authority().map(ToString::to_string).unwrap_or_default();
+    let path = match target.chars().next() {
+        Some('/') => target.to_owned(),
+        Some('?') => format!("{}{target}", from.path()),
+        _ => {
+            let folder = from.path().rsplit_once('/').map_or("", |(folder, _)| folder);
+            format!("{folder}/{target}")
+        }
+    };
+    parse(&format!("{scheme}://{server}{path}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uri(text: &str) -> Uri {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_credential_is_for_one_server_and_for_no_network_in_the_clear() {
+        let server = uri("https://registry.test/v2/");
+        let credential = Credential::new(&server, "Basic secret").unwrap();
+        for own in ["https://registry.test/t", "https://REGISTRY.test:443/t"] {
+            assert!(credential.is_for(&uri(own)), "{own}");
+        }
+        for other in [
+            "http://registry.test/",
+            "http://registry.test:443/",
+            "https://registry.test:8443/",
+            "https://registry.test.evil.test/",
+            "https://evil.test/registry.test",
+        ] {
+            assert!(!credential.is_for(&uri(other)), "{other}");
+        }
+        assert!(Credential::new(&uri("http://registry.test/"), "Basic secret").is_none());
+        for loopback in ["http://localhost:5000/", "http://127.8.8.8/", "http://[::1]:5000/"] {
+            assert!(Credential::new(&uri(loopback), "Basic secret").is_some(), "{loopback}");
+        }
+        assert!(Credential::new(&uri("http://localhost.evil.test/"), "Basic secret").is_none());
+        assert!(parse("https://registry.test@evil.test/").is_err());
+    }
+
+    #[test]
+    fn a_location_is_seen_from_where_it_was_given() {
+        let from = uri("https://registry.test/v2/a/uploads/?x=1");
+        for (target, wanted) in [
+            ("https://other.test/u", "https://other.test/u"),
+            ("//other.test/u", "https://other.test/u"),
+            (
+                "/u?to=https://other.test/",
+                "https://registry.test/u?to=https://other.test/",
+            ),
+            ("u", "https://registry.test/v2/a/uploads/u"),
+            ("?y=2", "https://registry.test/v2/a/uploads/?y=2"),
+        ] {
+            assert_eq!(resolve(&from, target).unwrap(), wanted, "{target}");
+        }
+    }
 }

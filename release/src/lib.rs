@@ -15,6 +15,5 @@ mod sums;
 pub use error::Error;
 pub use http::{Http, Redirects};
 pub use location::Location;
-pub use minisign_verify::PublicKey;
-pub use pull::Pull;
-pub use sums::{Reference, SIGNATURE, SUMS, parse_key, sha256, trusted_comment, verify};
+pub use pull::{Module, Pull};
+pub use sums::{PublicKey, Reference, SIGNATURE, SUMS, parse_key, sha256, trusted_comment, verify};

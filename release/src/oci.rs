@@ -1,7 +1,7 @@
 //! Registries, by the few calls of the OCI distribution specification that releases need.
 //!
-//! A module is what the tools of that ecosystem expect: an image manifest with one layer of WebAssembly. Beside it, under
-//! another tag, lies what makes it trustworthy: sums, signature and record.
+//! A module is what the tools of that ecosystem expect: an image manifest with one layer of WebAssembly. Beside it,
+//! under another tag, lies what makes it trustworthy: sums, signature and record.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,11 +11,11 @@ use std::sync::Mutex;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
-use ureq::Body;
 use ureq::http::{Method, Response, Uri, header};
+use ureq::{Body, ResponseExt};
 
 use crate::Error;
-use crate::http::{self, Http, Redirects};
+use crate::http::{self, Credential, Http, Redirects};
 use crate::location::SMALL_FILE_MAX_BYTES;
 use crate::sums::sha256;
 
@@ -34,14 +34,23 @@ pub fn release_tag(version: &str) -> String {
 /// Names of files, and the digests under which a registry keeps them.
 pub type Files = BTreeMap<String, String>;
 
+/// Token servers that belong to registries of another name, and may be shown the password for them.
+const TOKEN_SERVERS: [(&str, &str); 3] = [
+    ("registry-1.docker.io", "auth.docker.io"),
+    ("docker.io", "auth.docker.io"),
+    ("registry.gitlab.com", "gitlab.com"),
+];
+
 /// One repository of a registry.
 pub struct Registry {
     http: Http,
     host: String,
     repository: String,
     credentials: Option<(String, String)>,
+    /// The server that gives tokens for this registry, where it is neither the registry nor one of [`TOKEN_SERVERS`].
+    token_server: Option<String>,
     /// What the registry wants to see with each call, once it has said so.
-    authorization: Mutex<Option<String>>,
+    authorization: Mutex<Option<Credential>>,
 }
 
 impl fmt::Display for Registry {
@@ -57,6 +66,7 @@ impl Registry {
             host: host.to_owned(),
             repository: repository.to_owned(),
             credentials: None,
+            token_server: None,
             authorization: Mutex::default(),
         }
     }
@@ -66,14 +76,24 @@ impl Registry {
         self
     }
 
-    /// Only this machine's own registries are spoken to in the clear.
+    /// A server, `HOST` or `HOST:PORT`, that may be shown name and password when the registry says that it gives
+    /// tokens. The registry itself always may.
+    pub fn token_server(mut self, host: &str) -> Registry {
+        self.token_server = Some(host.to_owned());
+        self
+    }
+
+    /// The address of a server, which is spoken to in the clear only if it is this machine.
+    fn server(host: &str) -> String {
+        let in_the_clear = format!("http://{host}");
+        match in_the_clear.parse() {
+            Ok(uri) if http::is_loopback(&uri) => in_the_clear,
+            _ => format!("https://{host}"),
+        }
+    }
+
     fn address(&self, path: &str) -> String {
-        let name = self.host.rsplit_once(':').map_or(self.host.as_str(), |(name, _)| name);
-        let scheme = match name {
-            "localhost" | "127.0.0.1" | "[::1]" => "http",
-            _ => "https",
-        };
-        format!("{scheme}://{}/v2/{}/{path}", self.host, self.repository)
+        format!("{}/v2/{}/{path}", Registry::server(&self.host), self.repository)
     }
 
     fn call(
@@ -83,49 +103,64 @@ impl Registry {
         headers: &[(&str, String)],
         body: &[u8],
     ) -> Result<Response<Body>, Error> {
-        let mut headers = headers.to_vec();
         let known = self.authorization.lock().ok().and_then(|known| known.clone());
-        headers.extend(known.map(|value| ("Authorization", value)));
-        let response = self.http.call(method, address, &headers, body)?;
-        if response.status() != 401 {
+        let response = self.http.call(method, address, headers, known.as_ref(), body)?;
+        let own = http::parse(&self.address(""))?;
+        // Only the registry may ask for a login, not those that it sends us to.
+        if response.status() != 401 || !http::same_server(response.get_uri(), &own) {
             return Ok(response);
         }
         let challenge = response.headers().get(header::WWW_AUTHENTICATE);
         let challenge = challenge.and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let value = self.log_in(address, challenge)?;
+        let credential = self.log_in(&own, address, challenge)?;
         if let Ok(mut known) = self.authorization.lock() {
-            *known = Some(value.clone());
+            *known = Some(credential.clone());
         }
-        headers.retain(|(name, _)| *name != "Authorization");
-        headers.push(("Authorization", value));
-        self.http.call(method, address, &headers, body)
+        self.http.call(method, address, headers, Some(&credential), body)
     }
 
-    fn basic(&self) -> Option<String> {
+    /// Name and password, for a server that may see them.
+    fn password(&self, server: &Uri) -> Option<Credential> {
         let (user, password) = self.credentials.as_ref()?;
-        Some(format!(
-            "Basic {}",
-            BASE64_STANDARD.encode(format!("{user}:{password}"))
-        ))
+        let value = format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")));
+        Credential::new(server, &value)
     }
 
     /// Answers a challenge: with name and password, or with a token that its server gives for them or to anybody.
-    fn log_in(&self, address: &str, challenge: &str) -> Result<String, Error> {
+    fn log_in(&self, own: &Uri, address: &str, challenge: &str) -> Result<Credential, Error> {
         let unknown = || Error::Login {
             address: address.to_owned(),
             challenge: challenge.to_owned(),
         };
         let (kind, parameters) = challenge.split_once(' ').ok_or_else(unknown)?;
         if kind.eq_ignore_ascii_case("basic") {
-            return self.basic().ok_or_else(unknown);
+            return self.password(own).ok_or_else(unknown);
         }
         let server = Some(parameters).filter(|_| kind.eq_ignore_ascii_case("bearer"));
-        let server = server.and_then(|parameters| token_address(address, parameters));
-        let headers: Vec<_> = self.basic().into_iter().map(|value| ("Authorization", value)).collect();
-        let response = self.http.get(&server.ok_or_else(unknown)?, &headers)?;
+        let server = server
+            .and_then(|parameters| token_address(own, parameters))
+            .ok_or_else(unknown)?;
+        let uri = http::parse(&server)?;
+        if self.credentials.is_some() && !self.gives_tokens(own, &uri) {
+            return Err(Error::TokenServer {
+                registry: self.host.clone(),
+                server: uri.authority().map(ToString::to_string).unwrap_or_default(),
+            });
+        }
+        let response = self.http.get_with(&server, &[], self.password(&uri).as_ref())?;
         let answer = json_of(response).map_err(|_| unknown())?;
         let token = answer["token"].as_str().or(answer["access_token"].as_str());
-        Ok(format!("Bearer {}", token.ok_or_else(unknown)?))
+        let token = token.and_then(|token| Credential::new(own, &format!("Bearer {token}")));
+        token.ok_or_else(unknown)
+    }
+
+    /// Whether this server may be shown the password for the registry.
+    fn gives_tokens(&self, own: &Uri, server: &Uri) -> bool {
+        let is = |host: &str| http::parse(&Registry::server(host)).is_ok_and(|uri| http::same_server(&uri, server));
+        let paired = TOKEN_SERVERS
+            .iter()
+            .any(|(registry, tokens)| *registry == self.host && is(tokens));
+        http::same_server(own, server) || paired || self.token_server.as_deref().is_some_and(is)
     }
 
     fn get(&self, address: &str, headers: &[(&str, String)]) -> Result<Response<Body>, Error> {
@@ -223,8 +258,15 @@ impl Registry {
                 .headers()
                 .get(header::LOCATION)
                 .and_then(|value| value.to_str().ok());
-            let from: Uri = start.parse().map_err(|_| Error::Location { text: start.clone() })?;
-            let upload = http::resolve(&from, location.unwrap_or_default())?.to_string();
+            let from = http::parse(&start)?;
+            let upload = http::resolve(&from, location.unwrap_or_default())?;
+            if !may_send_to(&from, &upload) {
+                return Err(Error::Redirect {
+                    address: start,
+                    to: upload.to_string(),
+                });
+            }
+            let upload = upload.to_string();
             let separator = if upload.contains('?') { '&' } else { '?' };
             let upload = format!("{upload}{separator}digest={digest}");
             let headers = [("Content-Type", "application/octet-stream".to_owned())];
@@ -238,24 +280,51 @@ impl Registry {
     }
 }
 
-/// Where a challenge says that tokens are given, with what it says to ask for. A registry that is spoken to in secret must
-/// not have the password told to anybody in the clear.
-fn token_address(registry: &str, parameters: &str) -> Option<String> {
-    let parameter = |name: &str| {
-        let (_, rest) = parameters.split_once(&format!("{name}=\""))?;
-        rest.split_once('"').map(|(value, _)| value.to_owned())
-    };
-    let mut address = parameter("realm")?;
-    if registry.starts_with("https:") && !address.starts_with("https:") {
+/// Whether a registry may send us to this server: to no other than itself in the clear, and from the network to none of
+/// this machine's.
+fn may_send_to(registry: &Uri, server: &Uri) -> bool {
+    let inward = http::is_loopback(server) && !http::is_loopback(registry);
+    http::is_private(server) && !inward
+}
+
+/// Where a challenge says that tokens are given, with what it says to ask for.
+fn token_address(registry: &Uri, parameters: &str) -> Option<String> {
+    let parameters = parameters_of(parameters);
+    let mut address = (*parameters.get("realm")?).to_owned();
+    if !may_send_to(registry, &http::parse(&address).ok()?) || address.contains('#') {
         return None;
     }
     for name in ["service", "scope"] {
-        if let Some(value) = parameter(name) {
+        if let Some(value) = parameters.get(name) {
             let separator = if address.contains('?') { '&' } else { '?' };
-            address += &format!("{separator}{name}={}", value.replace(' ', "%20"));
+            address += &format!("{separator}{name}={}", escape(value));
         }
     }
     Some(address)
+}
+
+/// A challenge's `name="value"`, separated by commas, of which a value may have some too.
+fn parameters_of(mut text: &str) -> BTreeMap<&str, &str> {
+    let mut parameters = BTreeMap::new();
+    while let Some((name, rest)) = text.split_once('=') {
+        let (value, after) = match rest.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
+            None => rest.split_at(rest.find(',').unwrap_or(rest.len())),
+        };
+        parameters.insert(name.trim_matches([' ', ',']), value);
+        text = after;
+    }
+    parameters
+}
+
+/// A value as it stands in a query, so that it cannot end there.
+fn escape(value: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/,".contains(&byte);
+    let escaped = |byte| match plain(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    };
+    value.bytes().map(escaped).collect()
 }
 
 fn expect(response: Response<Body>, address: &str, statuses: &[u16]) -> Result<Response<Body>, Error> {
@@ -282,13 +351,53 @@ fn json_of(response: Response<Body>) -> io::Result<Value> {
 mod tests {
     use super::*;
 
+    fn uri(text: &str) -> Uri {
+        text.parse().unwrap()
+    }
+
     #[test]
-    fn a_password_is_not_sent_in_the_clear_where_the_registry_is_not() {
-        let parameters = |realm: &str| format!("realm=\"{realm}\",service=\"s\",scope=\"repository:a:pull\"");
-        let registry = "https://registry.test/v2/a/manifests/1";
-        let asked = token_address(registry, &parameters("https://tokens.test/t")).unwrap();
-        assert_eq!(asked, "https://tokens.test/t?service=s&scope=repository:a:pull");
-        assert_eq!(token_address(registry, &parameters("http://tokens.test/t")), None);
-        assert_eq!(token_address(registry, "service=\"s\""), None);
+    fn tokens_are_asked_for_in_secret_and_of_this_machine_only_by_itself() {
+        let parameters = |realm: &str| format!("realm=\"{realm}\",service=\"s&t\",scope=\"repository:a:pull,push\"");
+        let registry = uri("https://registry.test/v2/a/manifests/1");
+        let asked = token_address(&registry, &parameters("https://tokens.test/t")).unwrap();
+        assert_eq!(
+            asked,
+            "https://tokens.test/t?service=s%26t&scope=repository:a:pull,push"
+        );
+        for realm in [
+            "http://tokens.test/t",
+            "http://127.0.0.1/t",
+            "https://localhost/t",
+            "https://registry.test@evil.test/t",
+            "file:///t",
+        ] {
+            assert_eq!(token_address(&registry, &parameters(realm)), None, "{realm}");
+        }
+        assert_eq!(token_address(&registry, "service=\"realm=\""), None);
+        let here = uri("http://127.0.0.1:5000/v2/");
+        assert!(token_address(&here, &parameters("http://127.0.0.1:5001/t")).is_some());
+        assert_eq!(token_address(&here, &parameters("http://tokens.test/t")), None);
+    }
+
+    #[test]
+    fn the_password_is_for_the_registry_and_for_token_servers_that_are_its_own() {
+        let may = |registry: Registry, server: &str| {
+            let own = http::parse(&registry.address("")).unwrap();
+            registry.gives_tokens(&own, &uri(server))
+        };
+        let registry = |host: &str| Registry::new(host, "a", Redirects::To(Vec::new()));
+        assert!(may(registry("ghcr.test"), "https://ghcr.test/token"));
+        assert!(!may(registry("ghcr.test"), "https://ghcr.test:444/token"));
+        assert!(!may(registry("ghcr.test"), "https://tokens.test/token"));
+        assert!(may(
+            registry("ghcr.test").token_server("tokens.test"),
+            "https://tokens.test/token"
+        ));
+        assert!(!may(
+            registry("ghcr.test").token_server("tokens.test"),
+            "http://tokens.test/token"
+        ));
+        assert!(may(registry("registry-1.docker.io"), "https://auth.docker.io/token"));
+        assert!(!may(registry("ghcr.test"), "https://auth.docker.io/token"));
     }
 }

@@ -5,14 +5,13 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use minisign_verify::PublicKey;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::Error;
 use crate::http::Redirects;
 use crate::location::{Location, Source};
-use crate::sums::{self, Reference, SIGNATURE, SUMS, hexadecimal, sha256};
+use crate::sums::{self, PublicKey, Reference, SIGNATURE, SUMS, hexadecimal, sha256};
 
 /// How one module is to be had.
 #[derive(Debug, Clone)]
@@ -22,6 +21,15 @@ pub struct Pull {
     cache_folder: PathBuf,
     locations: Vec<Location>,
     redirect_hosts: Vec<String>,
+}
+
+/// A module that was verified.
+#[derive(Debug, Clone)]
+pub struct Module {
+    /// Where it lies in the cache, under its digest.
+    pub path: PathBuf,
+    /// The very bytes that were verified, whatever becomes of the file.
+    pub bytes: Vec<u8>,
 }
 
 /// What a record says of its own module; the rest of it is for people.
@@ -77,16 +85,22 @@ impl Pull {
         self
     }
 
-    /// The module's file in the cache, verified in this call.
+    /// The module's file in the cache, verified in this call. What is opened by this path later is as good as the
+    /// folder is closed to others; [`Pull::module`] does not depend on that.
     pub fn run(&self) -> Result<PathBuf, Error> {
+        Ok(self.module()?.path)
+    }
+
+    /// The module, verified in this call.
+    pub fn module(&self) -> Result<Module, Error> {
         let cached = self.cached();
-        if let Ok(Some(path)) = cached {
-            return Ok(path);
+        if let Ok(Some(module)) = cached {
+            return Ok(module);
         }
         let mut failures = Vec::new();
         for location in &self.locations {
             match self.fetch(location) {
-                Ok(path) => return Ok(path),
+                Ok(module) => return Ok(module),
                 Err(error) => failures.push((location.to_string(), error)),
             }
         }
@@ -109,11 +123,14 @@ impl Pull {
 
     /// A release's small files; those of another publisher's release of the same name lie apart.
     fn release_folder(&self) -> PathBuf {
-        self.cache_folder.join("releases").join(&self.reference.version)
+        let releases = self.cache_folder.join("releases");
+        releases
+            .join(self.public_key.fingerprint())
+            .join(&self.reference.version)
     }
 
     /// The module, if the cache has all of it; an error if what it has is not to be trusted.
-    fn cached(&self) -> Result<Option<PathBuf>, Error> {
+    fn cached(&self) -> Result<Option<Module>, Error> {
         let folder = self.release_folder();
         let source = Source::Folder(folder.clone());
         let module = match self.verified(&source, "wasm") {
@@ -125,8 +142,7 @@ impl Pull {
         if !path.is_file() {
             return Ok(None);
         }
-        check(&path, &module.sha256)?;
-        Ok(Some(path))
+        read(path, &module).map(Some)
     }
 
     /// Verifies signature, sums and record, and returns what they say of the module.
@@ -176,7 +192,7 @@ impl Pull {
         })
     }
 
-    fn fetch(&self, location: &Location) -> Result<PathBuf, Error> {
+    fn fetch(&self, location: &Location) -> Result<Module, Error> {
         let source = Source::open(location, &self.reference, Redirects::To(self.redirect_hosts.clone()))?;
         let Verified { module, carried, files } = self.verified(&source, source.form())?;
         let path = self.module_path(&module);
@@ -185,7 +201,7 @@ impl Pull {
             &self.cache_folder.join("modules"),
             &self.release_folder(),
         ] {
-            fs::create_dir_all(folder).map_err(Error::file(folder))?;
+            create_private(folder).map_err(Error::file(folder))?;
         }
         let lock_path = self.cache_folder.join("lock");
         let lock = File::create(&lock_path).map_err(Error::file(&lock_path))?;
@@ -199,7 +215,7 @@ impl Pull {
             let target = self.release_folder().join(name);
             write(&target, |file| file.write_all(&data))?;
         }
-        Ok(path)
+        read(path, &module)
     }
 
     /// The file as it is carried, whole and right, in the folder of what is not finished.
@@ -305,6 +321,25 @@ fn same_digest(address: &str, wanted: &str, got: &str) -> Result<(), Error> {
         wanted: wanted.to_owned(),
         got: got.to_owned(),
     })
+}
+
+/// A module's file, as it has to be.
+fn read(path: PathBuf, module: &Form) -> Result<Module, Error> {
+    let mut bytes = Vec::new();
+    File::open(&path)
+        .and_then(|file| file.take(module.size_bytes + 1).read_to_end(&mut bytes))
+        .map_err(Error::file(&path))?;
+    same_digest(&path.display().to_string(), &module.sha256, &sha256(&bytes))?;
+    Ok(Module { path, bytes })
+}
+
+/// Makes a folder that is this user's alone, with all that are missing above it.
+fn create_private(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
 }
 
 fn check(path: &Path, wanted: &str) -> Result<(), Error> {

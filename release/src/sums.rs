@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use minisign_verify::{PublicKey, Signature};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use minisign_verify::Signature;
 use sha2::{Digest, Sha256};
 
 use crate::Error;
@@ -54,11 +56,29 @@ pub fn trusted_comment(version: &str) -> String {
     format!("afmpeg {version}")
 }
 
+/// The key that a publisher's releases are verified with.
+#[derive(Debug, Clone)]
+pub struct PublicKey {
+    key: minisign_verify::PublicKey,
+    fingerprint: String,
+}
+
+impl PublicKey {
+    /// A name for this key, of letters and digits.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+}
+
 /// A public key: the line of it, or the text of the file that minisign writes.
 pub fn parse_key(text: &str) -> Result<PublicKey, Error> {
-    PublicKey::decode(text)
-        .or_else(|_| PublicKey::from_base64(text.trim()))
-        .map_err(|_| Error::Key)
+    let parse = |line: &str| {
+        Some(PublicKey {
+            key: minisign_verify::PublicKey::from_base64(line).ok()?,
+            fingerprint: sha256(&BASE64_STANDARD.decode(line).ok()?)[..32].to_owned(),
+        })
+    };
+    text.lines().find_map(|line| parse(line.trim())).ok_or(Error::Key)
 }
 
 /// The digests of a release's files, if this key signed them for this version.
@@ -74,7 +94,7 @@ pub fn verify(
     };
     let text = std::str::from_utf8(signature).map_err(|_| refused())?;
     let signature = Signature::decode(text).map_err(|_| refused())?;
-    key.verify(sums, &signature, false).map_err(|_| refused())?;
+    key.key.verify(sums, &signature, false).map_err(|_| refused())?;
     let wanted = trusted_comment(version);
     if signature.trusted_comment() != wanted {
         return Err(Error::Version {

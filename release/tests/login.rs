@@ -18,6 +18,7 @@ const VERSION: &str = "9.0.2-1";
 struct Request {
     method: String,
     target: String,
+    host: String,
     authorization: String,
     body: Vec<u8>,
 }
@@ -28,7 +29,7 @@ fn read(stream: &TcpStream) -> Request {
     reader.read_line(&mut line).unwrap();
     let mut words = line.split(' ').map(str::to_owned);
     let (method, target) = (words.next().unwrap(), words.next().unwrap());
-    let mut authorization = String::new();
+    let (mut host, mut authorization) = (String::new(), String::new());
     let mut length_bytes = 0;
     loop {
         line.clear();
@@ -37,6 +38,7 @@ fn read(stream: &TcpStream) -> Request {
             break;
         };
         match name.to_ascii_lowercase().as_str() {
+            "host" => host = value.to_owned(),
             "authorization" => authorization = value.to_owned(),
             "content-length" => length_bytes = value.parse().unwrap(),
             _ => {}
@@ -47,6 +49,7 @@ fn read(stream: &TcpStream) -> Request {
     Request {
         method,
         target,
+        host,
         authorization,
         body,
     }
@@ -79,6 +82,7 @@ type Seen = Arc<Mutex<Vec<String>>>;
 
 struct Servers {
     registry: String,
+    tokens: String,
     seen_by_registry: Seen,
     asked_for_tokens: Seen,
 }
@@ -107,6 +111,7 @@ fn servers() -> Servers {
         };
         (200, String::new(), json!({ "token": token }).to_string().into_bytes())
     });
+    let realm = tokens.clone();
     let seen = seen_by_registry.clone();
     let stored = Mutex::new(BTreeMap::<String, Vec<u8>>::new());
     let registry = serve(move |request| {
@@ -120,7 +125,7 @@ fn servers() -> Servers {
         if !enough {
             let actions = if writes { "pull,push" } else { "pull" };
             let challenge = format!(
-                "WWW-Authenticate: Bearer realm=\"http://{tokens}/token?from=here\",service=\"a registry\",\
+                "WWW-Authenticate: Bearer realm=\"http://{realm}/token?from=here\",service=\"a registry\",\
                  scope=\"repository:a/o3-gpl:{actions}\"\r\n"
             );
             return (401, challenge, Vec::new());
@@ -145,6 +150,7 @@ fn servers() -> Servers {
     });
     Servers {
         registry,
+        tokens,
         seen_by_registry,
         asked_for_tokens,
     }
@@ -177,11 +183,16 @@ fn tokens_are_asked_for_as_they_are_needed_and_only_their_server_sees_the_passwo
     // Who may only read, or has another password, is told so by the server of tokens.
     let error = push(registry()).unwrap_err();
     assert!(matches!(error, Error::Status { status: 401, .. }), "{error}");
-    let error = push(registry().credentials("somebody", "guessed")).unwrap_err();
+    let login = |password: &str| {
+        registry()
+            .credentials("somebody", password)
+            .token_server(&servers.tokens)
+    };
+    let error = push(login("guessed")).unwrap_err();
     assert!(matches!(error, Error::Status { status: 401, .. }), "{error}");
 
     servers.asked_for_tokens.lock().unwrap().clear();
-    push(registry().credentials("somebody", "secret")).unwrap();
+    push(login("secret")).unwrap();
     let asked = servers.asked_for_tokens.lock().unwrap().clone();
     let query =
         |actions: &str| format!("/token?from=here&service=a%20registry&scope=repository:a/o3-gpl:{actions} Basic ");
@@ -208,4 +219,147 @@ fn tokens_are_asked_for_as_they_are_needed_and_only_their_server_sees_the_passwo
         !seen.iter().any(|authorization| authorization.starts_with("Basic")),
         "{seen:?}"
     );
+}
+
+/// What hostile servers do with a request; any other is answered with 404.
+type Trick = fn(request: &Request, thief: &str) -> Option<(u16, String)>;
+
+/// Pushes with a password to a registry that does this, while another server waits for what is not its own. Returns
+/// what came of it, and the requests that each of the two got.
+fn push_to_hostile(trick: Trick, redirects: Redirects) -> (Error, Vec<String>, Vec<String>) {
+    let seen_by_thief = Seen::default();
+    let seen = seen_by_thief.clone();
+    let thief = serve(move |request| {
+        seen.lock().unwrap().push(format!(
+            "{} {} {}",
+            request.method, request.target, request.authorization
+        ));
+        // It asks for the password, whatever it is asked for.
+        (
+            401,
+            "WWW-Authenticate: Basic realm=\"here\"\r\n".to_owned(),
+            b"{\"token\": \"x\"}".to_vec(),
+        )
+    });
+    let seen_by_registry = Seen::default();
+    let seen = seen_by_registry.clone();
+    let registry = serve(move |request| {
+        seen.lock().unwrap().push(format!(
+            "{} {} {}",
+            request.method, request.target, request.authorization
+        ));
+        let (status, headers) = trick(&request, &thief).unwrap_or((404, String::new()));
+        (status, headers, Vec::new())
+    });
+    let registry = Registry::new(&registry, "a/o3-gpl", redirects).credentials("somebody", "secret");
+    let error = registry.push(VERSION, MODULE, &json!({}), &[]).unwrap_err();
+    let take = |seen: Seen| std::mem::take(&mut *seen.lock().unwrap());
+    (error, take(seen_by_registry), take(seen_by_thief))
+}
+
+/// A registry that lets in who has the password, and a trick to be done after that.
+fn after_login(request: &Request, trick: impl FnOnce() -> (u16, String)) -> Option<(u16, String)> {
+    if request.authorization.is_empty() {
+        return Some((401, "WWW-Authenticate: Basic realm=\"registry\"\r\n".to_owned()));
+    }
+    Some(trick())
+}
+
+#[test]
+fn no_server_but_the_registry_is_shown_what_is_for_it() {
+    let to_anybody = || Redirects::To(vec!["127.0.0.1".to_owned(), "localhost".to_owned()]);
+    let basic = format!("Basic {}", BASE64_STANDARD.encode(PASSWORD));
+
+    // An upload that is to go elsewhere, by another name of this machine or in the clear to a network.
+    let uploads: [(Trick, bool); 4] = [
+        (
+            |request, thief| match request.method.as_str() {
+                "POST" => after_login(request, || (202, format!("Location: http://{thief}/upload\r\n"))),
+                _ => after_login(request, || (404, String::new())),
+            },
+            true,
+        ),
+        (
+            |request, thief| match request.method.as_str() {
+                "POST" => after_login(request, || (202, format!("Location: //{thief}/upload\r\n"))),
+                _ => after_login(request, || (404, String::new())),
+            },
+            true,
+        ),
+        (
+            |request, thief| match request.method.as_str() {
+                "POST" => after_login(request, || {
+                    let port = thief.rsplit_once(':').unwrap().1;
+                    (202, format!("Location: http://localhost:{port}/upload\r\n"))
+                }),
+                _ => after_login(request, || (404, String::new())),
+            },
+            true,
+        ),
+        (
+            |request, _| match request.method.as_str() {
+                "POST" => after_login(request, || (202, "Location: http://203.0.113.1/upload\r\n".to_owned())),
+                _ => after_login(request, || (404, String::new())),
+            },
+            false,
+        ),
+    ];
+    for (trick, goes_there) in uploads {
+        let (error, registry, thief) = push_to_hostile(trick, to_anybody());
+        assert!(registry.iter().any(|request| request.ends_with(&basic)), "{registry:?}");
+        match goes_there {
+            // Once, and it does not learn the password by asking for it.
+            true => {
+                assert!(matches!(error, Error::Status { status: 401, .. }), "{error}");
+                assert_eq!(thief.len(), 1, "{thief:?}");
+                assert!(thief[0].starts_with("PUT /upload?digest=sha256:"), "{thief:?}");
+                assert!(thief[0].ends_with(' '), "{thief:?}");
+            }
+            false => {
+                assert!(matches!(error, Error::Redirect { .. }), "{error}");
+                assert_eq!(thief, Vec::<String>::new());
+            }
+        }
+    }
+
+    // A redirect, to a host that downloads may come from.
+    let (error, _, thief) = push_to_hostile(
+        |request, thief| after_login(request, || (307, format!("Location: http://{thief}/blob\r\n"))),
+        to_anybody(),
+    );
+    assert!(matches!(error, Error::Status { .. }), "{error}");
+    assert!(
+        !thief.is_empty() && thief.iter().all(|request| request.ends_with("/blob ")),
+        "{thief:?}"
+    );
+
+    // A challenge that names another server as the one of tokens.
+    let (error, _, thief) = push_to_hostile(
+        |_, thief| {
+            let realm = format!("WWW-Authenticate: Bearer realm=\"http://{thief}/token\",service=\"s\"\r\n");
+            Some((401, realm))
+        },
+        to_anybody(),
+    );
+    assert!(matches!(error, Error::TokenServer { .. }), "{error}");
+    assert_eq!(thief, Vec::<String>::new());
+
+    // The registry as its own server of tokens, which sends us on.
+    let (error, registry, thief) = push_to_hostile(
+        |request, thief| match request.target.starts_with("/token") {
+            true => Some((302, format!("Location: http://{thief}/token\r\n"))),
+            false => {
+                let realm = format!("http://{}/token", request.host);
+                Some((401, format!("WWW-Authenticate: Bearer realm=\"{realm}\"\r\n")))
+            }
+        },
+        to_anybody(),
+    );
+    assert!(matches!(error, Error::Status { status: 401, .. }), "{error}");
+    assert!(
+        registry
+            .iter()
+            .any(|request| request.starts_with("GET /token") && request.ends_with(&basic))
+    );
+    assert_eq!(thief, ["GET /token "]);
 }

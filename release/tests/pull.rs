@@ -134,6 +134,35 @@ fn what_was_pulled_once_is_there_without_its_place() {
 }
 
 #[test]
+fn two_publishers_lie_apart_in_one_cache() {
+    let (one, other) = (Release::new(), Release::new());
+    let other_pull = Pull::new(
+        NAME.parse().unwrap(),
+        parse_key(&other.public_key).unwrap(),
+        one.cache.path(),
+    );
+    other.write("o3-gpl.wasm", b"\0asm of another publisher");
+    other.write("o3-gpl.wasm.br", &brotli(b"\0asm of another publisher"));
+    other.write_record(|_| {});
+    other.sign("9.0.2-1");
+    one.pull_folder().unwrap();
+    let place = other.folder.path().to_str().unwrap().parse().unwrap();
+    other_pull.clone().from(place).run().unwrap();
+    // Both are there now, without their places.
+    assert_eq!(one.pull().module().unwrap().bytes, MODULE);
+    assert_eq!(other_pull.module().unwrap().bytes, b"\0asm of another publisher");
+    #[cfg(unix)]
+    for folder in ["modules", "releases", "partial"] {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = fs::metadata(one.cache.path().join(folder))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o700, "{folder}");
+    }
+}
+
+#[test]
 fn every_file_that_is_changed_is_refused() {
     for name in ["o3-gpl.wasm.br", "o3-gpl.json", SUMS] {
         let release = Release::new();

@@ -1,6 +1,7 @@
 //! What docs/runtime.md gives figures of: how fast things start, what limits cost, what memory and cores give.
 //!
-//! `AFMPEG_TEST_MODULE=… AFMPEG_TEST_VIDEO=… cargo bench --package afmpeg`, on a machine that does nothing else.
+//! `AFMPEG_TEST_MODULE=… AFMPEG_TEST_VIDEO=… cargo bench --package afmpeg --features command`, on a machine that does nothing
+//! else.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on has failed")]
 

@@ -1,124 +1,207 @@
 //! Compiled code, kept on disk for the next process.
 //!
-//! What is loaded from here runs as native code, so nobody but the user may be able to write to the folder. Entries
-//! are written to the side, synced and renamed, and never changed afterwards. An entry's name is made of everything
-//! that its content depends on, and of its size, so that one cut short is not taken for whole.
+//! What is loaded from here runs as native code, so it must be that of somebody who may run code as this user anyway:
+//! of the user, or of root. The folder, what lies in it, and each folder above it belong to one of them, and nobody
+//! else can write there; a folder above may be open to all if it is sticky, as `/tmp` is. Modes are looked at, access
+//! control lists are not. Windows has neither: there, only folders below the user's own local application data are
+//! used.
+//!
+//! Entries are written to the side, synced and renamed, and never changed afterwards. An entry's name is made of all
+//! that its content depends on, of its size, so that one cut short is not taken for whole, and of its digest. The file
+//! that one is written to, `new-KEY`, is locked from before the code is compiled: who wants the same code waits for the
+//! lock, which ends with its process, and one that nobody locks is a leftover.
 
 use crate::Error;
-use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
+use cap_fs_ext::{FollowSymlinks, MetadataExt, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, OpenOptions};
-use std::fs::File;
+use std::fmt;
+use std::fs::{File, TryLockError};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use wasmtime::Engine;
+use std::time::{Duration, Instant};
+use wasmtime::{Engine, Module};
 
 /// Changed whenever what stands in an entry or in its name changes.
-const FORMAT: &str = "afmpeg-aot-2";
+const FORMAT: &str = "afmpeg-aot-3";
 
 /// As many entries are kept as a developer has variants of a module at hand; the oldest go first.
 const ENTRIES_MAX: usize = 16;
 
-const EXTENSION: &str = "cwasm";
+const EXTENSION: &str = ".cwasm";
+
+/// What an entry is called while it is written.
+const UNFINISHED: &str = "new-";
+
+/// How long another process is waited for that compiles the same module. That takes some seconds on a usual machine,
+/// and as many minutes on one that is slow and busy; after that, it is taken for stuck.
+const LOCK_PATIENCE: Duration = Duration::from_secs(120);
+const LOCK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// What came of the cache of compiled code when a [`Runtime`](crate::Runtime) was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CacheStatus {
+    /// No folder was given: the module was compiled, and its code is not kept.
+    Off,
+    /// The code was there.
+    Hit,
+    /// The module was compiled, and its code is kept for the next process.
+    Stored,
+    /// The module was compiled, and will be again the next time: the folder can't be used. The runtime itself works.
+    Unusable { folder: PathBuf, reason: String },
+}
+
+impl fmt::Display for CacheStatus {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            CacheStatus::Off => formatter.write_str("compiled code is not kept"),
+            CacheStatus::Hit => formatter.write_str("compiled code was found"),
+            CacheStatus::Stored => formatter.write_str("compiled code was stored"),
+            CacheStatus::Unusable { folder, reason } => {
+                write!(formatter, "compiled code is not kept in {}: {reason}", folder.display())
+            }
+        }
+    }
+}
+
+/// Why the cache did not serve, in words. It is never a reason to fail.
+type Reason = String;
 
 pub(crate) struct Cache {
-    path: PathBuf,
     dir: Dir,
+    /// Whether entries are read whole and compared with their digests.
+    verify: bool,
 }
 
 impl Cache {
-    pub fn open(path: &Path) -> Result<Cache, Error> {
-        let failed = |source| Error::Cache {
-            path: path.to_owned(),
-            source,
-        };
-        create_private(path).map_err(failed)?;
-        let folder = open_folder(path).map_err(failed)?;
-        if let Some(reason) = distrust(&folder.metadata().map_err(failed)?, 0o077) {
-            return Err(Error::CacheUnsafe {
-                path: path.to_owned(),
-                reason,
-            });
-        }
+    pub fn open(path: &Path, verify: bool) -> Result<Cache, Reason> {
+        let folder = prepare(path).map_err(|error| format!("it cannot be opened: {error}"))??;
         Ok(Cache {
-            path: path.to_owned(),
             dir: Dir::from_std_file(folder),
+            verify,
         })
     }
 
-    /// The open file of an entry that is there, whole and trustworthy.
-    pub fn find(&self, key: &str) -> Option<File> {
-        let prefix = format!("{key}-");
-        self.names()
-            .ok()?
-            .into_iter()
-            .filter(|name| name.starts_with(&prefix))
-            .find_map(|name| {
-                let entry = self.open_entry(&name);
-                if entry.is_none() {
-                    self.remove(&name);
-                }
-                entry
-            })
+    /// The code under this key, if it is there, whole and trustworthy. What is proved to be neither is removed; for any
+    /// other reason not to have it, all is left as it is.
+    pub fn load(&self, engine: &Engine, key: &str) -> Result<Option<Module>, Reason> {
+        let unreadable = |error: io::Error| format!("it cannot be read: {error}");
+        for name in self.names(key, EXTENSION).map_err(unreadable)? {
+            let Some(file) = self.open_entry(&name).map_err(unreadable)? else {
+                self.remove(&name);
+                continue;
+            };
+            if self.verify && !self.is_whole(&name).map_err(unreadable)? {
+                self.remove(&name);
+                continue;
+            }
+            // SAFETY: the file lies in a folder that nobody but this user and root can write to, and it was written
+            // there by `Unfinished::store` from the output of the same compiler for the same module; it has the size
+            // that it was written with.
+            match unsafe { Module::deserialize_open_file(engine, file) } {
+                Ok(module) => return Ok(Some(module)),
+                // Damage is proved by the digest. Else there is no memory, no descriptor, or the disk has trouble.
+                Err(_) if !self.is_whole(&name).map_err(unreadable)? => self.remove(&name),
+                Err(error) => return Err(format!("the code in it cannot be loaded: {error:#}")),
+            }
+        }
+        Ok(None)
     }
 
-    fn open_entry(&self, name: &str) -> Option<File> {
+    /// An entry's file; `None` for what was cut short, or could have been written by others.
+    fn open_entry(&self, name: &str) -> io::Result<Option<File>> {
+        let metadata = match self.dir.symlink_metadata(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            metadata => metadata?,
+        };
+        if !metadata.is_file() {
+            return Ok(None);
+        }
         let mut options = OpenOptions::new();
         options.read(true).follow(FollowSymlinks::No);
-        let file = self.dir.open_with(name, &options).ok()?.into_std();
-        let metadata = file.metadata().ok()?;
-        let size_bytes: u64 = name
-            .strip_suffix(EXTENSION)?
-            .trim_end_matches('.')
-            .rsplit('-')
-            .next()?
-            .parse()
-            .ok()?;
-        (metadata.is_file() && metadata.len() == size_bytes && distrust(&metadata, 0o022).is_none()).then_some(file)
+        let file = self.dir.open_with(name, &options)?.into_std();
+        let metadata = file.metadata()?;
+        let size_bytes = parts(name).and_then(|(size, _)| size.parse().ok());
+        let good = metadata.is_file() && Some(metadata.len()) == size_bytes && distrust(&metadata).is_none();
+        Ok(good.then_some(file))
     }
 
-    pub fn store(&self, key: &str, code: &[u8]) -> Result<(), Error> {
-        let failed = |source| Error::Cache {
-            path: self.path.clone(),
-            source,
+    /// Whether an entry has the digest that its name says.
+    fn is_whole(&self, name: &str) -> io::Result<bool> {
+        let Some(file) = self.open_entry(name)? else {
+            return Ok(false);
         };
-        let mut file = tempfile::Builder::new()
-            .prefix("new-")
-            .tempfile_in(&self.path)
-            .map_err(failed)?;
-        file.write_all(code)
-            .and_then(|()| file.as_file().sync_all())
-            .map_err(failed)?;
-        let path = self.path.join(format!("{key}-{}.{EXTENSION}", code.len()));
-        match file.persist_noclobber(path) {
-            Ok(_) => {}
-            // Another process was quicker, with the same code.
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(failed(error.error)),
-        }
-        self.remove_oldest();
-        Ok(())
+        Ok(parts(name).is_some_and(|(_, digest)| hash(file).is_ok_and(|hash| hash.to_hex().as_str() == digest)))
     }
 
-    /// Drops an entry that the engine refused.
-    pub fn discard(&self, key: &str) {
-        let prefix = format!("{key}-");
-        for name in self
-            .names()
-            .unwrap_or_default()
-            .iter()
-            .filter(|name| name.starts_with(&prefix))
-        {
-            self.remove(name);
+    /// The file to write the code of this key to, once no other process has it.
+    pub fn lock(&self, key: &str) -> Result<Unfinished<'_>, Reason> {
+        let unwritable = |error: io::Error| format!("it cannot be written: {error}");
+        let name = format!("{UNFINISHED}{key}");
+        let started = Instant::now();
+        loop {
+            let file = self.create(&name).map_err(unwritable)?;
+            while let Err(error) = file.try_lock() {
+                match error {
+                    TryLockError::WouldBlock if started.elapsed() < LOCK_PATIENCE => {
+                        std::thread::sleep(LOCK_INTERVAL);
+                    }
+                    TryLockError::WouldBlock => {
+                        let seconds = LOCK_PATIENCE.as_secs();
+                        return Err(format!("another process has been writing to it for {seconds} s"));
+                    }
+                    TryLockError::Error(error) => return Err(format!("it cannot be locked: {error}")),
+                }
+            }
+            // Who had the lock has renamed or removed the file.
+            if self.is_named(&file, &name) {
+                let name = Some(name);
+                return Ok(Unfinished {
+                    cache: self,
+                    file,
+                    name,
+                });
+            }
         }
     }
 
-    fn names(&self) -> io::Result<Vec<String>> {
-        let names = self
-            .dir
-            .entries()?
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        Ok(names.filter(|name| name.ends_with(EXTENSION)).collect())
+    fn create(&self, name: &str) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).follow(FollowSymlinks::No);
+        #[cfg(unix)]
+        cap_std::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let open = || self.dir.open_with(name, &options).map(cap_std::fs::File::into_std);
+        match open() {
+            // It may be root's, in a folder of this user's.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && self.dir.remove_file(name).is_ok() => {
+                open()
+            }
+            result => result,
+        }
+    }
+
+    fn is_named(&self, file: &File, name: &str) -> bool {
+        let identity = |file: File| {
+            let metadata = cap_std::fs::File::from_std(file).metadata().ok()?;
+            Some((metadata.dev(), metadata.ino()))
+        };
+        let named = self.dir.open(name).ok().and_then(|file| identity(file.into_std()));
+        named.is_some() && named == file.try_clone().ok().and_then(identity)
+    }
+
+    fn names(&self, start: &str, end: &str) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in self.dir.entries()? {
+            // Not a name of ours if it is not UTF-8.
+            if let Ok(name) = entry?.file_name().into_string()
+                && name.starts_with(start)
+                && name.ends_with(end)
+            {
+                names.push(name);
+            }
+        }
+        Ok(names)
     }
 
     /// An entry that cannot be removed only costs space, or will be met again.
@@ -126,22 +209,122 @@ impl Cache {
         let _ = self.dir.remove_file(name);
     }
 
-    fn remove_oldest(&self) {
+    /// Makes room, and removes what processes left that were killed while they wrote.
+    fn tidy(&self) {
+        for name in self.names(UNFINISHED, "").unwrap_or_default() {
+            let file = self.dir.open(&name).map(cap_std::fs::File::into_std);
+            if file.is_ok_and(|file| file.try_lock().is_ok() && self.is_named(&file, &name)) {
+                self.remove(&name);
+            }
+        }
         let written = |name: &str| {
-            self.dir
-                .symlink_metadata(name)
-                .and_then(|metadata| metadata.modified())
-                .ok()
+            let metadata = self.dir.symlink_metadata(name).ok()?;
+            Some(metadata.modified().ok()?.into_std())
         };
-        let names = self.names().unwrap_or_default();
-        let mut dated: Vec<_> = names
-            .iter()
-            .map(|name| (written(name).map(|time| time.into_std()), name))
+        let mut dated: Vec<_> = self
+            .names("", EXTENSION)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|name| (written(&name), name))
             .collect();
         dated.sort();
-        for (_, name) in dated.iter().take(names.len().saturating_sub(ENTRIES_MAX)) {
+        for (_, name) in dated.iter().take(dated.len().saturating_sub(ENTRIES_MAX)) {
             self.remove(name);
         }
+    }
+}
+
+/// An entry that this process alone may write. It is gone when this is dropped, unless it was stored.
+pub(crate) struct Unfinished<'a> {
+    cache: &'a Cache,
+    file: File,
+    name: Option<String>,
+}
+
+impl Unfinished<'_> {
+    pub fn store(mut self, key: &str, code: &[u8]) -> Result<(), Reason> {
+        let name = format!("{key}-{}-{}{EXTENSION}", code.len(), blake3::hash(code).to_hex());
+        self.write(&name, code)
+            .map_err(|error| format!("it cannot be written: {error}"))?;
+        self.name = None;
+        self.cache.tidy();
+        Ok(())
+    }
+
+    fn write(&mut self, name: &str, code: &[u8]) -> io::Result<()> {
+        // Something may be left of a process that was killed.
+        self.file.set_len(0)?;
+        self.file.write_all(code)?;
+        // Who may enter the folder may read: that is how another user runs what root has compiled.
+        #[cfg(unix)]
+        self.file
+            .set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+        self.file.sync_all()?;
+        let dir = &self.cache.dir;
+        dir.rename(self.name.as_deref().unwrap_or_default(), dir, name)?;
+        #[cfg(unix)]
+        dir.try_clone()?.into_std_file().sync_all()?;
+        Ok(())
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        // Before the lock goes with the file.
+        if let Some(name) = &self.name {
+            self.cache.remove(name);
+        }
+    }
+}
+
+/// The size and the digest in an entry's name.
+fn parts(name: &str) -> Option<(&str, &str)> {
+    let mut parts = name.strip_suffix(EXTENSION)?.split('-').skip(1);
+    Some((parts.next()?, parts.next()?))
+}
+
+/// The code of a module by way of the cache in this folder. Processes that want the same code at once compile it once.
+pub(crate) fn through(
+    folder: &Path,
+    verify: bool,
+    engine: &Engine,
+    key: &str,
+    compile: impl Fn() -> Result<Module, Error>,
+) -> Result<(Module, CacheStatus), Error> {
+    let attempt = || -> Result<Result<(Module, CacheStatus), Error>, Reason> {
+        let cache = Cache::open(folder, verify)?;
+        if let Some(module) = cache.load(engine, key)? {
+            return Ok(Ok((module, CacheStatus::Hit)));
+        }
+        let unfinished = cache.lock(key)?;
+        // Another process may have stored it while this one waited.
+        if let Some(module) = cache.load(engine, key)? {
+            return Ok(Ok((module, CacheStatus::Hit)));
+        }
+        let module = match compile() {
+            Ok(module) => module,
+            Err(error) => return Ok(Err(error)),
+        };
+        let stored = module
+            .serialize()
+            .map_err(|error| error.to_string())
+            .and_then(|code| unfinished.store(key, &code));
+        let status = match stored {
+            Ok(()) => CacheStatus::Stored,
+            Err(reason) => unusable(folder, reason),
+        };
+        Ok(Ok((module, status)))
+    };
+    match attempt() {
+        Ok(result) => result,
+        Err(reason) => Ok((compile()?, unusable(folder, reason))),
+    }
+}
+
+fn unusable(folder: &Path, reason: Reason) -> CacheStatus {
+    CacheStatus::Unusable {
+        folder: folder.to_owned(),
+        reason,
     }
 }
 
@@ -154,8 +337,8 @@ pub(crate) fn hash(file: File) -> io::Result<blake3::Hash> {
     Ok(hasher.finalize())
 }
 
-/// The name of the entry for a module of such a hash on this engine.
-pub(crate) fn key(engine: &Engine, module: &blake3::Hash) -> String {
+/// The name of the entry for a module of such a hash on this engine, compiled after it was rewritten in this way.
+pub(crate) fn key(engine: &Engine, module: &blake3::Hash, rewrite: &str) -> String {
     struct KeyHasher(blake3::Hasher);
     impl Hasher for KeyHasher {
         fn write(&mut self, bytes: &[u8]) {
@@ -167,16 +350,38 @@ pub(crate) fn key(engine: &Engine, module: &blake3::Hash) -> String {
     }
     let mut hasher = KeyHasher(blake3::Hasher::new_derive_key(FORMAT));
     hasher.0.update(module.as_bytes());
+    hasher.0.update(&(rewrite.len() as u64).to_le_bytes());
+    hasher.0.update(rewrite.as_bytes());
     engine.precompile_compatibility_hash().hash(&mut hasher);
     hasher.0.finalize().to_hex().to_string()
 }
 
-fn create_private(path: &Path) -> io::Result<()> {
+/// The folder, made if it does not exist, and open; or why others could change what lies in it.
+fn prepare(path: &Path) -> io::Result<Result<File, Reason>> {
+    let path = std::path::absolute(path)?;
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
+    builder.create(&path)?;
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok(Err("it is the root of all folders".to_owned()));
+    };
+    // Links on the way are resolved once, and what they lead to is looked at; who could change one of them can only
+    // choose another folder that is as good.
+    let parent = parent.canonicalize()?;
+    let path = parent.join(name);
+    // On Unix a link in the folder's place is not opened.
+    #[cfg(not(unix))]
+    let path = path.canonicalize()?;
+    if let Some(reason) = distrust_parents(path.parent().unwrap_or(&parent))? {
+        return Ok(Err(reason));
+    }
+    let folder = open_folder(&path)?;
+    Ok(match distrust(&folder.metadata()?) {
+        Some(reason) => Err(reason),
+        None => Ok(folder),
+    })
 }
 
 #[cfg(unix)]
@@ -191,20 +396,53 @@ fn open_folder(path: &Path) -> io::Result<File> {
     Ok(Dir::open_ambient_dir(path, cap_std::ambient_authority())?.into_std_file())
 }
 
-/// Why somebody else could have changed what has this metadata, if so.
+/// Why somebody else than this user and root could have changed what has this metadata, if so.
 #[cfg(unix)]
-fn distrust(metadata: &std::fs::Metadata, forbidden_mode: u32) -> Option<String> {
+fn distrust(metadata: &std::fs::Metadata) -> Option<Reason> {
     use std::os::unix::fs::MetadataExt;
-    let user = rustix::process::geteuid().as_raw();
-    if metadata.uid() != user {
-        return Some(format!("it belongs to user {} and not to user {user}", metadata.uid()));
+    let (user, owner) = (rustix::process::geteuid().as_raw(), metadata.uid());
+    if owner != user && owner != 0 {
+        return Some(format!("it belongs to user {owner}, and not to user {user} or root"));
     }
     let mode = metadata.mode() & 0o777;
-    (mode & forbidden_mode != 0).then(|| format!("its mode is {mode:o}, which lets other users in"))
+    (mode & 0o022 != 0).then(|| format!("its mode is {mode:03o}, which lets other users write"))
 }
 
-/// Windows gives a user's folders to that user alone.
+/// Why somebody else could put another folder in the place of one that lies here, if so.
+#[cfg(unix)]
+fn distrust_parents(parent: &Path) -> io::Result<Option<Reason>> {
+    use std::os::unix::fs::MetadataExt;
+    for folder in parent.ancestors() {
+        let metadata = std::fs::symlink_metadata(folder)?;
+        // In a sticky folder, everybody can only move what is their own.
+        let sticky = metadata.mode() & 0o1000 != 0;
+        let user = rustix::process::geteuid().as_raw();
+        let foreign = metadata.uid() != user && metadata.uid() != 0;
+        if foreign || !sticky && metadata.mode() & 0o022 != 0 {
+            let reason = distrust(&metadata).unwrap_or_default();
+            return Ok(Some(format!("of the folder {} above it: {reason}", folder.display())));
+        }
+    }
+    Ok(None)
+}
+
+/// Windows has no modes; what lies where is decided by [`distrust_parents`].
 #[cfg(not(unix))]
-fn distrust(_metadata: &std::fs::Metadata, _forbidden_mode: u32) -> Option<String> {
+fn distrust(_metadata: &std::fs::Metadata) -> Option<Reason> {
     None
+}
+
+/// The user's local application data are that user's and the system's alone; any other folder may be anybody's.
+#[cfg(windows)]
+fn distrust_parents(parent: &Path) -> io::Result<Option<Reason>> {
+    use known_folders::{KnownFolder, get_known_folder_path};
+    let own = get_known_folder_path(KnownFolder::LocalAppData).ok_or(io::ErrorKind::NotFound)?;
+    Ok((!parent.starts_with(own.canonicalize()?))
+        .then(|| format!("on Windows only folders below {} are trusted", own.display())))
+}
+
+/// Where it is not known who can write, nothing is trusted.
+#[cfg(not(any(unix, windows)))]
+fn distrust_parents(_parent: &Path) -> io::Result<Option<Reason>> {
+    Ok(Some("on this system it cannot be told who can write to it".to_owned()))
 }

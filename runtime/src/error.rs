@@ -34,12 +34,6 @@ pub enum Error {
     #[error("the WebAssembly engine does not work on this machine")]
     Engine { source: Source },
 
-    #[error("the folder {} is not safe to keep compiled code in: {reason}", .path.display())]
-    CacheUnsafe { path: PathBuf, reason: String },
-
-    #[error("compiled code cannot be kept in {}", .path.display())]
-    Cache { path: PathBuf, source: io::Error },
-
     #[error("an argument or variable of the job holds a zero byte, which no program can be given")]
     ZeroByte,
 

@@ -106,6 +106,7 @@ mod wasi;
 #[cfg(feature = "tokio")]
 pub use asynchronous::{AsyncInput, AsyncOutput};
 pub use capacity::{Capacity, CapacityBuilder, Stats};
+pub use cache::CacheStatus;
 pub use error::{Error, Trap};
 pub use frames::{Frame, Frames};
 pub use fs::{Access, FileSystem, HostDir, MemoryFs, OverlayFs, ReadAt};

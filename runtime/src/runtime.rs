@@ -1,7 +1,7 @@
 //! A compiled module and the jobs that run on it.
 
 use crate::bulk;
-use crate::cache::{self, Cache};
+use crate::cache::{self, Cache, CacheStatus};
 use crate::capacity::{Capacity, CapacityBuilder, Stats};
 use crate::engine::{self, Ending, State};
 use crate::error::{Error, Trap};
@@ -40,6 +40,7 @@ struct Shared {
     capacity: Capacity,
     preemption: Preemption,
     code_map: OnceLock<CodeMap>,
+    cache_status: CacheStatus,
 }
 
 /// How a program that computes and makes no call is ended at its deadline or by its cancellation.
@@ -79,6 +80,7 @@ impl Preemption {
 #[derive(Clone, Debug, Default)]
 pub struct RuntimeBuilder {
     cache_folder: Option<PathBuf>,
+    verify_cached_code: bool,
     own_capacity: CapacityBuilder,
     capacity: Option<Capacity>,
     preemption: Preemption,
@@ -87,10 +89,21 @@ pub struct RuntimeBuilder {
 impl RuntimeBuilder {
     /// Keeps compiled code in this folder, so that the next process starts in milliseconds; by default it is not kept.
     ///
-    /// The folder is made where it does not exist. What lies in it runs as native code: it must belong to this user
-    /// and be open to nobody else, or it is refused.
+    /// The folder is made where it does not exist, for this user alone. What lies in it runs as native code: it must
+    /// belong to this user or to root, with nobody else who can write to it or move it away. On Windows it must lie below
+    /// the user's local application data. A folder that can't be used costs time and is no error:
+    /// [`Runtime::cache_status`] says what came of it.
+    ///
+    /// Processes that start together compile a module once: one does, the others wait for it, two minutes at most.
     pub fn cache_folder(mut self, path: impl Into<PathBuf>) -> RuntimeBuilder {
         self.cache_folder = Some(path.into());
+        self
+    }
+
+    /// Compares compiled code with its digest each time that it is loaded, for disks that are not to be relied on. By
+    /// default its size and header are checked: to read all of the code takes about as long as the rest of a start.
+    pub fn verify_cached_code(mut self, verify: bool) -> RuntimeBuilder {
+        self.verify_cached_code = verify;
         self
     }
 
@@ -127,9 +140,10 @@ impl RuntimeBuilder {
             let file = File::open(path).map_err(unreadable)?;
             let hash = cache::hash(file).map_err(unreadable)?;
             let engine = self.engine()?;
-            let cache = Cache::open(folder)?;
-            if let Some(module) = load(&engine, &cache, &cache::key(&engine, &hash)) {
-                return self.runtime(engine, &module);
+            let key = cache::key(&engine, &hash, bulk::SOURCE);
+            let cached = Cache::open(folder, self.verify_cached_code).and_then(|cache| cache.load(&engine, &key));
+            if let Ok(Some(module)) = cached {
+                return self.runtime(engine, &module, CacheStatus::Hit);
             }
         }
         self.from_bytes(&std::fs::read(path).map_err(unreadable)?)
@@ -138,24 +152,28 @@ impl RuntimeBuilder {
     /// Makes a runtime from a module of a release, which is verified first and downloaded if it has to be.
     #[cfg(feature = "pull")]
     pub fn from_source(&self, source: &crate::ModuleSource) -> Result<Runtime, Error> {
-        self.from_file(source.path()?)
+        self.from_bytes(&source.bytes()?)
     }
 
     /// Makes a runtime from a module's bytes, which may be compressed with gzip or brotli.
     pub fn from_bytes(&self, bytes: &[u8]) -> Result<Runtime, Error> {
         let engine = self.engine()?;
-        let module = match &self.cache_folder {
-            Some(folder) => cached(&engine, &Cache::open(folder)?, bytes)?,
-            None => compile(&engine, bytes)?,
+        let compile = || compile(&engine, bytes);
+        let (module, cache_status) = match &self.cache_folder {
+            Some(folder) => {
+                let key = cache::key(&engine, &blake3::hash(bytes), bulk::SOURCE);
+                cache::through(folder, self.verify_cached_code, &engine, &key, compile)?
+            }
+            None => (compile()?, CacheStatus::Off),
         };
-        self.runtime(engine, &module)
+        self.runtime(engine, &module, cache_status)
     }
 
     fn engine(&self) -> Result<Engine, Error> {
         engine::engine(self.preemption).map_err(|source| Error::Engine { source: source.into() })
     }
 
-    fn runtime(&self, engine: Engine, module: &Module) -> Result<Runtime, Error> {
+    fn runtime(&self, engine: Engine, module: &Module, cache_status: CacheStatus) -> Result<Runtime, Error> {
         check_program(module)?;
         let linker = engine::linker(&engine).map_err(|source| Error::Engine { source: source.into() })?;
         let program = linker.instantiate_pre(module).map_err(|source| Error::NotAProgram {
@@ -173,6 +191,7 @@ impl RuntimeBuilder {
                 capacity,
                 preemption: self.preemption,
                 code_map: OnceLock::new(),
+                cache_status,
             }),
         })
     }
@@ -184,32 +203,6 @@ fn compile(engine: &Engine, bytes: &[u8]) -> Result<Module, Error> {
     Module::validate(engine, &wasm).map_err(invalid)?;
     let cut = bulk::cut(&wasm).map_err(|source| Error::ModuleInvalid { source: source.into() })?;
     Module::new(engine, cut.as_deref().unwrap_or(&wasm)).map_err(invalid)
-}
-
-fn cached(engine: &Engine, cache: &Cache, bytes: &[u8]) -> Result<Module, Error> {
-    let key = cache::key(engine, &blake3::hash(bytes));
-    if let Some(module) = load(engine, cache, &key) {
-        return Ok(module);
-    }
-    let module = compile(engine, bytes)?;
-    let code = module
-        .serialize()
-        .map_err(|source| Error::Engine { source: source.into() })?;
-    cache.store(&key, &code)?;
-    Ok(module)
-}
-
-fn load(engine: &Engine, cache: &Cache, key: &str) -> Option<Module> {
-    let file = cache.find(key)?;
-    // SAFETY: the file lies in a folder that only this user can change, and was written there by `Cache::store`
-    // from the output of the same compiler for the same module; it has the size that it was written with.
-    match unsafe { Module::deserialize_open_file(engine, file) } {
-        Ok(module) => Some(module),
-        Err(_) => {
-            cache.discard(key);
-            None
-        }
-    }
 }
 
 fn check_program(module: &Module) -> Result<(), Error> {
@@ -331,6 +324,11 @@ impl Runtime {
         }
         self.run(Job::new(["ffmpeg", "-version"]).stdout(Stdout::Discard))?;
         Ok(started.elapsed())
+    }
+
+    /// What came of the cache of compiled code when this runtime was made.
+    pub fn cache_status(&self) -> &CacheStatus {
+        &self.shared.cache_status
     }
 
     /// Lets the running jobs finish, and refuses all others with [`Error::Closed`].

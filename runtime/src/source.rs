@@ -48,7 +48,14 @@ impl ModuleSource {
         self
     }
 
-    /// The module's file in the cache, which is verified in this call, and downloaded if it has to be.
+    /// The bytes that were verified, which nobody can change any more.
+    pub(crate) fn bytes(&self) -> Result<Vec<u8>, Error> {
+        Ok(self.pull.module().map_err(Error::release)?.bytes)
+    }
+
+    /// The module's file in the cache, which is verified in this call, and downloaded if it has to be. Who opens it by this
+    /// path later relies on the folder that it lies in; [`RuntimeBuilder::from_source`](crate::RuntimeBuilder::from_source)
+    /// does not.
     pub fn path(&self) -> Result<PathBuf, Error> {
         self.pull.run().map_err(Error::release)
     }

@@ -53,6 +53,8 @@ pub enum Verb {
     Build(Build),
     /// Pin another version of an input: fetch, verify, patch, build, test, and say what has changed
     Bump(Bump),
+    /// Check the runtime's crates for musl, macOS and Windows, without a compiled standard library for them
+    CheckTargets(CheckTargets),
     /// Download what builds and tests need into the cache, and do nothing else
     Fetch(Fetch),
     /// Run all checks: formatting, lints, Rust tests, guest tests, a module on real video, and a part of FATE
@@ -343,8 +345,8 @@ Examples:
   cargo xtask dist --all --secret-key ~/.minisign/minisign.key
   cargo xtask dist --profile o3-gpl --out /tmp/trial --allow-dirty
 
-The modules must have been built from what is committed. The same commit and key make the same folder. docs/release.md says \
-how a release is published and verified.
+The modules must have been built from what is committed. The same commit makes the same folder, but for the signature, which \
+has randomness in it. docs/release.md says how a release is published and verified.
 
 Environment: MINISIGN_PASSWORD has the password of the secret key, which is asked for otherwise.")]
 pub struct Dist {
@@ -422,7 +424,8 @@ Examples:
 Each module becomes oci://HOST/PATH/NAME:VERSION, which tools for WebAssembly in registries can pull, and beside it what \
 `afmpeg pull` verifies it by.
 
-Environment: AFMPEG_REGISTRY_USER and AFMPEG_REGISTRY_PASSWORD, where the registry wants a login.")]
+Environment: AFMPEG_REGISTRY_USER and AFMPEG_REGISTRY_PASSWORD, where the registry wants a login; \
+AFMPEG_REGISTRY_TOKEN_SERVER names the HOST of the server that gives its tokens, where that is another one.")]
 pub struct Push {
     /// The registry, and what comes before the names of modules in it
     #[arg(value_name = "oci://HOST/PATH")]
@@ -454,6 +457,12 @@ pub struct Program {
 fn seconds(value: &str) -> Result<Duration, String> {
     let number: f64 = value.parse().map_err(|error| format!("{error}"))?;
     Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
+}
+
+#[derive(Debug, Args)]
+pub struct CheckTargets {
+    #[command(flatten)]
+    pub origins: Origins,
 }
 
 #[derive(Debug, Args)]

@@ -65,6 +65,7 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
     match &flags.verb {
         Verb::Build(flags) => verb::build::run(&workshop, flags),
         Verb::Bump(flags) => verb::bump::run(&workshop, flags),
+        Verb::CheckTargets(flags) => verb::check_targets::run(&workshop, &flags.origins),
         Verb::Fetch(flags) => verb::fetch::run(&workshop, flags),
         Verb::Test(flags) => verb::test::run(&workshop, flags),
         Verb::Fate(flags) => verb::fate::run(&workshop, flags),

@@ -46,7 +46,8 @@ fn every_registry_client_gives_what_is_pinned() {
             .output()
             .unwrap()
     };
-    // npm has the sysroot and wasm-opt, Debian the compiler, FFmpeg, x264 and openh264, crates.io zlib, PyPI the video.
+    // npm has the sysroot and wasm-opt, Debian the compiler, FFmpeg, x264, openh264 and Rust's library, crates.io zlib, PyPI the
+    // video.
     let output = fetch(&[]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     for text in [
@@ -54,6 +55,7 @@ fn every_registry_client_gives_what_is_pinned() {
         "binaryen: ",
         "ffmpeg: ",
         "openh264: ",
+        "rust-src: ",
         "test-video: ",
         "x264: ",
         "zlib: ",

@@ -143,7 +143,7 @@ fn a_release_is_signed_repeats_and_holds_what_it_must() {
     assert_eq!(files.len(), others.len());
     let differing = files.iter().filter(|(name, data)| others.get(*name) != Some(data));
     let differing: Vec<_> = differing.map(|(name, _)| name.as_str()).collect();
-    // A signature has chance in it; what it signs has none.
+    // A signature has randomness in it; what it signs has none.
     assert_eq!(differing, ["SHA256SUMS.minisig"]);
     for name in [
         "o3-gpl.wasm",

@@ -2,6 +2,7 @@
 
 use super::{Failure, module};
 use crate::cli::Sandbox;
+use afmpeg::{CacheStatus, Runtime};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -12,7 +13,11 @@ pub fn run(sandbox: &Sandbox) -> Result<ExitCode, Failure> {
         ));
     }
     let started = Instant::now();
-    let runtime = module::runtime(sandbox)?;
+    let runtime = module::make(sandbox, Runtime::builder())?;
+    // Here that was all that was asked for.
+    if let CacheStatus::Off | CacheStatus::Unusable { .. } = runtime.cache_status() {
+        return Err(Failure::setup("the code was compiled and could not be kept".to_owned()));
+    }
     runtime.warm_up()?;
     eprintln!("ready in {:.1} s", started.elapsed().as_secs_f64());
     Ok(ExitCode::SUCCESS)

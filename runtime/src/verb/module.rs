@@ -1,8 +1,8 @@
 //! Finding the module and making it ready.
 
-use super::{Failure, chain};
+use super::Failure;
 use crate::cli::Sandbox;
-use afmpeg::{Error, Runtime, RuntimeBuilder};
+use afmpeg::{CacheStatus, Runtime, RuntimeBuilder};
 use std::env;
 use std::path::{Component, Path, PathBuf};
 
@@ -37,17 +37,13 @@ pub fn make(sandbox: &Sandbox, builder: RuntimeBuilder) -> Result<Runtime, Failu
         Some(folder) => Some(folder.clone()),
         None => default_folder("aot"),
     };
-    let Some(cache_folder) = cache_folder else {
-        return Ok(builder.from_file(path)?);
-    };
-    match builder.clone().cache_folder(cache_folder).from_file(&path) {
-        // Without a cache the command is slow to start but works, unless a folder was asked for.
-        Err(error @ (Error::Cache { .. } | Error::CacheUnsafe { .. })) if sandbox.cache_dir.is_none() => {
-            eprintln!("afmpeg: warning: {}", chain(&error));
-            Ok(builder.from_file(path)?)
-        }
-        result => Ok(result?),
+    let builder = cache_folder.into_iter().fold(builder, RuntimeBuilder::cache_folder);
+    let runtime = builder.from_file(path)?;
+    // Without a cache the command is slow to start but works.
+    if let status @ CacheStatus::Unusable { .. } = runtime.cache_status() {
+        eprintln!("afmpeg: warning: {status}");
     }
+    Ok(runtime)
 }
 
 /// The module that `artifacts/latest` names, in the current directory or the nearest one above it.

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::host;
 use super::samples::Measured;
 use crate::process::Invocation;
+use crate::verb::program::need_cache;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Request {
@@ -68,6 +69,7 @@ fn module(request: &Request, path: &Path, compiled: &Path, cold: bool) -> Result
         false => builder.cache_folder(compiled).from_file(path)?,
     };
     let seconds = Some(started.elapsed().as_secs_f64());
+    need_cache(&runtime)?;
     match cold {
         true => measured.compile_seconds = seconds,
         false => measured.load_seconds = seconds,

@@ -182,17 +182,17 @@ impl Apt {
     }
 }
 
-/// One-line sources for a suite: the servers that the machine is set up for, of the same sort (`trixie-security` is on the
-/// servers of any `*-security`), with the suite replaced. They are trusted without their signature, since this machine may
+/// One-line sources for a suite: the servers that the machine is set up for, with the suite replaced. Security updates have
+/// servers of their own; all else that Debian has, updates and backports too, is on the same. They are trusted without their signature, since this machine may
 /// lack that suite's keys: the pinned digest of each file decides.
 fn sources_list(targets: &str, suite: &str) -> Result<String> {
-    let sort = |suite: &str| suite.split_once('-').map(|(_, sort)| sort.to_owned());
+    let is_security = |suite: &str| suite.ends_with("-security");
     let mut lines = Vec::new();
     for target in targets.lines() {
         let [uri, release, component] = target.split_whitespace().collect::<Vec<_>>()[..] else {
             continue;
         };
-        if component != "main" || sort(release) != sort(suite) {
+        if component != "main" || is_security(release) != is_security(suite) {
             continue;
         }
         for kind in ["deb", "deb-src"] {
@@ -227,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_suite_comes_from_servers_of_its_own_sort() {
+    fn a_suite_comes_from_servers_that_have_it() {
         let targets = "http://a.test/debian/ trixie main\n\
                        http://a.test/debian/ trixie-updates main\n\
                        http://s.test/security/ trixie-security main\n\
@@ -237,10 +237,15 @@ mod tests {
             "deb [trusted=yes] http://s.test/security/ bookworm-security main\n\
              deb-src [trusted=yes] http://s.test/security/ bookworm-security main\n"
         );
-        assert_eq!(
-            sources_list(targets, "sid").unwrap(),
-            "deb [trusted=yes] http://a.test/debian/ sid main\ndeb-src [trusted=yes] http://a.test/debian/ sid main\n"
-        );
+        for suite in ["sid", "trixie-backports"] {
+            assert_eq!(
+                sources_list(targets, suite).unwrap(),
+                format!(
+                    "deb [trusted=yes] http://a.test/debian/ {suite} main\n\
+                     deb-src [trusted=yes] http://a.test/debian/ {suite} main\n"
+                )
+            );
+        }
         assert!(sources_list("", "sid").is_err());
     }
 }

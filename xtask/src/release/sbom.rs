@@ -134,7 +134,7 @@ fn guest(bill: &mut Bill, record: &Record, pins: &Pins, version: &str) -> Result
 /// The packages of the workspace and all that they may be built of, on any system.
 fn rust(bill: &mut Bill, root: &Path) -> Result<()> {
     let metadata = Invocation::new("cargo", root)
-        .arguments(["metadata", "--format-version", "1", "--locked"])
+        .arguments(["metadata", "--format-version", "1", "--locked", "--all-features"])
         .inherit_environment()
         .output()?;
     let metadata: Value = serde_json::from_str(&metadata).context("cargo metadata")?;

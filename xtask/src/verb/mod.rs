@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod build;
 pub mod bump;
+pub mod check_targets;
 pub mod conform;
 pub mod dist;
 pub mod fate;

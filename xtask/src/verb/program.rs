@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use afmpeg::{Access, Error, HostDir, Job, Runtime, Stdin, Stdout};
-use anyhow::{Context, Result};
+use afmpeg::{Access, CacheStatus, Error, HostDir, Job, Runtime, Stdin, Stdout};
+use anyhow::{Context, Result, bail};
 
 use crate::flags::Program;
 use crate::process;
@@ -74,6 +74,15 @@ pub fn load(path: &Path, compiled: &Path) -> Result<Runtime> {
 
 /// Each program has a folder of its own for its code, since a folder keeps only as many as a developer needs.
 pub fn load_as(name: &str, path: &Path, compiled: &Path) -> Result<Runtime> {
-    let builder = Runtime::builder().cache_folder(compiled.join(name));
-    Ok(builder.from_file(path)?)
+    let runtime = Runtime::builder().cache_folder(compiled.join(name)).from_file(path)?;
+    need_cache(&runtime)?;
+    Ok(runtime)
+}
+
+/// Fails where a runtime works without its cache: thousands of programs would then be compiled each time.
+pub fn need_cache(runtime: &Runtime) -> Result<()> {
+    match runtime.cache_status() {
+        status @ CacheStatus::Unusable { .. } => bail!("{status}"),
+        _ => Ok(()),
+    }
 }

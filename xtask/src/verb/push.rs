@@ -12,6 +12,8 @@ use crate::release;
 /// Variables with the login of a registry that wants one.
 const USER_VARIABLE: &str = "AFMPEG_REGISTRY_USER";
 const PASSWORD_VARIABLE: &str = "AFMPEG_REGISTRY_PASSWORD";
+/// The variable with the server that may be shown them, beside the registry.
+const TOKEN_SERVER_VARIABLE: &str = "AFMPEG_REGISTRY_TOKEN_SERVER";
 
 pub fn run(flags: &Push) -> Result<()> {
     let Ok(Location::Registry { host, namespace }) = flags.registry.parse() else {
@@ -28,6 +30,9 @@ pub fn run(flags: &Push) -> Result<()> {
         let mut registry = Registry::new(&host, &repository, Redirects::To(Vec::new()));
         if let (Ok(user), Ok(password)) = (std::env::var(USER_VARIABLE), std::env::var(PASSWORD_VARIABLE)) {
             registry = registry.credentials(&user, &password);
+        }
+        if let Ok(host) = std::env::var(TOKEN_SERVER_VARIABLE) {
+            registry = registry.token_server(&host);
         }
         let record_file = format!("{name}.json");
         let files = [SUMS, SIGNATURE, &record_file].map(|file| Ok((file, folder.file(file)?)));

@@ -1,6 +1,9 @@
 //! `cargo xtask test`: all checks, cheapest first.
 
-use anyhow::{Result, bail};
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
 
 use crate::conform::engines::Engine;
 use crate::flags::{Build, Conform, Fate, Profiles, Test};
@@ -13,34 +16,28 @@ use crate::workshop::Workshop;
 /// The package that compares the runtime's WASI with another one.
 const DIFFERENTIAL: &str = "afmpeg-differential";
 
+/// The crates that could be published.
+const PUBLISHED: [&str; 2] = ["afmpeg-release", "afmpeg"];
+
+/// The feature with which the runtime is a command too, and what is tested of the library by itself. The rest of the
+/// workspace is there in both so that what they depend on is compiled once.
+const COMMAND: &str = "afmpeg/command";
+const LIBRARY: &[&str] = &["--workspace", "--exclude", DIFFERENTIAL];
+const LIBRARY_TESTS: &[&str] = &["--lib", "--test", "jobs", "--test", "files", "--test", "cache"];
+
 pub fn run(workshop: &Workshop, flags: &Test) -> Result<()> {
     if flags.guest {
         guest_tests::run(workshop, &flags.origins)?;
         return kernel_tests::run(workshop, &flags.origins, &flags.profile);
     }
-    let cargo = |arguments: &[&str], variables: &[(&str, String)]| -> Result<()> {
-        let mut invocation = Invocation::new("cargo", &workshop.root)
-            .arguments(arguments.iter().copied())
-            .inherit_environment();
-        // What builds need for their own sake is not for cargo.
-        invocation.environment.remove("SOURCE_DATE_EPOCH");
-        invocation.environment.extend(
-            variables
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), value.clone())),
-        );
-        if !invocation.interactive()? {
-            bail!("`cargo {}` failed", arguments.join(" "));
-        }
-        Ok(())
-    };
+    let cargo = |arguments: &[&str], variables: &[(&str, String)]| cargo(&workshop.root, arguments, variables);
     cargo(&["fmt", "--all", "--check"], &[])?;
     // With or without what has the engine built with other features.
     let scopes: [&[&str]; 2] = [
-        &["--workspace", "--exclude", DIFFERENTIAL],
+        &["--workspace", "--exclude", DIFFERENTIAL, "--features", COMMAND],
         &["--package", DIFFERENTIAL],
     ];
-    for scope in scopes {
+    for scope in [&scopes[..], &[LIBRARY]].concat() {
         let lints = [
             &["clippy", "--quiet", "--all-targets"],
             scope,
@@ -49,6 +46,8 @@ pub fn run(workshop: &Workshop, flags: &Test) -> Result<()> {
         .concat();
         cargo(&lints, &[])?;
     }
+    super::check_targets::run(workshop, &flags.origins)?;
+    package_crates(workshop)?;
     guest_tests::run(workshop, &flags.origins)?;
     kernel_tests::run(workshop, &flags.origins, &flags.profile)?;
     let build = Build {
@@ -83,8 +82,9 @@ pub fn run(workshop: &Workshop, flags: &Test) -> Result<()> {
             for scope in scopes {
                 cargo(&[&["test"], scope].concat(), &variables)?;
             }
+            cargo(&[&["test"], LIBRARY, LIBRARY_TESTS].concat(), &variables)?;
         } else {
-            cargo(&["test", "--package", "afmpeg", "--test", "media"], &variables)?;
+            cargo(&[&["test"], scopes[0], &["--test", "media"]].concat(), &variables)?;
         }
     }
     let fate = Fate {
@@ -106,4 +106,63 @@ pub fn run(workshop: &Workshop, flags: &Test) -> Result<()> {
         super::conform::run(workshop, &conform)?;
     }
     Ok(())
+}
+
+fn cargo(folder: &Path, arguments: &[&str], variables: &[(&str, String)]) -> Result<()> {
+    let mut invocation = Invocation::new("cargo", folder)
+        .arguments(arguments.iter().copied())
+        .inherit_environment();
+    // What builds need for their own sake is not for cargo.
+    invocation.environment.remove("SOURCE_DATE_EPOCH");
+    invocation.environment.extend(
+        variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone())),
+    );
+    if !invocation.interactive()? {
+        bail!("`cargo {}` failed", arguments.join(" "));
+    }
+    Ok(())
+}
+
+/// Packages the crates that could be published, and compiles them from their packages. Cargo does not package crates that
+/// depend on each other while they must not be published, so this is done in a copy in which they may.
+fn package_crates(workshop: &Workshop) -> Result<()> {
+    let copy = workshop.cache.scratch()?;
+    // Without what lies there of builds.
+    let files = Invocation::new("git", &workshop.root)
+        .arguments(["ls-files", "--cached", "--others", "--exclude-standard", "-z", "--"])
+        .arguments([
+            "Cargo.lock",
+            "LICENSE-APACHE",
+            "LICENSE-MIT",
+            "release",
+            "runtime",
+            "rust-toolchain.toml",
+            "xtask",
+        ])
+        .inherit_environment()
+        .output()?;
+    for name in files.split_terminator('\0') {
+        let target = copy.path().join(name);
+        fs::create_dir_all(target.parent().context("a file lies in a folder")?)?;
+        // A link's file takes its place.
+        fs::copy(workshop.root.join(name), &target).with_context(|| format!("cannot copy {name}"))?;
+    }
+    let manifest = fs::read_to_string(workshop.root.join("Cargo.toml"))?;
+    let manifest = manifest.replace("publish = false", "publish = [\"crates-io\"]");
+    fs::write(copy.path().join("Cargo.toml"), manifest)?;
+    let mut packages = PUBLISHED.map(|name| ["--package", name]).concat();
+    packages.insert(0, "package");
+    packages.extend(["--quiet", "--allow-dirty"]);
+    // The copy's own is gone afterwards.
+    let target = match std::env::var("CARGO_TARGET_DIR") {
+        Ok(folder) => workshop.root.join(folder),
+        Err(_) => workshop.root.join("target"),
+    };
+    cargo(
+        copy.path(),
+        &packages,
+        &[("CARGO_TARGET_DIR", target.display().to_string())],
+    )
 }

@@ -1,5 +1,6 @@
 //! A compiled module and the jobs that run on it.
 
+use crate::budget::Budget;
 use crate::cache::{self, Cache};
 use crate::engine::{self, Ending, State};
 use crate::error::{Error, Trap};
@@ -10,6 +11,7 @@ use crate::module;
 use crate::preempt::{self, CodeMap};
 use crate::queue::Queue;
 use crate::stdio::{SharedTail, Stdout, Stream, take_tail};
+use crate::wasi::abi::Failure;
 use crate::wasi::{Clock, Host, Random, Setup};
 use std::ffi::OsString;
 use std::fs::File;
@@ -34,6 +36,7 @@ struct Shared {
     engine: Engine,
     program: InstancePre<State>,
     queue: Queue,
+    open_files: Arc<Budget>,
     preemption: Preemption,
     code_map: OnceLock<CodeMap>,
 }
@@ -83,6 +86,7 @@ const STOP_PATIENCE: Duration = Duration::from_millis(20);
 pub struct RuntimeBuilder {
     cache_folder: Option<PathBuf>,
     max_concurrency: Option<usize>,
+    open_files_max: Option<u64>,
     preemption: Preemption,
 }
 
@@ -99,6 +103,15 @@ impl RuntimeBuilder {
     /// How many jobs run at a time, the others waiting in line; by default as many as there are cores.
     pub fn max_concurrency(mut self, jobs: usize) -> RuntimeBuilder {
         self.max_concurrency = Some(jobs);
+        self
+    }
+
+    /// How many files all jobs together may have open, each of which may be one of this process's own; by default half of
+    /// what the process may have (the soft limit of `RLIMIT_NOFILE`), and 8192 where there is no such limit.
+    ///
+    /// A program that wants one more is told that it has too many, [`Limit::RuntimeOpenFiles`].
+    pub fn open_files_max(mut self, count: u64) -> RuntimeBuilder {
+        self.open_files_max = Some(count);
         self
     }
 
@@ -157,16 +170,32 @@ impl RuntimeBuilder {
         let jobs = self
             .max_concurrency
             .unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
+        let open_files_max = self.open_files_max.unwrap_or_else(open_files_default);
         Ok(Runtime {
             shared: Arc::new(Shared {
                 engine,
                 program,
                 queue: Queue::new(jobs),
+                open_files: Arc::new(Budget::new(Limit::RuntimeOpenFiles, open_files_max)),
                 preemption: self.preemption,
                 code_map: OnceLock::new(),
             }),
         })
     }
+}
+
+/// The other half is left for the sockets and files of whoever uses the runtime.
+fn open_files_default() -> u64 {
+    const WITHOUT_LIMIT: u64 = 8192;
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit};
+        getrlimit(Resource::Nofile)
+            .current
+            .map_or(WITHOUT_LIMIT, |count| count / 2)
+    }
+    #[cfg(not(unix))]
+    WITHOUT_LIMIT
 }
 
 fn compile(engine: &Engine, bytes: &[u8]) -> Result<Module, Error> {
@@ -248,7 +277,7 @@ impl Runtime {
         let queue = called.elapsed();
         let started = Instant::now();
         let memory_max_bytes = job.memory_max_bytes;
-        let (host, tails) = host(job, interrupt.clone())?;
+        let (host, tails) = host(job, interrupt.clone(), &self.shared.open_files)?;
         if interrupt.is_possible() && self.shared.preemption == Preemption::Signals {
             self.shared.code_map()?;
         }
@@ -415,13 +444,12 @@ impl Shared {
             Ok(start) => start.call(&mut store, ()),
             Err(error) if error.is::<wasmtime::Trap>() || error.is::<Ending>() => Err(error),
             // The module's own memory may be larger than the job's limit.
-            Err(_) if store.data().limiter.memory_refused => {
-                return Err(Error::Limit {
-                    limit: Limit::Memory,
-                    output: Box::default(),
+            Err(error) => {
+                return Err(match store.data().exceeded() {
+                    Some(exceeded) => Error::limit(exceeded, Output::default()),
+                    None => Error::Instantiate { source: error.into() },
                 });
             }
-            Err(error) => return Err(Error::Instantiate { source: error.into() }),
         };
 
         let state = store.data();
@@ -433,7 +461,8 @@ impl Shared {
             },
             memory_peak_bytes: state.limiter.memory_peak_bytes,
             bytes_read: state.host.bytes_read,
-            bytes_written: state.host.bytes_written,
+            bytes_written: state.host.account.bytes_written,
+            host_memory_peak_bytes: state.host.account.host_memory().peak(),
             ..tails.output()
         };
         let trapped = match result {
@@ -449,16 +478,11 @@ impl Shared {
         };
         // A program that was stopped between its calls has trapped.
         let interruption = trapped.as_ref().and_then(|_| interrupt.check());
-        let limit = match state.limiter.memory_refused {
-            true => Some(Limit::Memory),
-            false => state.limit,
-        };
-        match (interruption, limit, trapped) {
+        match (interruption, state.exceeded(), trapped) {
             (Some(interruption), ..) => Err(interruption.error(output)),
-            (None, Some(limit), trapped) if trapped.is_some() || !output.success() => Err(Error::Limit {
-                limit,
-                output: output.into(),
-            }),
+            (None, Some(exceeded), trapped) if trapped.is_some() || !output.success() => {
+                Err(Error::limit(exceeded, output))
+            }
             (None, _, Some(error)) => Err(Error::Trap(Box::new(trap(&error, output)))),
             (None, _, None) => Ok(output),
         }
@@ -504,7 +528,7 @@ fn trap(error: &wasmtime::Error, output: Output) -> Trap {
 }
 
 /// Everything that the job's program will be able to reach, and what captures its two output streams.
-fn host(job: Job, interrupt: Interrupt) -> Result<(Host, Tails), Error> {
+fn host(job: Job, interrupt: Interrupt, open_files: &Arc<Budget>) -> Result<(Host, Tails), Error> {
     let args = job.args.into_iter().map(c_string).collect::<Result<_, _>>()?;
     let variable = |(mut name, value): (OsString, OsString)| {
         name.push("=");
@@ -515,10 +539,13 @@ fn host(job: Job, interrupt: Interrupt) -> Result<(Host, Tails), Error> {
 
     let random = Arc::new(job.random_seed.map_or(Random::System, Random::seeded));
 
+    let file_systems = job.directories.iter().map(|(_, file_system)| file_system);
+    let host_memory = Arc::new(Budget::host_memory(job.host_memory_max_bytes, file_systems));
+
     let failed = |source| Error::Stdio { source };
     let stdin = Stream::input(job.stdin).map_err(failed)?;
-    let (stdout, tail_of_stdout) = Stream::output(job.stdout, &io::stdout()).map_err(failed)?;
-    let (stderr, tail_of_stderr) = Stream::output(job.stderr, &io::stderr()).map_err(failed)?;
+    let (stdout, tail_of_stdout) = Stream::output(job.stdout, &io::stdout(), &host_memory).map_err(failed)?;
+    let (stderr, tail_of_stderr) = Stream::output(job.stderr, &io::stderr(), &host_memory).map_err(failed)?;
 
     let mut host = Host::new(Setup {
         args,
@@ -528,8 +555,14 @@ fn host(job: Job, interrupt: Interrupt) -> Result<(Host, Tails), Error> {
         random: random.clone(),
         open_files_max: job.open_files_max,
         written_max_bytes: job.written_max_bytes,
+        names_max: job.names_max,
+        host_memory,
+        open_files: open_files.clone(),
     });
-    let too_many = |_| Error::TooManyDirectories;
+    let too_many = |failure: Failure| match failure.exceeded {
+        Some(exceeded) if exceeded.limit != Limit::OpenFiles => Error::limit(exceeded, Output::default()),
+        _ => Error::TooManyDirectories,
+    };
     for stream in [stdin, stdout, stderr] {
         host.add_stream(stream).map_err(too_many)?;
     }

@@ -87,7 +87,13 @@ impl HostDir {
 
     /// Whether a link, or one below a directory, might lead to another place once it has moved.
     fn is_bound_to_its_place(&self, path: &str) -> io::Result<bool> {
-        let metadata = self.dir.symlink_metadata(path)?;
+        let metadata = match self.dir.symlink_metadata(path) {
+            // The call itself says what is wrong with its paths, in the host's order.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(false);
+            }
+            found => found?,
+        };
         if metadata.is_symlink() {
             return Ok(climbs(&self.dir.read_link_contents(path)?));
         }

@@ -832,7 +832,12 @@ impl File for OpenFile {
 
     fn growth_bytes(&self, offset: u64, length_bytes: u64) -> u64 {
         match &self.0.read().content {
-            Source::Memory(content) => content.growth_bytes(offset, length_bytes),
+            // What goes beyond the room is refused for that, and never held.
+            Source::Memory(content) => {
+                let room = self.0.room();
+                let left_bytes = room.limit_bytes.saturating_sub(room.used_bytes.load(Ordering::Relaxed));
+                content.growth_bytes(offset, length_bytes).min(left_bytes)
+            }
             Source::Reader { .. } | Source::Writer { .. } => 0,
         }
     }

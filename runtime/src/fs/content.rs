@@ -318,7 +318,8 @@ impl Content {
             }
             bytes
         };
-        self.base_counted_bytes = bytes.capacity() as u64;
+        // What had been the owner's goes on not to count, though its owner now holds it twice.
+        self.base_counted_bytes = before.min(bytes.capacity() as u64);
         self.base = bytes.into();
         self.chunks.clear();
         self.extra_bytes = 0;

@@ -7,6 +7,7 @@
 //! - Inodes, devices and times, which differ between any two directories. Inodes are hashes in wasmtime-wasi.
 //! - Rights: wasmtime-wasi gives each descriptor almost all; a file that was opened without a right can be used as if it
 //!   had been, if the host's descriptor can.
+//! - Symbolic links whose targets climb, which afmpeg's `HostDir` does not make, and links at all unless it is told to.
 //! - Clocks of processor time, which wasmtime-wasi does not have, and sleep.
 //! - Descriptors of directories that are renamed or removed while they are open: in afmpeg they stand for a path.
 
@@ -366,6 +367,7 @@ fn differs_on_purpose(step: &Step, (ours, theirs): (u64, u64), names_have_moved:
     const ISDIR: u64 = 31;
     const NOENT: u64 = 44;
     const NOTDIR: u64 = 54;
+    const PERM: u64 = 63;
     if (ours, theirs) == (NOTDIR, BADF) {
         // What wants a directory and gets a file: wasmtime-wasi says so of `path_open` alone.
         return true;
@@ -379,6 +381,8 @@ fn differs_on_purpose(step: &Step, (ours, theirs): (u64, u64), names_have_moved:
         Step::SetTimes { .. } if is_gone && theirs == BADF => true,
         // As in POSIX, a directory that is read is not a wrong number but a directory.
         Step::Read { .. } | Step::ReadAt { .. } | Step::Advise { .. } => (ours, theirs) == (ISDIR, BADF),
+        // A descriptor that only reads changes nothing, the times included.
+        Step::SetTimes { .. } if (ours, theirs) == (BADF, 0) => true,
         // Directories can be synced, and their times set, by their descriptors.
         Step::OnDescriptor { .. } | Step::SetTimes { .. } => (ours, theirs) == (0, BADF),
         // A slash at the end of a directory's name does not keep it from being removed.
@@ -398,6 +402,8 @@ fn differs_on_purpose(step: &Step, (ours, theirs): (u64, u64), names_have_moved:
         Step::Rename { from, to } | Step::Link { from, to, .. } => {
             both_refuse && (is_refused_by_its_letters(from) || is_refused_by_its_letters(to))
         }
+        // What a guest leaves behind leads nowhere else when it is moved.
+        Step::Symlink { target, .. } if ours == PERM && target.split('/').any(|part| part == "..") => true,
         Step::Symlink { target, path } => {
             both_refuse && (is_refused_by_its_letters(target) || is_refused_by_its_letters(path))
         }
@@ -530,7 +536,7 @@ proptest! {
         let mut script = Script::default();
         let kinds: Vec<Vec<Answer>> = steps.iter().map(|step| step.add_to(&mut script)).collect();
         let (our_folder, their_folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let dir = Arc::new(HostDir::read_write(our_folder.path()).unwrap());
+        let dir = Arc::new(HostDir::read_write(our_folder.path()).unwrap().allow_links());
         let mut ours = script.answers(|job| job.file_system(".", dir)).into_iter();
         let mut theirs = run_reference(&script, their_folder.path()).into_iter();
         let errno = |answer: &[u8]| number(&answer[..answer.len().min(8)]);

@@ -1,8 +1,9 @@
 //! What jobs may take together, of one runtime or of several.
 
-use crate::Error;
+use crate::budget::Budget;
 use crate::queue::Queue;
 use crate::running::Supervisor;
+use crate::{Error, Limit};
 use std::fmt;
 use std::sync::Arc;
 use std::thread;
@@ -30,6 +31,7 @@ pub struct Capacity {
 pub(crate) struct Shared {
     pub queue: Arc<Queue>,
     pub supervisor: Supervisor,
+    pub open_files: Arc<Budget>,
     left_behind_max: usize,
 }
 
@@ -40,6 +42,7 @@ pub struct CapacityBuilder {
     max_concurrency: Option<usize>,
     max_waiting: usize,
     max_left_behind: usize,
+    open_files_max: Option<u64>,
 }
 
 impl Default for CapacityBuilder {
@@ -48,6 +51,7 @@ impl Default for CapacityBuilder {
             max_concurrency: None,
             max_waiting: 10_000,
             max_left_behind: 64,
+            open_files_max: None,
         }
     }
 }
@@ -72,6 +76,14 @@ impl CapacityBuilder {
         self
     }
 
+    /// How many files the programs of all jobs may have open together; by default half of what the process may.
+    ///
+    /// [`Job::open_files_max`](crate::Job::open_files_max) is for one job.
+    pub fn open_files_max(mut self, count: u64) -> CapacityBuilder {
+        self.open_files_max = Some(count);
+        self
+    }
+
     pub fn build(self) -> Result<Capacity, Error> {
         let jobs = self
             .max_concurrency
@@ -81,6 +93,10 @@ impl CapacityBuilder {
             shared: Arc::new(Shared {
                 queue: Arc::new(Queue::new(jobs.max(1), self.max_waiting)),
                 supervisor,
+                open_files: Arc::new(Budget::new(
+                    Limit::RuntimeOpenFiles,
+                    self.open_files_max.unwrap_or_else(open_files_default),
+                )),
                 left_behind_max: self.max_left_behind,
             }),
         })
@@ -138,4 +154,18 @@ pub struct Stats {
     pub left_behind: usize,
     /// What the programs of those have.
     pub left_behind_memory_bytes: u64,
+}
+
+/// The other half is left for the sockets and files of whoever uses the runtime.
+fn open_files_default() -> u64 {
+    const WITHOUT_LIMIT: u64 = 8192;
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit};
+        getrlimit(Resource::Nofile)
+            .current
+            .map_or(WITHOUT_LIMIT, |count| count / 2)
+    }
+    #[cfg(not(unix))]
+    WITHOUT_LIMIT
 }

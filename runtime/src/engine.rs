@@ -1,10 +1,12 @@
 //! The bridge to wasmtime: its configuration, the import table, and running one instance.
 
+use crate::budget::Budget;
 use crate::bulk;
+use crate::fs::Exceeded;
 use crate::interrupt::Interruption;
 use crate::job::{Figures, Limit};
 use crate::runtime::Preemption;
-use crate::wasi::abi::Errno;
+use crate::wasi::abi::{Errno, Failure};
 use crate::wasi::{GuestMemory, Host};
 use std::sync::Arc;
 use wasmtime::{Caller, Config, Engine, InstancePre, Linker, Memory, ResourceLimiter, Store, UpdateDeadline};
@@ -46,17 +48,29 @@ pub(crate) fn engine(preemption: Preemption) -> wasmtime::Result<Engine> {
 pub(crate) struct State {
     pub host: Host,
     pub limiter: Limiter,
-    /// The limit that the program met last.
-    pub limit: Option<Limit>,
+    /// The limit that a host call met last.
+    exceeded: Option<Exceeded>,
     memory: Option<Memory>,
+}
+
+impl State {
+    /// The limit that the program met, if any: what it needs most comes first.
+    pub fn exceeded(&self) -> Option<Exceeded> {
+        self.limiter.refused.or(self.exceeded)
+    }
 }
 
 pub(crate) struct Limiter {
     memory_max_bytes: u64,
     figures: Arc<Figures>,
-    pub memory_refused: bool,
+    /// Why the last attempt to grow failed, if it did.
+    refused: Option<Exceeded>,
     table_entries: usize,
+    host_memory: Arc<Budget>,
 }
+
+/// What an entry of a table takes: a pointer, and as much again while the table is moved.
+const TABLE_ENTRY_SIZE_BYTES: u64 = 16;
 
 /// As many entries as a program's tables may get together; those of real programs have tens of thousands.
 const TABLE_ENTRIES_MAX: usize = 10_000_000;
@@ -68,17 +82,22 @@ impl ResourceLimiter for Limiter {
         if allowed {
             self.figures.set_memory(desired_bytes);
         }
-        self.memory_refused = !allowed;
+        self.refused = (!allowed).then(|| Exceeded::new(Limit::Memory, self.memory_max_bytes, desired_bytes));
         Ok(allowed)
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let entries = self.table_entries.saturating_add(desired.saturating_sub(current));
-        let allowed = entries <= TABLE_ENTRIES_MAX && maximum.is_none_or(|maximum| desired <= maximum);
-        if allowed {
-            self.table_entries = entries;
+        let more = desired.saturating_sub(current);
+        let entries = self.table_entries.saturating_add(more);
+        if entries > TABLE_ENTRIES_MAX || maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
         }
-        Ok(allowed)
+        if let Err(exceeded) = self.host_memory.take(more as u64 * TABLE_ENTRY_SIZE_BYTES) {
+            self.refused = Some(exceeded);
+            return Ok(false);
+        }
+        self.table_entries = entries;
+        Ok(true)
     }
 }
 
@@ -187,7 +206,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
 /// Runs one host call on the guest's memory, unless the job is to end.
 fn call(
     caller: &mut Caller<'_, State>,
-    function: impl FnOnce(&mut Host, &mut GuestMemory) -> Result<(), Errno>,
+    function: impl FnOnce(&mut Host, &mut GuestMemory) -> Result<(), Failure>,
 ) -> wasmtime::Result<u32> {
     let memory = match caller.data().memory {
         Some(memory) => memory,
@@ -205,23 +224,20 @@ fn call(
         None => Ok(()),
     };
     interrupted(&state.host)?;
-    let errno = match function(&mut state.host, &mut GuestMemory(bytes)) {
-        Ok(()) => Errno::Success,
-        Err(errno) => errno,
+    let answer = function(&mut state.host, &mut GuestMemory(bytes));
+    let figures = &state.limiter.figures;
+    figures.set_moved(state.host.bytes_read, state.host.account.bytes_written);
+    let Err(failure) = answer else {
+        return Ok(Errno::Success as u32);
     };
-    state
-        .limiter
-        .figures
-        .set_moved(state.host.bytes_read, state.host.bytes_written);
-    match errno {
-        Errno::Mfile => state.limit = Some(Limit::OpenFiles),
-        Errno::Nospc => state.limit = Some(Limit::FileSystem),
-        Errno::Dquot => state.limit = Some(Limit::Written),
-        // Only an interruption of the job ends a wait with this.
-        Errno::Intr => interrupted(&state.host)?,
-        _ => {}
+    if failure.exceeded.is_some() {
+        state.exceeded = failure.exceeded;
     }
-    Ok(errno as u32)
+    if failure.errno == Errno::Intr {
+        // Only an interruption of the job ends a wait with this.
+        interrupted(&state.host)?;
+    }
+    Ok(failure.errno as u32)
 }
 
 pub(crate) fn store(
@@ -234,15 +250,16 @@ pub(crate) fn store(
     let limiter = Limiter {
         memory_max_bytes,
         figures: figures.clone(),
-        memory_refused: false,
+        refused: None,
         table_entries: 0,
+        host_memory: host.account.host_memory().clone(),
     };
     let mut store = Store::new(
         engine,
         State {
             host,
             limiter,
-            limit: None,
+            exceeded: None,
             memory: None,
         },
     );

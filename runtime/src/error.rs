@@ -1,6 +1,7 @@
 //! What can go wrong with a runtime or a job.
 
 use crate::command::Contradiction;
+use crate::fs::Exceeded;
 use crate::{Limit, Output};
 use std::fmt;
 use std::io;
@@ -62,8 +63,16 @@ pub enum Error {
     Cancelled { output: Box<Output> },
 
     /// The program failed after it was refused more of something that the job limits.
-    #[error("the job reached its limit: {limit}")]
-    Limit { limit: Limit, output: Box<Output> },
+    ///
+    /// The figures are of the limit's unit: bytes, files or names.
+    #[error("the job reached its limit: {}", Exceeded::new(*.limit, *.allowed, *.wanted))]
+    Limit {
+        limit: Limit,
+        allowed: u64,
+        /// What it would have come to.
+        wanted: u64,
+        output: Box<Output>,
+    },
 
     /// Only where a program's answer is wanted: [`Runtime::run`](crate::Runtime::run) returns such an output as it is.
     #[error("the program failed: {message}")]
@@ -84,6 +93,9 @@ pub enum Error {
     /// A release has no such module, or what it has is not to be trusted.
     #[error("no module could be had from a release")]
     Release { source: Source },
+
+    #[error("the runtime is given a capacity that it shares, and limits of a capacity of its own")]
+    TwoCapacities,
 
     #[error("the runtime is closed")]
     Closed,
@@ -111,6 +123,15 @@ impl Error {
             | Error::Program { output, .. } => Some(output),
             Error::Trap(trap) => Some(&trap.output),
             _ => None,
+        }
+    }
+
+    pub(crate) fn limit(exceeded: Exceeded, output: Output) -> Error {
+        Error::Limit {
+            limit: exceeded.limit,
+            allowed: exceeded.allowed,
+            wanted: exceeded.wanted,
+            output: Box::new(output),
         }
     }
 

@@ -29,6 +29,8 @@ pub struct Job {
     pub(crate) cancellations: Vec<Cancellation>,
     pub(crate) priority: i32,
     pub(crate) written_max_bytes: u64,
+    pub(crate) names_max: u64,
+    pub(crate) host_memory_max_bytes: u64,
     pub(crate) clock_start: Option<SystemTime>,
     pub(crate) random_seed: Option<u64>,
 }
@@ -44,11 +46,13 @@ impl Job {
             stdout: Stdout::Capture { limit_bytes: 64 << 20 },
             stderr: Stdout::Capture { limit_bytes: 1 << 20 },
             memory_max_bytes: 4 << 30,
-            open_files_max: 1024,
+            open_files_max: 64,
             timeout: None,
             cancellations: Vec::new(),
             priority: 0,
             written_max_bytes: u64::MAX,
+            names_max: 100_000,
+            host_memory_max_bytes: 4 << 30,
             clock_start: None,
             random_seed: None,
         }
@@ -108,7 +112,11 @@ impl Job {
         self
     }
 
-    /// How many files, streams and directories the program may have open; 1024 by default.
+    /// How many files, streams and directories the program may have open; 64 by default.
+    ///
+    /// Its three standard streams, each of its directories and `/dev` count. Every open file of a folder of the host is
+    /// one of this process's own, of which all jobs together may have
+    /// [`RuntimeBuilder::open_files_max`](crate::RuntimeBuilder::open_files_max).
     pub fn open_files_max(mut self, count: usize) -> Job {
         self.open_files_max = count;
         self
@@ -116,9 +124,27 @@ impl Job {
 
     /// How many bytes the program may write to all its files and streams together; no limit by default.
     ///
-    /// It also holds for folders of the host. What a [`MemoryFs`](crate::MemoryFs) may hold is its own to say.
+    /// It also holds for folders of the host. What a [`MemoryFs`](crate::MemoryFs) may hold is its own to say. By how
+    /// much a file grows without being written to counts too: when its size is set, when something is written beyond
+    /// its end, and when an [`OverlayFs`](crate::OverlayFs) copies it.
     pub fn written_max_bytes(mut self, bytes: u64) -> Job {
         self.written_max_bytes = bytes;
+        self
+    }
+
+    /// How many files, directories and links the program may make, those that it removes again included; 100,000 by
+    /// default.
+    pub fn names_max(mut self, count: u64) -> Job {
+        self.names_max = count;
+        self
+    }
+
+    /// How much memory of this process the job may take besides the program's own; 4 GiB by default.
+    ///
+    /// Captured output, open files, listings and tables count, and all that the job's file systems hold, by what is
+    /// allocated for it: see [`FileSystem::held_bytes`]. What their owner has put there is the owner's, and does not.
+    pub fn host_memory_max_bytes(mut self, bytes: u64) -> Job {
+        self.host_memory_max_bytes = bytes;
         self
     }
 
@@ -192,21 +218,31 @@ impl<T: Into<OsString>> From<Vec<T>> for Job {
 pub enum Limit {
     /// [`Job::memory_max_bytes`]
     Memory,
+    /// [`Job::host_memory_max_bytes`]
+    HostMemory,
     /// [`Job::open_files_max`]
     OpenFiles,
+    /// [`RuntimeBuilder::open_files_max`](crate::RuntimeBuilder::open_files_max), of which other jobs have their part.
+    RuntimeOpenFiles,
     /// [`Job::written_max_bytes`]
     Written,
+    /// [`Job::names_max`]
+    Names,
     /// The room in one of its file systems.
     FileSystem,
 }
 
 impl fmt::Display for Limit {
+    /// The method that sets it.
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         formatter.write_str(match self {
-            Limit::Memory => "it may have no more memory",
-            Limit::OpenFiles => "it may have no more files open",
-            Limit::Written => "it may write no more",
-            Limit::FileSystem => "its file system is full",
+            Limit::Memory => "memory_max_bytes",
+            Limit::HostMemory => "host_memory_max_bytes",
+            Limit::OpenFiles => "open_files_max",
+            Limit::RuntimeOpenFiles => "the runtime's open_files_max",
+            Limit::Written => "written_max_bytes",
+            Limit::Names => "names_max",
+            Limit::FileSystem => "the room in a file system",
         })
     }
 }
@@ -228,6 +264,8 @@ pub struct Output {
     pub cpu_time: Duration,
     /// The most memory that the program had.
     pub memory_peak_bytes: u64,
+    /// The most memory that the host held for it, counted as for [`Job::host_memory_max_bytes`].
+    pub host_memory_peak_bytes: u64,
     /// What the program read from files and streams, and wrote to them.
     pub bytes_read: u64,
     pub bytes_written: u64,
@@ -289,6 +327,7 @@ impl fmt::Debug for Output {
             .field("timings", &self.timings)
             .field("cpu_time", &self.cpu_time)
             .field("memory_peak_bytes", &self.memory_peak_bytes)
+            .field("host_memory_peak_bytes", &self.host_memory_peak_bytes)
             .field("bytes_read", &self.bytes_read)
             .field("bytes_written", &self.bytes_written)
             .finish_non_exhaustive()

@@ -61,7 +61,8 @@
 //!   [`Command`](command::Command) is put together of; [`Runtime::probe`] and [`Runtime::frames`] do what services ask for
 //!   most.
 //! - Files are what a [`FileSystem`] says they are: [`MemoryFs`], [`HostDir`], [`OverlayFs`], or one of the caller's own.
-//!   [`MemoryFs::add_reader`] makes a file of anything that can be read at an offset, such as an object in a store.
+//!   [`MemoryFs::add_reader`] makes a file of anything that can be read at an offset, such as an object in a store, and
+//!   [`MemoryFs::add_writer`] of what takes bytes at an offset, such as an upload in parts.
 //! - [`Stdin`] and [`Stdout`] are pipes of any length, in bounded memory.
 //! - With the feature `pull`, `ModuleSource` gets a module by name, and verifies whose it is.
 //! - [`Job::progress`] tells how far ffmpeg has come.
@@ -69,12 +70,13 @@
 //! # What a job may do
 //!
 //! Nothing that it is not given: no file, no variable, no input. It is held to [`Job::memory_max_bytes`],
-//! [`Job::written_max_bytes`], [`Job::open_files_max`], the room in its [`MemoryFs`], its [`Job::timeout`] and its
-//! [`Cancellation`]; what it ran into is named by [`Error::Limit`]. With [`Job::fixed_clock`] and [`Job::random_seed`] the
-//! same input gives the same bytes.
+//! [`Job::host_memory_max_bytes`], [`Job::written_max_bytes`], [`Job::names_max`], [`Job::open_files_max`], the room in
+//! its [`MemoryFs`], its [`Job::timeout`] and its [`Cancellation`]; what it ran into is named by [`Error::Limit`].
+//! With [`Job::fixed_clock`] and [`Job::random_seed`] the same input gives the same bytes.
 
 #[cfg(feature = "tokio")]
 mod asynchronous;
+mod budget;
 mod bulk;
 mod cache;
 mod capacity;
@@ -105,11 +107,11 @@ mod wasi;
 
 #[cfg(feature = "tokio")]
 pub use asynchronous::{AsyncInput, AsyncOutput};
-pub use capacity::{Capacity, CapacityBuilder, Stats};
 pub use cache::CacheStatus;
+pub use capacity::{Capacity, CapacityBuilder, Stats};
 pub use error::{Error, Trap};
 pub use frames::{Frame, Frames};
-pub use fs::{Access, FileSystem, HostDir, MemoryFs, OverlayFs, ReadAt};
+pub use fs::{Access, FileSystem, HostDir, MemoryFs, OverlayFs, ReadAt, WriteAt};
 pub use info::Info;
 pub use interrupt::Cancellation;
 pub use job::{Job, Limit, Output, Timings};

@@ -1,6 +1,7 @@
 //! A job's thread from outside, and the thread that sees to the end of jobs.
 
 use crate::Error;
+use crate::budget::Budget;
 use crate::engine;
 use crate::interrupt::{Cancellation, Interrupt, Registration, waker_of_this_thread};
 use crate::job::{Figures, Output};
@@ -127,6 +128,7 @@ pub(crate) struct Watch<'a> {
     pub tails: Tails,
     pub queue: Duration,
     pub started: Instant,
+    pub host_memory: Arc<Budget>,
     pub stopping_since: Option<Instant>,
     pub done: bool,
     pub span: JobSpan,
@@ -182,6 +184,7 @@ impl Watch<'_> {
         output.timings.queue = self.queue;
         output.timings.run = self.started.elapsed();
         self.running.figures.tell(&mut output);
+        output.host_memory_peak_bytes = self.host_memory.peak();
         output.cpu_time = self.running.thread.cpu_time().unwrap_or_default();
         Next::Done(Err(interruption.error(output)))
     }

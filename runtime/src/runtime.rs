@@ -1,5 +1,6 @@
 //! A compiled module and the jobs that run on it.
 
+use crate::budget::Budget;
 use crate::bulk;
 use crate::cache::{self, Cache, CacheStatus};
 use crate::capacity::{Capacity, CapacityBuilder, Stats};
@@ -14,6 +15,7 @@ use crate::queue::Member;
 use crate::running::{Running, Watch};
 use crate::stdio::{SharedTail, Stdout, Stream, take_tail};
 use crate::trace::JobSpan;
+use crate::wasi::abi::Failure;
 use crate::wasi::{Clock, Host, Random, Setup, cpu_time_of_this_thread};
 use std::ffi::OsString;
 use std::fmt;
@@ -81,7 +83,7 @@ impl Preemption {
 pub struct RuntimeBuilder {
     cache_folder: Option<PathBuf>,
     verify_cached_code: bool,
-    own_capacity: CapacityBuilder,
+    own_capacity: Option<CapacityBuilder>,
     capacity: Option<Capacity>,
     preemption: Preemption,
 }
@@ -111,14 +113,22 @@ impl RuntimeBuilder {
     ///
     /// [`Capacity::builder`] has more to set.
     pub fn max_concurrency(mut self, jobs: usize) -> RuntimeBuilder {
-        self.own_capacity = self.own_capacity.max_concurrency(jobs);
+        self.own_capacity = Some(self.own_capacity.unwrap_or_default().max_concurrency(jobs));
         self
     }
 
-    /// Has the runtime share a line and a budget with others. What [`max_concurrency`](RuntimeBuilder::max_concurrency) says then
-    /// counts for nothing.
+    /// Has the runtime share a line and a budget with others; it then says nothing of its own about them.
     pub fn capacity(mut self, capacity: &Capacity) -> RuntimeBuilder {
         self.capacity = Some(capacity.clone());
+        self
+    }
+
+    /// How many files all jobs together may have open, each of which may be one of this process's own; by default half of
+    /// what the process may have (the soft limit of `RLIMIT_NOFILE`), and 8192 where there is no such limit.
+    ///
+    /// A program that wants one more is told that it has too many, [`Limit::RuntimeOpenFiles`].
+    pub fn open_files_max(mut self, count: u64) -> RuntimeBuilder {
+        self.own_capacity = Some(self.own_capacity.unwrap_or_default().open_files_max(count));
         self
     }
 
@@ -170,6 +180,9 @@ impl RuntimeBuilder {
     }
 
     fn engine(&self) -> Result<Engine, Error> {
+        if self.capacity.is_some() && self.own_capacity.is_some() {
+            return Err(Error::TwoCapacities);
+        }
         engine::engine(self.preemption).map_err(|source| Error::Engine { source: source.into() })
     }
 
@@ -181,7 +194,7 @@ impl RuntimeBuilder {
         })?;
         let capacity = match &self.capacity {
             Some(capacity) => capacity.clone(),
-            None => self.own_capacity.build()?,
+            None => self.own_capacity.unwrap_or_default().build()?,
         };
         Ok(Runtime {
             shared: Arc::new(Shared {
@@ -278,7 +291,8 @@ impl Runtime {
         let span = JobSpan::new(&job);
         span.started(queue);
         let memory_max_bytes = job.memory_max_bytes;
-        let (host, tails) = host(job, interrupt.clone())?;
+        let (host, tails) = host(job, interrupt.clone(), &self.shared.capacity.shared.open_files)?;
+        let host_memory = host.account.host_memory().clone();
         if interrupt.is_possible() && self.shared.preemption == Preemption::Signals {
             self.shared.code_map()?;
         }
@@ -305,6 +319,7 @@ impl Runtime {
             tails,
             queue,
             started,
+            host_memory,
             stopping_since: None,
             done: false,
             span,
@@ -388,13 +403,12 @@ impl Shared {
             Ok(start) => start.call(&mut store, ()),
             Err(error) if error.is::<wasmtime::Trap>() || error.is::<Ending>() => Err(error),
             // The module's own memory may be larger than the job's limit.
-            Err(_) if store.data().limiter.memory_refused => {
-                return Err(Error::Limit {
-                    limit: Limit::Memory,
-                    output: Box::default(),
+            Err(error) => {
+                return Err(match store.data().exceeded() {
+                    Some(exceeded) => Error::limit(exceeded, Output::default()),
+                    None => Error::Instantiate { source: error.into() },
                 });
             }
-            Err(error) => return Err(Error::Instantiate { source: error.into() }),
         };
 
         let state = store.data();
@@ -405,6 +419,7 @@ impl Shared {
                 run: started.elapsed() - instantiate,
             },
             cpu_time: cpu_time_of_this_thread().unwrap_or_default(),
+            host_memory_peak_bytes: state.host.account.host_memory().peak(),
             ..tails.output()
         };
         figures.tell(&mut output);
@@ -421,16 +436,11 @@ impl Shared {
         };
         // A program that was stopped between its calls has trapped.
         let interruption = trapped.as_ref().and_then(|_| interrupt.check());
-        let limit = match state.limiter.memory_refused {
-            true => Some(Limit::Memory),
-            false => state.limit,
-        };
-        match (interruption, limit, trapped) {
+        match (interruption, state.exceeded(), trapped) {
             (Some(interruption), ..) => Err(interruption.error(output)),
-            (None, Some(limit), trapped) if trapped.is_some() || !output.success() => Err(Error::Limit {
-                limit,
-                output: output.into(),
-            }),
+            (None, Some(exceeded), trapped) if trapped.is_some() || !output.success() => {
+                Err(Error::limit(exceeded, output))
+            }
             (None, _, Some(error)) => Err(Error::Trap(Box::new(trap(&error, output)))),
             (None, _, None) => Ok(output),
         }
@@ -479,7 +489,7 @@ fn trap(error: &wasmtime::Error, output: Output) -> Trap {
 }
 
 /// Everything that the job's program will be able to reach, and what captures its two output streams.
-fn host(job: Job, interrupt: Interrupt) -> Result<(Host, Tails), Error> {
+fn host(job: Job, interrupt: Interrupt, open_files: &Arc<Budget>) -> Result<(Host, Tails), Error> {
     let args = job.args.into_iter().map(c_string).collect::<Result<_, _>>()?;
     let variable = |(mut name, value): (OsString, OsString)| {
         name.push("=");
@@ -490,10 +500,13 @@ fn host(job: Job, interrupt: Interrupt) -> Result<(Host, Tails), Error> {
 
     let random = Arc::new(job.random_seed.map_or(Random::System, Random::seeded));
 
+    let file_systems = job.directories.iter().map(|(_, file_system)| file_system);
+    let host_memory = Arc::new(Budget::host_memory(job.host_memory_max_bytes, file_systems));
+
     let failed = |source| Error::Stdio { source };
     let stdin = Stream::input(job.stdin).map_err(failed)?;
-    let (stdout, tail_of_stdout) = Stream::output(job.stdout, &io::stdout()).map_err(failed)?;
-    let (stderr, tail_of_stderr) = Stream::output(job.stderr, &io::stderr()).map_err(failed)?;
+    let (stdout, tail_of_stdout) = Stream::output(job.stdout, &io::stdout(), &host_memory).map_err(failed)?;
+    let (stderr, tail_of_stderr) = Stream::output(job.stderr, &io::stderr(), &host_memory).map_err(failed)?;
 
     let mut host = Host::new(Setup {
         args,
@@ -503,8 +516,14 @@ fn host(job: Job, interrupt: Interrupt) -> Result<(Host, Tails), Error> {
         random: random.clone(),
         open_files_max: job.open_files_max,
         written_max_bytes: job.written_max_bytes,
+        names_max: job.names_max,
+        host_memory,
+        open_files: open_files.clone(),
     });
-    let too_many = |_| Error::TooManyDirectories;
+    let too_many = |failure: Failure| match failure.exceeded {
+        Some(exceeded) if exceeded.limit != Limit::OpenFiles => Error::limit(exceeded, Output::default()),
+        _ => Error::TooManyDirectories,
+    };
     for stream in [stdin, stdout, stderr] {
         host.add_stream(stream).map_err(too_many)?;
     }

@@ -1,8 +1,11 @@
 //! The three standard streams of a job.
 
+use crate::budget::Budget;
+use crate::fs::Exceeded;
 use crate::interrupt::Interrupt;
 use bytes::Bytes;
 use std::collections::VecDeque;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -53,25 +56,78 @@ pub enum Stdout {
     Async(crate::asynchronous::AsyncOutput),
 }
 
+impl fmt::Debug for Stdin {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Stdin::Empty => formatter.write_str("Empty"),
+            Stdin::Bytes(bytes) => write!(formatter, "Bytes({} bytes)", bytes.len()),
+            Stdin::Inherit => formatter.write_str("Inherit"),
+            Stdin::File(file) => formatter.debug_tuple("File").field(file).finish(),
+            Stdin::Reader(_) => formatter.write_str("Reader"),
+            #[cfg(feature = "tokio")]
+            Stdin::Async(_) => formatter.write_str("Async"),
+        }
+    }
+}
+
+impl fmt::Debug for Stdout {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Stdout::Discard => formatter.write_str("Discard"),
+            Stdout::Capture { limit_bytes } => write!(formatter, "Capture({limit_bytes} bytes)"),
+            Stdout::Inherit => formatter.write_str("Inherit"),
+            Stdout::File(file) => formatter.debug_tuple("File").field(file).finish(),
+            Stdout::Writer(_) => formatter.write_str("Writer"),
+            #[cfg(feature = "tokio")]
+            Stdout::Async(_) => formatter.write_str("Async"),
+        }
+    }
+}
+
 /// The last bytes that were written to a stream.
-#[derive(Default)]
 pub(crate) struct Tail {
     bytes: VecDeque<u8>,
     limit_bytes: usize,
     dropped_bytes: u64,
+    host_memory: Arc<Budget>,
 }
 
+/// What a tail has room for at first, if it may.
+const TAIL_MIN_BYTES: usize = 4096;
+
 impl Tail {
-    fn push(&mut self, bytes: &[u8]) {
+    fn push(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
         let kept = &bytes[bytes.len().saturating_sub(self.limit_bytes)..];
         let excess = (self.bytes.len() + kept.len()).saturating_sub(self.limit_bytes);
+        self.make_room(self.bytes.len() + kept.len() - excess)?;
         self.bytes.drain(..excess);
         self.bytes.extend(kept);
         self.dropped_bytes += (excess + bytes.len() - kept.len()) as u64;
+        Ok(())
+    }
+
+    /// Counts what is about to be allocated, with what it replaces. It doubles, but never beyond the limit.
+    fn make_room(&mut self, needed: usize) -> Result<(), Exceeded> {
+        let old_capacity = self.bytes.capacity();
+        if needed <= old_capacity {
+            return Ok(());
+        }
+        let doubled = needed.max(old_capacity * 2).max(TAIL_MIN_BYTES).min(self.limit_bytes);
+        let capacity = match self.host_memory.take(doubled as u64) {
+            Ok(()) => doubled,
+            Err(_) => {
+                self.host_memory.take(needed as u64)?;
+                needed
+            }
+        };
+        self.bytes.reserve_exact(capacity - self.bytes.len());
+        self.host_memory.give_back(old_capacity as u64);
+        Ok(())
     }
 
     /// The bytes kept, and how many before them were not.
     pub fn take(&mut self) -> (Vec<u8>, u64) {
+        self.host_memory.give_back(self.bytes.capacity() as u64);
         (std::mem::take(&mut self.bytes).into(), self.dropped_bytes)
     }
 }
@@ -89,7 +145,7 @@ pub(crate) enum Stream {
     Bytes(Bytes),
     Host(HostStream),
     Reader(Box<dyn Read + Send>),
-    Writer(Box<dyn Write + Send>),
+    Writer(FlushedWriter),
     Capture(SharedTail),
     #[cfg(feature = "tokio")]
     AsyncInput(crate::asynchronous::AsyncInput),
@@ -111,8 +167,17 @@ impl Stream {
     }
 
     /// `own` is the stream of this process that [`Stdout::Inherit`] stands for.
-    pub fn output(stdout: Stdout, own: &impl HostHandle) -> io::Result<(Stream, SharedTail)> {
-        let tail = SharedTail::default();
+    pub fn output(
+        stdout: Stdout,
+        own: &impl HostHandle,
+        host_memory: &Arc<Budget>,
+    ) -> io::Result<(Stream, SharedTail)> {
+        let tail = Arc::new(Mutex::new(Tail {
+            bytes: VecDeque::new(),
+            limit_bytes: 0,
+            dropped_bytes: 0,
+            host_memory: host_memory.clone(),
+        }));
         let stream = match stdout {
             Stdout::Discard => Stream::Null,
             Stdout::Capture { limit_bytes } => {
@@ -121,7 +186,7 @@ impl Stream {
             }
             Stdout::Inherit => Stream::Host(HostStream::new(inherit(own)?)?),
             Stdout::File(file) => Stream::Host(HostStream::new(file)?),
-            Stdout::Writer(writer) => Stream::Writer(writer),
+            Stdout::Writer(writer) => Stream::Writer(FlushedWriter { writer, failed: None }),
             #[cfg(feature = "tokio")]
             Stdout::Async(output) => Stream::AsyncOutput(output),
         };
@@ -156,13 +221,9 @@ impl Stream {
                 host.wait(Direction::Write, interrupt)?;
                 retry(interrupt, || host.file.write(bytes))
             }
-            Stream::Writer(writer) => {
-                let count = retry(interrupt, || writer.write(bytes))?;
-                writer.flush()?;
-                Ok(count)
-            }
+            Stream::Writer(writer) => writer.write(bytes, interrupt),
             Stream::Capture(tail) => {
-                tail.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+                tail.lock().unwrap_or_else(PoisonError::into_inner).push(bytes)?;
                 Ok(bytes.len())
             }
             #[cfg(feature = "tokio")]
@@ -184,6 +245,14 @@ impl Stream {
         }
     }
 
+    /// What went wrong with bytes that had been taken, before the stream is closed.
+    pub fn close(&mut self) -> io::Result<()> {
+        match self {
+            Stream::Writer(writer) => writer.failed.take().map_or(Ok(()), Err),
+            _ => Ok(()),
+        }
+    }
+
     pub fn host(&self) -> Option<&HostStream> {
         match self {
             Stream::Host(host) => Some(host),
@@ -192,8 +261,27 @@ impl Stream {
     }
 }
 
+/// A writer of the caller's, flushed after each write.
+pub(crate) struct FlushedWriter {
+    writer: Box<dyn Write + Send>,
+    /// A flush failed after the bytes were taken. The write has succeeded, or the guest would write them again: the next
+    /// call fails.
+    failed: Option<io::Error>,
+}
+
+impl FlushedWriter {
+    fn write(&mut self, bytes: &[u8], interrupt: &Interrupt) -> io::Result<usize> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let count = retry(interrupt, || self.writer.write(bytes))?;
+        self.failed = retry(interrupt, || self.writer.flush()).err();
+        Ok(count)
+    }
+}
+
 /// Makes a call again that a signal has ended, unless the signal was to end the job.
-pub(crate) fn retry(interrupt: &Interrupt, mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+pub(crate) fn retry<T>(interrupt: &Interrupt, mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted && interrupt.check().is_none() => {}

@@ -84,6 +84,7 @@ fn answer(files: &dyn FileSystem, call: &Call) -> Result<String, io::ErrorKind> 
                     let count = file.read_at(&mut bytes, 0)?;
                     Ok(format!("{:?}", &bytes[..count]))
                 }
+                _ => unreachable!("what is opened is a file or a directory"),
             })
         }
         Call::Metadata(path) => files.metadata(path, true).map(describe),

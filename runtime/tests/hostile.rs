@@ -2,7 +2,7 @@
 
 mod support;
 
-use afmpeg::{Access, Error, HostDir, Job, Limit, MemoryFs, Runtime, Stdout};
+use afmpeg::{Access, Error, FileSystem, HostDir, Job, Limit, MemoryFs, Runtime, Stdout};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 use support::{FUNCTIONS, MEMORY_SIZE_BYTES, SCRATCH, Script, number, runtime};
 
 const SUCCESS: u64 = 0;
+const DQUOT: u64 = 19;
 const MFILE: u64 = 33;
+const NAMETOOLONG: u64 = 37;
 const NOSPC: u64 = 51;
 /// The largest error number of preview 1.
 const ERRNO_MAX: u64 = 76;
@@ -152,16 +154,17 @@ fn as_many_files_are_open_as_may_be() {
     assert_eq!(answers[200..], [SUCCESS, SUCCESS, MFILE]);
 }
 
-/// Directories nested by renaming are deeper than any path, and than a stack that would drop one within the other.
+/// A path that no program could open cannot come to be by renaming either, and what is as deep as can be is dropped
+/// without recursion.
 #[test]
-fn directories_nested_without_end_can_be_dropped() {
+fn directories_nest_by_renaming_as_deep_as_paths_go_and_no_deeper() {
     const CHAIN: usize = 1000;
     let memory = MemoryFs::new(0);
     let paths: Vec<String> = (1..=CHAIN).map(|depth| vec!["d"; depth].join("/")).collect();
     let deepest = &paths[CHAIN - 1];
-    // Each round hangs all that there is below a new chain.
-    let mut answers = Vec::new();
-    for _ in 0..100 {
+    // Each round hangs all that there is below a new chain, until that is too long.
+    let mut renames = Vec::new();
+    for round in 0..10 {
         let mut script = Script::default();
         let call = |script: &mut Script, path: &str| {
             script.store(SCRATCH, path.as_bytes());
@@ -177,19 +180,17 @@ fn directories_nested_without_end_can_be_dropped() {
                 &[3, SCRATCH.into(), from_length, 3, (SCRATCH + 0x1000).into(), to_length],
             );
         };
-        call(&mut script, "d");
-        rename(&mut script, "d", "old");
+        let old = format!("old{round}");
+        rename(&mut script, "d", &old);
         for path in &paths {
             call(&mut script, path);
         }
-        rename(&mut script, "old", &format!("{deepest}/old"));
-        answers.extend(
-            script
-                .answers(|job| job.file_system(".", Arc::new(memory.clone())))
-                .split_off(1),
-        );
+        rename(&mut script, &old, &format!("{deepest}/old"));
+        let answers = script.answers(|job| job.file_system(".", Arc::new(memory.clone())));
+        renames.push(number(answers.last().unwrap()));
     }
-    assert!(answers.iter().all(|answer| number(answer) == SUCCESS));
+    // There is nothing to move at first. Two chains, one below the other, are 4000 bytes long, and a third does not fit.
+    assert_eq!(renames[1..], [[SUCCESS, NAMETOOLONG]; 5].as_flattened()[..9]);
     assert!(memory.files().is_empty());
     // On a thread with a small stack, so that the test does not depend on the size of this one's.
     thread::Builder::new()
@@ -222,18 +223,30 @@ fn no_more_files_can_be_made_than_memory_is_meant_to_hold() {
                 (call $exit (local.get $errno))))"#,
     );
     let memory = MemoryFs::new(0);
-    let job = Job::new(["program"])
-        .file_system(".", Arc::new(memory))
-        .timeout(Duration::from_secs(60));
-    let error = program.run(job).unwrap_err();
-    let Error::Limit {
-        limit: Limit::FileSystem,
-        output,
-    } = error
-    else {
-        panic!("{error}")
+    let job = |memory: &MemoryFs, names_max| {
+        Job::new(["program"])
+            .file_system(".", Arc::new(memory.clone()))
+            .names_max(names_max)
+            .timeout(Duration::from_secs(60))
     };
-    assert_eq!(output.exit_code as u64, NOSPC);
+    let reached = |memory: &MemoryFs, names_max| match program.run(job(memory, names_max)) {
+        Err(Error::Limit {
+            limit,
+            allowed,
+            wanted,
+            output,
+        }) => (limit, allowed, wanted, output.exit_code as u64),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(reached(&memory, 1000), (Limit::Names, 1000, 1001, DQUOT));
+    assert!(memory.held_bytes() < 1 << 20);
+    // A file system of its own, as the program begins with the same names again.
+    let memory = MemoryFs::new(0);
+    assert_eq!(
+        reached(&memory, u64::MAX),
+        (Limit::FileSystem, 1 << 18, (1 << 18) + 1, NOSPC)
+    );
+    assert!(memory.held_bytes() < 1 << 28);
 }
 
 /// Every function, with each of its arguments at all edges in turn while the others are in order.

@@ -62,11 +62,14 @@ fn memory_grows_to_its_limit_and_no_further() {
         .unwrap_err();
     let Error::Limit {
         limit: Limit::Memory,
+        allowed,
+        wanted,
         output,
     } = error
     else {
         panic!("{error}")
     };
+    assert_eq!((allowed, wanted), (100 << 16, 101 << 16));
     assert_eq!(output.exit_code, 100);
     assert_eq!(output.memory_peak_bytes, 100 << 16);
 }

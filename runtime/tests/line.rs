@@ -128,6 +128,14 @@ fn what_does_not_fit_in_the_line_is_refused() {
         waiters.into_iter().for_each(|waiter| drop(waiter.join().unwrap()));
     });
     runtime.try_run(["program"]).unwrap();
+
+    // Limits that would count for nothing are no limits.
+    let wasm = wat::parse_str(READER).unwrap();
+    let contradiction = Runtime::builder()
+        .max_concurrency(3)
+        .capacity(&capacity)
+        .from_bytes(&wasm);
+    assert!(matches!(contradiction, Err(Error::TwoCapacities)));
 }
 
 #[test]

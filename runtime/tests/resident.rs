@@ -4,8 +4,10 @@
 
 mod support;
 
-use afmpeg::{Job, MemoryFs};
-use std::sync::Arc;
+use afmpeg::{Error, FileSystem, Job, Limit, MemoryFs, Runtime, Stdout};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
 use support::runtime;
 
 fn resident_peak_bytes() -> u64 {
@@ -14,8 +16,12 @@ fn resident_peak_bytes() -> u64 {
     peak.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
 }
 
+/// What is measured is the process, so only one test runs at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
 #[test]
 fn a_large_input_in_memory_is_not_copied() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     // Reads the file `a` to its end.
     let reader = runtime(
         r#"(module
@@ -46,4 +52,187 @@ fn a_large_input_in_memory_is_not_copied() {
     let more = resident_peak_bytes() - before;
     println!("{} KiB more", more >> 10);
     assert!(more < 16 << 20, "{more} bytes more");
+}
+
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let now = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    now.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+}
+
+fn greedy(body: &str) -> Runtime {
+    runtime(&format!(
+        r#"(module
+            (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "fd_close" (func $close (param i32) (result i32)))
+            (import "wasi_snapshot_preview1" "fd_filestat_set_size" (func $set_size (param i32 i64) (result i32)))
+            (import "wasi_snapshot_preview1" "fd_readdir" (func $list (param i32 i32 i32 i64 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "path_create_directory" (func $make (param i32 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "path_open"
+                (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+            (memory (export "memory") 3)
+            (table 1 funcref)
+            (global $errno (mut i32) (i32.const 0))
+            ;; A name of 250 letters at 1024, of which the first five count.
+            (func $name (param $number i32) (local $at i32)
+                (memory.fill (i32.const 1024) (i32.const 110) (i32.const 250))
+                (loop $more
+                    (i32.store8 (i32.add (i32.const 1024) (local.get $at))
+                        (i32.add (i32.const 48) (i32.and (local.get $number) (i32.const 31))))
+                    (local.set $number (i32.shr_u (local.get $number) (i32.const 5)))
+                    (local.set $at (i32.add (local.get $at) (i32.const 1)))
+                    (br_if $more (i32.lt_u (local.get $at) (i32.const 5)))))
+            ;; Opens the name; the descriptor is at 128. Flags: 1 creates, 2 is a directory.
+            (func $opened (param $length i32) (param $flags i32) (result i32)
+                (global.set $errno (call $open (i32.const 3) (i32.const 0) (i32.const 1024) (local.get $length)
+                    (local.get $flags)
+                    (select (i64.const 2) (i64.const 66) (i32.eq (local.get $flags) (i32.const 2))) (i64.const 0) (i32.const 0) (i32.const 128)))
+                (i32.load (i32.const 128)))
+            ;; 64 KiB.
+            (func $piece (param $fd i32)
+                (i32.store (i32.const 0) (i32.const 65536)) (i32.store (i32.const 4) (i32.const 65536))
+                (global.set $errno
+                    (call $write (local.get $fd) (i32.const 0) (i32.const 1) (i32.const 8))))
+            (func (export "_start") (local $i i32) (local $j i32) (local $fd i32)
+                {body}
+                (if (global.get $errno) (then (unreachable)))))"#
+    ))
+}
+
+const HELD_MAX_BYTES: u64 = 32 << 20;
+
+/// Guests that want the host to hold what their limit doesn't give, and the limit that they then fail by.
+const GREEDY: [(&str, Option<Limit>, &str); 7] = [
+    (
+        "sets the sizes of many files, and back",
+        None,
+        "(loop $more
+            (call $name (local.get $i))
+            (local.set $fd (call $opened (i32.const 250) (i32.const 1)))
+            (global.set $errno (i32.or (global.get $errno) (call $set_size (local.get $fd) (i64.const 16777216))))
+            (global.set $errno (i32.or (global.get $errno) (call $set_size (local.get $fd) (i64.const 0))))
+            (local.set $i (i32.add (local.get $i) (i32.const 1)))
+            (br_if $more (i32.lt_u (local.get $i) (i32.const 50))))",
+    ),
+    (
+        "fills many files, and empties them",
+        None,
+        "(loop $more
+            (call $name (local.get $i))
+            (local.set $fd (call $opened (i32.const 250) (i32.const 1)))
+            (local.set $j (i32.const 0))
+            (loop $fill
+                (call $piece (local.get $fd))
+                (local.set $j (i32.add (local.get $j) (i32.const 1)))
+                (br_if $fill (i32.lt_u (local.get $j) (i32.const 250))))
+            (global.set $errno (i32.or (global.get $errno) (call $set_size (local.get $fd) (i64.const 0))))
+            (local.set $i (i32.add (local.get $i) (i32.const 1)))
+            (br_if $more (i32.lt_u (local.get $i) (i32.const 50))))",
+    ),
+    (
+        "fills files",
+        Some(Limit::HostMemory),
+        "(loop $more
+            (call $name (local.get $i))
+            (local.set $fd (call $opened (i32.const 250) (i32.const 1)))
+            (if (i32.eqz (global.get $errno)) (then
+                (call $piece (local.get $fd))
+                (drop (call $close (local.get $fd)))
+                (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                (br_if $more (i32.eqz (global.get $errno))))))",
+    ),
+    (
+        "makes directories",
+        Some(Limit::HostMemory),
+        "(loop $more
+            (call $name (local.get $i))
+            (global.set $errno (call $make (i32.const 3) (i32.const 1024) (i32.const 250)))
+            (local.set $i (i32.add (local.get $i) (i32.const 1)))
+            (br_if $more (i32.eqz (global.get $errno))))",
+    ),
+    (
+        "keeps listings",
+        None,
+        "(loop $more
+            (call $name (local.get $i))
+            (global.set $errno (i32.or (global.get $errno)
+                (call $make (i32.const 3) (i32.const 1024) (i32.const 250))))
+            (local.set $i (i32.add (local.get $i) (i32.const 1)))
+            (br_if $more (i32.lt_u (local.get $i) (i32.const 20000))))
+        (i32.store8 (i32.const 1024) (i32.const 46))
+        (local.set $i (i32.const 0))
+        (loop $list
+            (local.set $fd (call $opened (i32.const 1) (i32.const 2)))
+            (global.set $errno (i32.or (global.get $errno)
+                (call $list (local.get $fd) (i32.const 65536) (i32.const 65536) (i64.const 0) (i32.const 136))))
+            (local.set $i (i32.add (local.get $i) (i32.const 1)))
+            (br_if $list (i32.lt_u (local.get $i) (i32.const 50))))",
+    ),
+    (
+        "grows its tables",
+        Some(Limit::HostMemory),
+        "(loop $more
+            (br_if $more (i32.ne (table.grow (ref.null func) (i32.const 100000)) (i32.const -1))))
+        (global.set $errno (i32.const 1))",
+    ),
+    (
+        "floods what is captured",
+        Some(Limit::HostMemory),
+        "(loop $more
+            (call $piece (i32.const 2))
+            (br_if $more (i32.eqz (global.get $errno))))",
+    ),
+];
+
+#[test]
+fn what_guests_make_the_host_hold_stays_within_their_limit() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    for (name, limit, body) in GREEDY {
+        let guest = greedy(body);
+        let files = MemoryFs::new(u64::MAX);
+        let job = Job::new(["guest"])
+            .file_system(".", Arc::new(files.clone()))
+            .host_memory_max_bytes(HELD_MAX_BYTES)
+            .stderr(Stdout::Capture { limit_bytes: 1 << 40 })
+            .timeout(Duration::from_secs(60));
+        let (sender, done) = mpsc::channel::<()>();
+        // What tests before had freed is not to be what this one takes.
+        #[cfg(target_env = "gnu")]
+        // SAFETY: it has no conditions.
+        unsafe {
+            libc::malloc_trim(0);
+        }
+        let before = resident_bytes();
+        let watcher = thread::spawn(move || {
+            let mut peak = 0;
+            while done.recv_timeout(Duration::from_millis(1)) == Err(mpsc::RecvTimeoutError::Timeout) {
+                peak = peak.max(resident_bytes());
+            }
+            peak
+        });
+        let result = guest.run(job);
+        drop(sender);
+        let more = watcher.join().unwrap().saturating_sub(before);
+        let held = files.held_bytes();
+        println!("{name}: {} KiB more, {} KiB held in files", more >> 10, held >> 10);
+        match (result, limit) {
+            (Ok(output), None) => assert!(output.host_memory_peak_bytes <= HELD_MAX_BYTES, "{name}: {output:?}"),
+            (
+                Err(Error::Limit {
+                    limit: met,
+                    allowed,
+                    output,
+                    ..
+                }),
+                Some(limit),
+            ) => {
+                assert_eq!((met, allowed), (limit, HELD_MAX_BYTES), "{name}");
+                assert!(output.host_memory_peak_bytes <= HELD_MAX_BYTES, "{name}: {output:?}");
+            }
+            (result, _) => panic!("{name}: {result:?}"),
+        }
+        assert!(held <= HELD_MAX_BYTES, "{name}");
+        // The program, its stack and the allocator's own.
+        assert!(more < HELD_MAX_BYTES + (16 << 20), "{name}: {more} bytes more");
+    }
 }

@@ -2,16 +2,21 @@
 
 use super::{DirEntry, File, FileSystem, FileType, Metadata, OpenOptions, Opened, Times, read_only};
 use cap_fs_ext::{
-    DirExt, FileTypeExt, FollowSymlinks, MetadataExt, OpenOptionsFollowExt, OpenOptionsMaybeDirExt, SystemTimeSpec,
+    DirEntryExt, DirExt, FileTypeExt, FollowSymlinks, MetadataExt, OpenOptionsFollowExt, OpenOptionsMaybeDirExt,
+    SystemTimeSpec,
 };
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use std::fmt;
+#[cfg(unix)]
+use std::io::Seek;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Component, Path};
 use std::time::SystemTime;
 
 /// Whether a guest may change a host directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Access {
     ReadOnly,
     ReadWrite,
@@ -21,10 +26,22 @@ pub enum Access {
 ///
 /// Nothing outside can be reached: neither with `..`, nor over symbolic links that lead out, nor by changing the tree
 /// while it is walked.
+///
+/// What programs leave in the directory leads nowhere else either: they can make no links, unless
+/// [`allow_links`](HostDir::allow_links) is set, and can not move links of the owner's that hold `..`. Still, the
+/// directory may hold links that others made: [`open_file`](HostDir::open_file) takes a file out without following any
+/// that leads out.
+///
+/// Named pipes are opened without waiting for their other end. A program that reads one waits until something comes, and
+/// takes one that nobody writes to for empty.
 pub struct HostDir {
     dir: Dir,
     access: Access,
+    allows_links: bool,
 }
+
+/// As many entries of a directory that moves are looked through for links that would then lead out.
+const MOVED_ENTRIES_MAX: usize = 10_000;
 
 impl HostDir {
     /// Opens the directory now; renaming it later does not change which one the guest sees.
@@ -32,6 +49,7 @@ impl HostDir {
         Ok(HostDir {
             dir: Dir::open_ambient_dir(path, ambient_authority())?,
             access,
+            allows_links: false,
         })
     }
 
@@ -43,12 +61,108 @@ impl HostDir {
         HostDir::open(path, Access::ReadWrite)
     }
 
+    /// Lets programs make hard links, and symbolic links to relative targets without `..`.
+    ///
+    /// Such a link leads to a place below its own directory, wherever both are moved.
+    pub fn allow_links(mut self) -> HostDir {
+        self.allows_links = true;
+        self
+    }
+
+    /// Opens a regular file for reading, for its owner to take it out.
+    ///
+    /// Unlike [`std::fs::File::open`] on the joined path, this follows no link that leads out of the directory, and no
+    /// link at all at the end of the path, whatever a program or another process has left there. It does not wait for
+    /// the other end of a named pipe, but refuses whatever is not a file.
+    pub fn open_file(&self, path: impl AsRef<Path>) -> io::Result<std::fs::File> {
+        let mut options = cap_std::fs::OpenOptions::new();
+        options.read(true).follow(FollowSymlinks::No);
+        without_waiting(&mut options);
+        let file = self.dir.open_with(path, &options)?;
+        match file.metadata()?.is_file() {
+            true => Ok(file.into_std()),
+            false => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
+        }
+    }
+
+    /// Whether a link, or one below a directory, might lead to another place once it has moved.
+    fn is_bound_to_its_place(&self, path: &str) -> io::Result<bool> {
+        let metadata = match self.dir.symlink_metadata(path) {
+            // The call itself says what is wrong with its paths, in the host's order.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(false);
+            }
+            found => found?,
+        };
+        if metadata.is_symlink() {
+            return Ok(climbs(&self.dir.read_link_contents(path)?));
+        }
+        if !metadata.is_dir() {
+            return Ok(false);
+        }
+        let mut directories = vec![self.dir.open_dir_nofollow(path)?];
+        let mut entries = 0;
+        while let Some(directory) = directories.pop() {
+            for entry in directory.entries()? {
+                let entry = entry?;
+                entries += 1;
+                if entries > MOVED_ENTRIES_MAX || directories.len() > 16 {
+                    return Ok(true);
+                }
+                let file_type = entry.file_type()?;
+                if file_type.is_symlink() && climbs(&directory.read_link_contents(entry.file_name())?) {
+                    return Ok(true);
+                }
+                if file_type.is_dir() {
+                    directories.push(directory.open_dir_nofollow(entry.file_name())?);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn may_link(&self) -> io::Result<&Dir> {
+        match self.allows_links {
+            true => self.writable(),
+            false => Err(io::ErrorKind::PermissionDenied.into()),
+        }
+    }
+
     fn writable(&self) -> io::Result<&Dir> {
         match self.access {
             Access::ReadWrite => Ok(&self.dir),
             Access::ReadOnly => Err(read_only()),
         }
     }
+}
+
+impl fmt::Debug for HostDir {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter
+            .debug_struct("HostDir")
+            .field("dir", &self.dir)
+            .field("access", &self.access)
+            .field("allows_links", &self.allows_links)
+            .finish()
+    }
+}
+
+/// Whether a link's target leads elsewhere than below the link's own directory.
+fn climbs(target: &Path) -> bool {
+    !target
+        .components()
+        .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+}
+
+/// A named pipe is opened whether or not it has another end, as an opening that waits cannot be interrupted.
+fn without_waiting(options: &mut cap_std::fs::OpenOptions) {
+    #[cfg(unix)]
+    {
+        use cap_std::fs::OpenOptionsExt;
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    #[cfg(not(unix))]
+    let _ = options;
 }
 
 impl FileSystem for HostDir {
@@ -70,6 +184,7 @@ impl FileSystem for HostDir {
         } else {
             FollowSymlinks::No
         });
+        without_waiting(&mut host_options);
         if self.access == Access::ReadWrite {
             // Creating asks for write access in std's rules, which would refuse a guest's read-only creation.
             if options.create && !options.write {
@@ -100,7 +215,7 @@ impl FileSystem for HostDir {
             (true, _, false) => Ok(Opened::Directory),
             (true, _, true) => Err(io::ErrorKind::IsADirectory.into()),
             (false, true, _) => Err(io::ErrorKind::NotADirectory.into()),
-            (false, false, _) => Ok(Opened::File(Box::new(HostFile::new(file.into_std())?))),
+            (false, false, _) => Ok(Opened::File(Box::new(HostFile::new(file.into_std(), self.access)?))),
         }
     }
 
@@ -115,18 +230,27 @@ impl FileSystem for HostDir {
 
     fn read_dir(&self, path: &str) -> io::Result<Vec<DirEntry>> {
         let mut entries = Vec::new();
+        self.visit_dir(path, &mut |entry| {
+            entries.push(entry);
+            Ok(())
+        })?;
+        Ok(entries)
+    }
+
+    fn visit_dir(&self, path: &str, visit: &mut dyn FnMut(DirEntry) -> io::Result<()>) -> io::Result<()> {
         for entry in self.dir.read_dir(path)? {
             let entry = entry?;
             // WASI's strings are UTF-8, so a guest could neither be told another name nor open it.
             let Ok(name) = entry.file_name().into_string() else {
                 continue;
             };
-            // An entry that vanishes while the directory is read is left out.
-            let Ok(metadata) = entry.metadata() else { continue };
+            // An entry that vanishes while the directory is read is left out. On Windows, what comes with an entry has
+            // no inode, and what was asked for in full does.
+            let Ok(metadata) = entry.full_metadata() else { continue };
             let metadata = metadata_of(&metadata);
-            entries.push(DirEntry::new(name, metadata.inode, metadata.file_type));
+            visit(DirEntry::new(name, metadata.inode, metadata.file_type))?;
         }
-        Ok(entries)
+        Ok(())
     }
 
     fn create_dir(&self, path: &str) -> io::Result<()> {
@@ -143,6 +267,12 @@ impl FileSystem for HostDir {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let dir = self.writable()?;
+        let parent = |path: &str| path.rsplit_once('/').map(|(parent, _)| parent.to_owned());
+        // By their letters: with `..` in them, two paths may differ and lead to the same directory.
+        if parent(from) != parent(to) && self.is_bound_to_its_place(from)? {
+            // Programs then copy, as they do between the host's file systems.
+            return Err(io::ErrorKind::CrossesDevices.into());
+        }
         dir.rename(from, dir, to)
     }
 
@@ -155,11 +285,18 @@ impl FileSystem for HostDir {
     }
 
     fn symlink(&self, target: &str, path: &str) -> io::Result<()> {
-        DirExt::symlink(self.writable()?, target, path)
+        let dir = self.may_link()?;
+        if climbs(Path::new(target)) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        DirExt::symlink(dir, target, path)
     }
 
     fn hard_link(&self, from: &str, to: &str) -> io::Result<()> {
-        let dir = self.writable()?;
+        let dir = self.may_link()?;
+        if self.is_bound_to_its_place(from)? {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         dir.hard_link(from, dir, to)
     }
 
@@ -205,12 +342,41 @@ fn metadata_of(metadata: &cap_std::fs::Metadata) -> Metadata {
 struct HostFile {
     file: std::fs::File,
     is_stream: bool,
+    access: Access,
+    /// Whether the host now writes to the end whatever the offset.
+    #[cfg(unix)]
+    appends: bool,
 }
 
 impl HostFile {
-    fn new(file: std::fs::File) -> io::Result<HostFile> {
+    fn new(file: std::fs::File, access: Access) -> io::Result<HostFile> {
         let is_stream = !file.metadata()?.is_file();
-        Ok(HostFile { file, is_stream })
+        Ok(HostFile {
+            file,
+            is_stream,
+            access,
+            #[cfg(unix)]
+            appends: false,
+        })
+    }
+
+    fn writable(&self) -> io::Result<()> {
+        match self.access {
+            Access::ReadWrite => Ok(()),
+            Access::ReadOnly => Err(read_only()),
+        }
+    }
+
+    #[cfg(unix)]
+    fn set_appends(&mut self, appends: bool) -> io::Result<()> {
+        use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+        if appends != self.appends {
+            let mut flags = fcntl_getfl(&self.file)?;
+            flags.set(OFlags::APPEND, appends);
+            fcntl_setfl(&self.file, flags)?;
+            self.appends = appends;
+        }
+        Ok(())
     }
 }
 
@@ -230,13 +396,27 @@ impl File for HostFile {
     }
 
     fn write_at(&mut self, buffer: &[u8], offset: u64) -> io::Result<usize> {
+        self.writable()?;
         if self.is_stream {
             return self.file.write(buffer);
         }
         #[cfg(unix)]
-        return std::os::unix::fs::FileExt::write_at(&self.file, buffer, offset);
+        {
+            self.set_appends(false)?;
+            std::os::unix::fs::FileExt::write_at(&self.file, buffer, offset)
+        }
         #[cfg(windows)]
         return std::os::windows::fs::FileExt::seek_write(&self.file, buffer, offset);
+    }
+
+    /// The host finds the end and writes there in one.
+    #[cfg(unix)]
+    fn append(&mut self, buffer: &[u8]) -> io::Result<(u64, usize)> {
+        self.writable()?;
+        self.set_appends(true)?;
+        let count = self.file.write(buffer)?;
+        let end = self.file.stream_position()?;
+        Ok((end.saturating_sub(count as u64), count))
     }
 
     fn is_stream(&self) -> bool {
@@ -244,10 +424,12 @@ impl File for HostFile {
     }
 
     fn set_len(&mut self, size_bytes: u64) -> io::Result<()> {
+        self.writable()?;
         self.file.set_len(size_bytes)
     }
 
     fn set_times(&mut self, times: Times) -> io::Result<()> {
+        self.writable()?;
         let mut file_times = std::fs::FileTimes::new();
         if let Some(accessed) = times.accessed {
             file_times = file_times.set_accessed(accessed);

@@ -1,129 +1,197 @@
 //! A file system in memory.
 
-use super::{DirEntry, File, FileSystem, FileType, Metadata, OpenOptions, Opened, ReadAt, Times, read_only};
+use super::content::{Content, Room};
+use super::{
+    DirEntry, Exceeded, File, FileSystem, FileType, Metadata, OpenOptions, Opened, ReadAt, Times, WriteAt, read_only,
+};
+use crate::job::Limit;
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::io;
+use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::SystemTime;
 
-/// Files in memory: inputs are shared with their owner and outputs handed over, neither of them copied.
+/// Files in memory: inputs are shared with their owner, not copied, and outputs handed over.
 ///
 /// A clone is another handle on the same files, so that one can be kept while a job has the other.
+///
+/// What programs write is kept, and counted towards the limit, in pieces of 256 KiB; only the first piece of a file is as
+/// small as the file. A file that was made larger than what was written to it counts by its length. Files and directories
+/// without content cost half a KiB each, which does not count towards the limit: programs can make 262,144 of them, with
+/// paths of 128 MiB together, and all of them count as [`FileSystem::held_bytes`] towards
+/// [`Job::host_memory_max_bytes`](crate::Job::host_memory_max_bytes).
 #[derive(Clone)]
 pub struct MemoryFs {
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    root: Mutex<Directory>,
+    tree: Mutex<Tree>,
     next_inode: AtomicU64,
     usage: Arc<Usage>,
 }
 
-/// How much has been written, of how much may be, and how many files and directories there are.
 struct Usage {
-    used_bytes: AtomicU64,
-    limit_bytes: u64,
+    room: Room,
+    /// How many files and directories there are.
     nodes: AtomicU64,
+    /// How many of them programs have made.
+    made_nodes: AtomicU64,
 }
 
-/// As many files and directories as a program may make. Each takes up to half a KiB, even if nothing is written to it.
+/// As many files and directories as a program may make.
 const NODES_MAX: u64 = 1 << 18;
+
+/// What a file or directory takes besides its content, with the longest of names.
+const NODE_SIZE_BYTES: u64 = 768;
 
 /// As long as names are on most hosts.
 const NAME_SIZE_MAX_BYTES: usize = 255;
 
-impl Usage {
-    fn take(&self, bytes: u64) -> io::Result<()> {
-        let taken = self
-            .used_bytes
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-                used.checked_add(bytes).filter(|sum| *sum <= self.limit_bytes)
-            });
-        taken.map(drop).map_err(|_| io::ErrorKind::StorageFull.into())
-    }
+/// As long as a path can be that a program opens.
+const PATH_SIZE_MAX_BYTES: u64 = 4096;
 
-    fn give_back(&self, bytes: u64) {
-        self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
+/// As long as all paths together may be that come of what a program does, so that they can be listed.
+const PATHS_SIZE_MAX_BYTES: u64 = 128 << 20;
 
-    /// Whether a program may give a name to one more file or directory.
-    fn check_new(&self, name: &str) -> io::Result<()> {
-        if name.len() > NAME_SIZE_MAX_BYTES {
-            return Err(io::ErrorKind::InvalidFilename.into());
-        }
-        match self.nodes.load(Ordering::Relaxed) {
-            NODES_MAX.. => Err(io::ErrorKind::StorageFull.into()),
-            _ => Ok(()),
+/// How many entries of a directory are taken out of the tree at a time.
+const VISITED_AT_A_TIME: usize = 256;
+
+/// The place of a file or directory in the count.
+struct Counted {
+    usage: Arc<Usage>,
+    is_made: bool,
+}
+
+impl Counted {
+    fn new(usage: &Arc<Usage>, is_made: bool) -> Counted {
+        usage.nodes.fetch_add(1, Ordering::Relaxed);
+        usage.made_nodes.fetch_add(is_made.into(), Ordering::Relaxed);
+        Counted {
+            usage: usage.clone(),
+            is_made,
         }
     }
 }
 
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.usage.nodes.fetch_sub(1, Ordering::Relaxed);
+        self.usage.made_nodes.fetch_sub(self.is_made.into(), Ordering::Relaxed);
+    }
+}
+
+#[derive(Clone)]
 enum Node {
     File(Arc<FileNode>),
-    Directory(Directory),
+    Directory(u64),
 }
 
+/// All directories, by their inodes. One that lay within another would be dropped, and changed, by recursion as deep as a
+/// program nests them.
+struct Tree {
+    directories: HashMap<u64, Directory>,
+    /// The lengths of all paths together.
+    paths_size_bytes: u64,
+}
+
+const ROOT: u64 = 1;
+
 struct Directory {
-    inode: u64,
+    /// The root is its own parent.
+    parent: u64,
+    name_size_bytes: u64,
     modified: SystemTime,
-    entries: BTreeMap<String, Node>,
-    usage: Arc<Usage>,
+    entries: BTreeMap<Box<str>, Node>,
+    /// How many entries there are of each length, with the longest path that lies below each.
+    lengths: BTreeMap<u64, u64>,
+    /// How many files and directories lie below.
+    nodes: u64,
+    _counted: Counted,
 }
 
 struct FileNode {
     inode: u64,
-    state: Mutex<FileState>,
-    usage: Arc<Usage>,
+    state: RwLock<FileState>,
+    counted: Counted,
 }
 
 struct FileState {
-    content: Content,
+    content: Source,
     accessed: SystemTime,
     modified: SystemTime,
 }
 
-enum Content {
-    /// An input, or an output that has been looked at: others may hold the same bytes.
-    Shared(Bytes),
-    /// Bytes that were written here; only these count towards the limit.
-    Own(Vec<u8>),
+enum Source {
+    Memory(Content),
     /// Bytes that lie somewhere else.
-    Elsewhere { reader: Arc<dyn ReadAt>, size_bytes: u64 },
+    Reader {
+        reader: Arc<dyn ReadAt>,
+        size_bytes: u64,
+    },
+    /// Bytes that go somewhere else.
+    Writer {
+        writer: Arc<dyn WriteAt>,
+        size_bytes: u64,
+    },
+}
+
+impl Source {
+    fn size_bytes(&self) -> u64 {
+        match self {
+            Source::Memory(content) => content.size_bytes(),
+            Source::Reader { size_bytes, .. } | Source::Writer { size_bytes, .. } => *size_bytes,
+        }
+    }
 }
 
 impl MemoryFs {
     /// An empty file system to which so many bytes may be written; shared inputs do not count.
     pub fn new(limit_bytes: u64) -> MemoryFs {
         let usage = Arc::new(Usage {
-            used_bytes: AtomicU64::new(0),
-            limit_bytes,
+            room: Room {
+                used_bytes: AtomicU64::new(0),
+                limit_bytes,
+            },
             nodes: AtomicU64::new(0),
+            made_nodes: AtomicU64::new(0),
         });
-        let shared = Shared {
-            root: Mutex::new(Directory::new(1, usage.clone())),
-            next_inode: AtomicU64::new(2),
-            usage,
+        let root = Directory::new(ROOT, "", Counted::new(&usage, false));
+        let tree = Tree {
+            directories: HashMap::from([(ROOT, root)]),
+            paths_size_bytes: 0,
         };
         MemoryFs {
-            shared: Arc::new(shared),
+            shared: Arc::new(Shared {
+                tree: Mutex::new(tree),
+                next_inode: AtomicU64::new(ROOT + 1),
+                usage,
+            }),
         }
     }
 
     /// Puts a file there, and the directories that its path names, without copying the bytes.
     pub fn add_file(&self, path: &str, content: impl Into<Bytes>) -> io::Result<()> {
-        self.add(path, Content::Shared(content.into()))
+        self.add(path, Source::Memory(Content::shared(content.into())))
     }
 
     /// Puts a file there whose bytes are read when a program asks for them. It cannot be written to.
     pub fn add_reader(&self, path: &str, reader: Arc<dyn ReadAt>) -> io::Result<()> {
         let size_bytes = reader.size_bytes()?;
-        self.add(path, Content::Elsewhere { reader, size_bytes })
+        self.add(path, Source::Reader { reader, size_bytes })
     }
 
-    fn add(&self, path: &str, content: Content) -> io::Result<()> {
+    /// Puts an empty file there whose bytes are handed over as a program writes them, and not kept.
+    ///
+    /// Its size is as far as something was written. It can be read if the writer can.
+    pub fn add_writer(&self, path: &str, writer: Arc<dyn WriteAt>) -> io::Result<()> {
+        self.add(path, Source::Writer { writer, size_bytes: 0 })
+    }
+
+    fn add(&self, path: &str, content: Source) -> io::Result<()> {
         let mut parts: Vec<&str> = path
             .split('/')
             .filter(|part| !part.is_empty() && *part != ".")
@@ -132,54 +200,71 @@ impl MemoryFs {
         if name == ".." || parts.contains(&"..") {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        let mut root = self.lock();
-        let mut directory = &mut *root;
+        if path.len() as u64 > PATH_SIZE_MAX_BYTES {
+            return Err(io::ErrorKind::InvalidFilename.into());
+        }
+        let mut tree = self.lock();
+        let mut directory = ROOT;
         for part in parts {
-            let new = || Node::Directory(self.new_directory());
-            match directory.entries.entry(part.to_owned()).or_insert_with(new) {
-                Node::Directory(next) => directory = next,
-                Node::File(_) => return Err(io::ErrorKind::NotADirectory.into()),
-            }
+            directory = match tree.get(directory)?.entries.get(part) {
+                Some(Node::Directory(next)) => *next,
+                Some(Node::File(_)) => return Err(io::ErrorKind::NotADirectory.into()),
+                None => self.make_directory(&mut tree, directory, part, false)?,
+            };
         }
-        if let Some(Node::Directory(_)) = directory.entries.get(name) {
-            return Err(io::ErrorKind::IsADirectory.into());
+        match tree.get(directory)?.entries.get(name) {
+            Some(Node::Directory(_)) => return Err(io::ErrorKind::IsADirectory.into()),
+            Some(Node::File(_)) => drop(tree.remove(directory, name)?),
+            None => {}
         }
-        let file = self.new_file(content);
-        directory.insert(name.to_owned(), Node::File(file));
-        Ok(())
+        let file = self.new_file(content, false);
+        tree.insert(directory, name, Node::File(file))
     }
 
     /// The bytes of a file, which stays.
     ///
-    /// They are not copied, but a program that goes on to write to the file then works on a copy.
+    /// They are not copied if a program has not written to the file, or has written no more than 256 KiB, and otherwise
+    /// once; a second call hands out the same bytes. A program that goes on to write to the file works on copies of the
+    /// pieces that it changes.
     pub fn read_file(&self, path: &str) -> io::Result<Bytes> {
         let file = self.lock().file(path)?;
-        let mut state = file.lock();
-        file.share(&mut state)
+        file.share()
     }
 
-    /// Removes a file and returns its bytes, without copying them.
+    /// Removes a file and returns its bytes.
+    ///
+    /// As with [`read_file`](MemoryFs::read_file), what a program wrote is copied if it is more than 256 KiB: piece by
+    /// piece, each given back when it has been copied, so that no second copy has to fit in memory.
     pub fn take_file(&self, path: &str) -> io::Result<Bytes> {
-        let mut root = self.lock();
-        let file = root.file(path)?;
-        let parts = root.walk(path)?;
-        let mut state = file.lock();
-        let bytes = file.share(&mut state)?;
-        root.remove(&parts)?;
+        let file = self.lock().file(path)?;
+        // Others may go on meanwhile: the lock of the tree is not held over the copy.
+        let bytes = file.share()?;
+        let mut tree = self.lock();
+        let place = tree.walk(path)?;
+        if let Some(Node::File(found)) = &place.node
+            && Arc::ptr_eq(found, &file)
+        {
+            tree.remove(place.parent, place.name)?;
+        }
         Ok(bytes)
     }
 
     /// The paths and sizes of all files, in the order of their paths.
+    ///
+    /// Programs cannot make so many, or nest them so deep, that all their paths are more than 128 MiB together.
     pub fn files(&self) -> Vec<(String, u64)> {
         let mut files = Vec::new();
-        let root = self.lock();
-        let mut directories = vec![(String::new(), &*root)];
+        let tree = self.lock();
+        let mut directories = vec![(String::new(), ROOT)];
         while let Some((prefix, directory)) = directories.pop() {
+            let Some(directory) = tree.directories.get(&directory) else {
+                continue;
+            };
             for (name, node) in &directory.entries {
                 let path = format!("{prefix}{name}");
                 match node {
-                    Node::File(file) => files.push((path, file.lock().content.size_bytes())),
-                    Node::Directory(directory) => directories.push((path + "/", directory)),
+                    Node::File(file) => files.push((path, file.read().content.size_bytes())),
+                    Node::Directory(directory) => directories.push((path + "/", *directory)),
                 }
             }
         }
@@ -187,27 +272,30 @@ impl MemoryFs {
         files
     }
 
-    /// How many bytes the files hold that were written to them.
+    /// How many bytes the files hold that were written to them, as they count towards the limit.
     pub fn used_bytes(&self) -> u64 {
-        self.shared.usage.used_bytes.load(Ordering::Relaxed)
+        self.shared.usage.room.used_bytes.load(Ordering::Relaxed)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Directory> {
-        self.shared.root.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Tree> {
+        self.shared.tree.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn next_inode(&self) -> u64 {
         self.shared.next_inode.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn new_directory(&self) -> Directory {
-        Directory::new(self.next_inode(), self.shared.usage.clone())
+    fn make_directory(&self, tree: &mut Tree, parent: u64, name: &str, is_made: bool) -> io::Result<u64> {
+        let inode = self.next_inode();
+        let counted = Counted::new(&self.shared.usage, is_made);
+        tree.directories.insert(inode, Directory::new(parent, name, counted));
+        tree.insert(parent, name, Node::Directory(inode))?;
+        Ok(inode)
     }
 
-    fn new_file(&self, content: Content) -> Arc<FileNode> {
+    fn new_file(&self, content: Source, is_made: bool) -> Arc<FileNode> {
         let now = SystemTime::now();
-        self.shared.usage.nodes.fetch_add(1, Ordering::Relaxed);
-        let state = Mutex::new(FileState {
+        let state = RwLock::new(FileState {
             content,
             accessed: now,
             modified: now,
@@ -215,146 +303,233 @@ impl MemoryFs {
         Arc::new(FileNode {
             inode: self.next_inode(),
             state,
-            usage: self.shared.usage.clone(),
+            counted: Counted::new(&self.shared.usage, is_made),
         })
+    }
+
+    /// Whether a program may make one more file or directory there.
+    fn check_new(&self, tree: &Tree, parent: u64, name: &str) -> io::Result<()> {
+        let path_size_bytes = tree.path_size_bytes(parent) + name.len() as u64;
+        if name.len() > NAME_SIZE_MAX_BYTES || path_size_bytes > PATH_SIZE_MAX_BYTES {
+            return Err(io::ErrorKind::InvalidFilename.into());
+        }
+        let nodes = self.shared.usage.nodes.load(Ordering::Relaxed) + 1;
+        if nodes > NODES_MAX {
+            return Err(Exceeded::new(Limit::FileSystem, NODES_MAX, nodes).into());
+        }
+        tree.check_paths(path_size_bytes)
     }
 }
 
-impl Drop for Directory {
-    /// A program may nest directories, by renaming, so deeply that dropping one within the other would not fit the
-    /// stack.
-    fn drop(&mut self) {
-        self.usage.nodes.fetch_sub(1, Ordering::Relaxed);
-        let mut nodes: Vec<Node> = std::mem::take(&mut self.entries).into_values().collect();
-        while let Some(node) = nodes.pop() {
-            if let Node::Directory(mut directory) = node {
-                nodes.extend(std::mem::take(&mut directory.entries).into_values());
-            }
-        }
+impl fmt::Debug for MemoryFs {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        let usage = &self.shared.usage;
+        formatter
+            .debug_struct("MemoryFs")
+            .field("nodes", &usage.nodes.load(Ordering::Relaxed))
+            .field("used_bytes", &self.used_bytes())
+            .field("limit_bytes", &usage.room.limit_bytes)
+            .finish()
     }
+}
+
+/// Where a path leads: the node that is there, and the directory that holds it, or would.
+struct Place<'p> {
+    parent: u64,
+    /// Empty for the root.
+    name: &'p str,
+    node: Option<Node>,
 }
 
 impl Directory {
-    fn new(inode: u64, usage: Arc<Usage>) -> Directory {
-        usage.nodes.fetch_add(1, Ordering::Relaxed);
+    fn new(parent: u64, name: &str, counted: Counted) -> Directory {
         Directory {
-            inode,
+            parent,
+            name_size_bytes: name.len() as u64,
             modified: SystemTime::now(),
             entries: BTreeMap::new(),
-            usage,
+            lengths: BTreeMap::new(),
+            nodes: 0,
+            _counted: counted,
         }
     }
 
-    /// The names that lead to a path once its `..` are gone. All but the last are directories that exist.
-    fn walk<'p>(&self, path: &'p str) -> io::Result<Vec<&'p str>> {
-        let mut names = Vec::new();
-        let mut directories = vec![self];
-        let mut parts = path.split('/').filter(|part| *part != ".").peekable();
-        while let Some(part) = parts.next() {
-            if part == ".." {
-                // The root is its own parent.
-                names.pop();
-                directories.truncate(names.len() + 1);
-                continue;
-            }
-            let directory = directories[names.len()];
-            names.push(part);
-            match directory.entries.get(part) {
-                Some(Node::Directory(next)) => directories.push(next),
-                Some(Node::File(_)) if parts.peek().is_some() => return Err(io::ErrorKind::NotADirectory.into()),
-                None if parts.peek().is_some() => return Err(io::ErrorKind::NotFound.into()),
-                _ => {}
-            }
-        }
-        Ok(names)
+    /// The length of the longest path below.
+    fn longest(&self) -> u64 {
+        self.lengths.last_key_value().map_or(0, |(length, _)| *length)
     }
 
-    fn find(&self, names: &[&str]) -> Option<Found<'_>> {
-        let Some((last, parents)) = names.split_last() else {
-            return Some(Found::Directory(self));
-        };
-        let mut directory = self;
-        for name in parents {
-            match directory.entries.get(*name)? {
-                Node::Directory(next) => directory = next,
-                Node::File(_) => return None,
-            }
-        }
-        match directory.entries.get(*last)? {
-            Node::File(file) => Some(Found::File(file)),
-            Node::Directory(directory) => Some(Found::Directory(directory)),
-        }
-    }
-
-    fn find_at(&self, path: &str) -> io::Result<Found<'_>> {
-        Ok(self.find(&self.walk(path)?).ok_or(io::ErrorKind::NotFound)?)
-    }
-
-    fn file(&self, path: &str) -> io::Result<Arc<FileNode>> {
-        match self.find_at(path)? {
-            Found::File(file) => Ok(file.clone()),
-            Found::Directory(_) => Err(io::ErrorKind::IsADirectory.into()),
-        }
-    }
-
-    /// The directory that holds, or is to hold, what the names lead to; the root has none.
-    fn parent<'n>(&mut self, names: &[&'n str]) -> io::Result<(&mut Directory, &'n str)> {
-        let (last, parents) = names.split_last().ok_or(io::ErrorKind::ResourceBusy)?;
-        let mut directory = self;
-        for name in parents {
-            match directory.entries.get_mut(*name) {
-                Some(Node::Directory(next)) => directory = next,
-                _ => return Err(io::ErrorKind::NotFound.into()),
-            }
-        }
-        Ok((directory, last))
-    }
-
-    fn insert(&mut self, name: String, node: Node) {
-        self.entries.insert(name, node);
-        self.modified = SystemTime::now();
-    }
-
-    fn remove(&mut self, names: &[&str]) -> io::Result<Node> {
-        let (parent, name) = self.parent(names)?;
-        let node = parent.entries.remove(name).ok_or(io::ErrorKind::NotFound)?;
-        parent.modified = SystemTime::now();
-        Ok(node)
-    }
-
-    fn metadata(&self) -> Metadata {
+    fn metadata(&self, inode: u64) -> Metadata {
         let times = Some(self.modified);
         Metadata {
             accessed: times,
             modified: times,
             changed: times,
-            ..Metadata::new(FileType::Directory, 0, self.inode)
+            ..Metadata::new(FileType::Directory, 0, inode)
         }
     }
 }
 
-enum Found<'a> {
-    File(&'a Arc<FileNode>),
-    Directory(&'a Directory),
+/// How far a name reaches with the longest path below it.
+fn reach(name_size_bytes: u64, longest: u64) -> u64 {
+    name_size_bytes + if longest > 0 { 1 + longest } else { 0 }
 }
 
-impl Content {
-    fn size_bytes(&self) -> u64 {
-        match self {
-            Content::Shared(bytes) => bytes.len() as u64,
-            Content::Own(bytes) => bytes.len() as u64,
-            Content::Elsewhere { size_bytes, .. } => *size_bytes,
+impl Tree {
+    fn get(&self, inode: u64) -> io::Result<&Directory> {
+        Ok(self.directories.get(&inode).ok_or(io::ErrorKind::NotFound)?)
+    }
+
+    fn get_mut(&mut self, inode: u64) -> io::Result<&mut Directory> {
+        Ok(self.directories.get_mut(&inode).ok_or(io::ErrorKind::NotFound)?)
+    }
+
+    /// Where a path leads. All but its last part must be directories that exist.
+    fn walk<'p>(&self, path: &'p str) -> io::Result<Place<'p>> {
+        let mut above: Vec<(u64, &str)> = Vec::new();
+        let mut node = Some(Node::Directory(ROOT));
+        for part in path.split('/').filter(|part| *part != ".") {
+            let directory = match node {
+                Some(Node::Directory(directory)) => directory,
+                Some(Node::File(_)) => return Err(io::ErrorKind::NotADirectory.into()),
+                None => return Err(io::ErrorKind::NotFound.into()),
+            };
+            if part == ".." {
+                // The root is its own parent.
+                let parent = above.pop().map_or(ROOT, |(parent, _)| parent);
+                node = Some(Node::Directory(parent));
+            } else {
+                above.push((directory, part));
+                node = self.get(directory)?.entries.get(part).cloned();
+            }
+        }
+        let (parent, name) = above.pop().unwrap_or((ROOT, ""));
+        Ok(Place { parent, name, node })
+    }
+
+    fn file(&self, path: &str) -> io::Result<Arc<FileNode>> {
+        match self.walk(path)?.node {
+            Some(Node::File(file)) => Ok(file),
+            Some(Node::Directory(_)) => Err(io::ErrorKind::IsADirectory.into()),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    /// A directory and those that hold it, up to the root.
+    fn upwards(&self, directory: u64) -> impl Iterator<Item = u64> {
+        let parent = |inode: &u64| {
+            let parent = self.directories.get(inode)?.parent;
+            (*inode != ROOT).then_some(parent)
+        };
+        std::iter::successors(Some(directory), parent)
+    }
+
+    /// The length of what comes before the names in a directory.
+    fn path_size_bytes(&self, directory: u64) -> u64 {
+        let directories = self.upwards(directory).filter(|inode| *inode != ROOT);
+        let sizes = directories.filter_map(|inode| Some(self.directories.get(&inode)?.name_size_bytes + 1));
+        sizes.sum()
+    }
+
+    fn check_paths(&self, more_bytes: u64) -> io::Result<()> {
+        let wanted_bytes = self.paths_size_bytes.saturating_add(more_bytes);
+        if wanted_bytes > PATHS_SIZE_MAX_BYTES {
+            return Err(Exceeded::new(Limit::FileSystem, PATHS_SIZE_MAX_BYTES, wanted_bytes).into());
+        }
+        Ok(())
+    }
+
+    /// How many nodes a node is with those below it, and how far its name reaches.
+    fn extent(&self, name: &str, node: &Node) -> (u64, u64) {
+        let directory = match node {
+            Node::File(_) => None,
+            Node::Directory(inode) => self.directories.get(inode),
+        };
+        let (nodes, longest) = directory.map_or((0, 0), |directory| (directory.nodes, directory.longest()));
+        (nodes + 1, reach(name.len() as u64, longest))
+    }
+
+    fn insert(&mut self, parent: u64, name: &str, node: Node) -> io::Result<()> {
+        let (nodes, length) = self.extent(name, &node);
+        let path_size_bytes = self.path_size_bytes(parent) + name.len() as u64;
+        if let Node::Directory(inode) = &node {
+            let directory = self.get_mut(*inode)?;
+            (directory.parent, directory.name_size_bytes) = (parent, name.len() as u64);
+        }
+        let directory = self.get_mut(parent)?;
+        directory.entries.insert(name.into(), node);
+        directory.modified = SystemTime::now();
+        self.paths_size_bytes += nodes * path_size_bytes;
+        self.change(parent, None, Some(length), |count| count + nodes);
+        Ok(())
+    }
+
+    /// Takes a node out of its directory; a directory that is not put back must be forgotten.
+    fn remove(&mut self, parent: u64, name: &str) -> io::Result<Node> {
+        let directory = self.get_mut(parent)?;
+        let node = directory.entries.remove(name).ok_or(io::ErrorKind::NotFound)?;
+        directory.modified = SystemTime::now();
+        let (nodes, length) = self.extent(name, &node);
+        let path_size_bytes = self.path_size_bytes(parent) + name.len() as u64;
+        self.paths_size_bytes = self.paths_size_bytes.saturating_sub(nodes * path_size_bytes);
+        self.change(parent, Some(length), None, |count| count.saturating_sub(nodes));
+        Ok(node)
+    }
+
+    /// Carries a change in a directory up to the root.
+    fn change(
+        &mut self,
+        directory: u64,
+        mut removed_length: Option<u64>,
+        mut added_length: Option<u64>,
+        count: impl Fn(u64) -> u64,
+    ) {
+        let mut inode = directory;
+        while let Some(directory) = self.directories.get_mut(&inode) {
+            let before = directory.longest();
+            if let Some(length) = removed_length
+                && let Some(count) = directory.lengths.get_mut(&length)
+            {
+                *count -= 1;
+                if *count == 0 {
+                    directory.lengths.remove(&length);
+                }
+            }
+            if let Some(length) = added_length {
+                *directory.lengths.entry(length).or_default() += 1;
+            }
+            directory.nodes = count(directory.nodes);
+            let after = directory.longest();
+            if inode == ROOT {
+                return;
+            }
+            (removed_length, added_length) = match before == after {
+                true => (None, None),
+                false => (
+                    Some(reach(directory.name_size_bytes, before)),
+                    Some(reach(directory.name_size_bytes, after)),
+                ),
+            };
+            inode = directory.parent;
         }
     }
 }
 
 impl FileNode {
-    fn lock(&self) -> MutexGuard<'_, FileState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self) -> RwLockReadGuard<'_, FileState> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, FileState> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn room(&self) -> &Room {
+        &self.counted.usage.room
     }
 
     fn metadata(&self) -> Metadata {
-        let state = self.lock();
+        let state = self.read();
         Metadata {
             accessed: Some(state.accessed),
             modified: Some(state.modified),
@@ -363,97 +538,100 @@ impl FileNode {
         }
     }
 
-    /// Makes the bytes such that they can be handed out, and hands them out.
-    fn share(&self, state: &mut FileState) -> io::Result<Bytes> {
-        if let Content::Own(own) = &mut state.content {
-            self.usage.give_back(own.len() as u64);
-            state.content = Content::Shared(std::mem::take(own).into());
-        }
-        match &state.content {
-            Content::Shared(bytes) => Ok(bytes.clone()),
-            Content::Own(_) | Content::Elsewhere { .. } => Err(io::ErrorKind::Unsupported.into()),
+    fn share(&self) -> io::Result<Bytes> {
+        match &mut self.write().content {
+            Source::Memory(content) => content.share(self.room()),
+            Source::Reader { .. } | Source::Writer { .. } => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
-    /// The bytes to be written to, zeros up to `filled_bytes`, with room for `new_size_bytes`.
-    ///
-    /// Whatever this takes is counted, and refused, before any of it is allocated.
-    fn own<'s>(&self, state: &'s mut FileState, filled_bytes: u64, new_size_bytes: u64) -> io::Result<&'s mut Vec<u8>> {
-        let old_size_bytes = state.content.size_bytes();
-        let counted_bytes = match state.content {
-            Content::Own(_) => old_size_bytes,
-            Content::Shared(_) => 0,
-            // A program that replaces the whole file may; to change a part, all of it would have to be read.
-            Content::Elsewhere { .. } if new_size_bytes == 0 => 0,
-            Content::Elsewhere { .. } => return Err(read_only()),
-        };
-        let taken_bytes = new_size_bytes.saturating_sub(counted_bytes);
-        self.usage.take(taken_bytes)?;
-        let resized = (|| {
-            let new_size = usize::try_from(new_size_bytes).map_err(|_| io::ErrorKind::FileTooLarge)?;
-            let old = match &mut state.content {
-                Content::Own(own) => std::mem::take(own),
-                Content::Shared(shared) => {
-                    let kept = &shared[..shared.len().min(new_size)];
-                    let mut own = Vec::new();
-                    own.try_reserve(new_size).map_err(|_| io::ErrorKind::StorageFull)?;
-                    own.extend_from_slice(kept);
-                    own
-                }
-                Content::Elsewhere { .. } => Vec::new(),
-            };
-            let mut own = old;
-            let reserved = own.try_reserve(new_size.saturating_sub(own.len()));
-            if reserved.is_ok() {
-                // What fits `new_size` fits here, as it is no more.
-                own.resize(filled_bytes as usize, 0);
-            }
-            // Even where there is no memory for more, what was written before stays.
-            state.content = Content::Own(own);
-            reserved.map_err(|_| io::Error::from(io::ErrorKind::StorageFull))
-        })();
-        if let Err(error) = resized {
-            self.usage.give_back(taken_bytes);
-            return Err(error);
-        }
-        self.usage.give_back(counted_bytes.saturating_sub(new_size_bytes));
-        state.modified = SystemTime::now();
+    fn set_len(&self, size_bytes: u64) -> io::Result<()> {
+        let mut state = self.write();
         match &mut state.content {
-            Content::Own(own) => Ok(own),
-            Content::Shared(_) | Content::Elsewhere { .. } => Err(io::ErrorKind::Other.into()),
+            Source::Memory(content) => content.set_len(self.room(), size_bytes)?,
+            // A program that replaces the whole file may; to change a part, all of it would have to be read.
+            Source::Reader { .. } if size_bytes == 0 => state.content = Source::Memory(Content::default()),
+            Source::Reader { .. } => return Err(read_only()),
+            Source::Writer { size_bytes: old, .. } if *old == size_bytes => {}
+            Source::Writer {
+                writer,
+                size_bytes: old,
+            } => {
+                writer.set_len(size_bytes)?;
+                *old = size_bytes;
+            }
         }
+        state.modified = SystemTime::now();
+        Ok(())
+    }
+
+    /// Writes at an offset, or at the end; returns where that was, and how many bytes.
+    fn write_at(&self, buffer: &[u8], offset: Option<u64>) -> io::Result<(u64, usize)> {
+        let mut state = self.write();
+        let is_appended = offset.is_none();
+        let offset = offset.unwrap_or_else(|| state.content.size_bytes());
+        if buffer.is_empty() {
+            return Ok((offset, 0));
+        }
+        let count = match &mut state.content {
+            Source::Memory(content) => {
+                content.write(self.room(), buffer, offset)?;
+                buffer.len()
+            }
+            Source::Reader { .. } => return Err(read_only()),
+            Source::Writer { writer, .. } => {
+                let writer = writer.clone();
+                // What is appended holds its place; otherwise the size can be asked for while the bytes are on their way.
+                let count = match is_appended {
+                    true => writer.write_at(buffer, offset)?,
+                    false => {
+                        drop(state);
+                        let count = writer.write_at(buffer, offset)?;
+                        state = self.write();
+                        count
+                    }
+                };
+                let count = count.min(buffer.len());
+                if let Source::Writer { size_bytes, .. } = &mut state.content {
+                    *size_bytes = (*size_bytes).max(offset.saturating_add(count as u64));
+                }
+                count
+            }
+        };
+        state.modified = SystemTime::now();
+        Ok((offset, count))
     }
 }
 
 impl Drop for FileNode {
     fn drop(&mut self) {
-        self.usage.nodes.fetch_sub(1, Ordering::Relaxed);
-        if let Content::Own(own) = &self.state.get_mut().unwrap_or_else(PoisonError::into_inner).content {
-            self.usage.give_back(own.len() as u64);
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Source::Memory(content) = &state.content {
+            self.counted.usage.room.give_back(content.counted_bytes());
         }
     }
 }
 
 impl FileSystem for MemoryFs {
     fn open(&self, path: &str, options: &OpenOptions) -> io::Result<Opened> {
-        let mut root = self.lock();
-        let names = root.walk(path)?;
-        match root.find(&names) {
+        let mut tree = self.lock();
+        let place = tree.walk(path)?;
+        match place.node {
             Some(_) if options.exclusive => Err(io::ErrorKind::AlreadyExists.into()),
-            Some(Found::Directory(_)) if options.changes() => Err(io::ErrorKind::IsADirectory.into()),
-            Some(Found::Directory(_)) => Ok(Opened::Directory),
-            Some(Found::File(_)) if options.directory => Err(io::ErrorKind::NotADirectory.into()),
-            Some(Found::File(file)) => {
+            Some(Node::Directory(_)) if options.changes() => Err(io::ErrorKind::IsADirectory.into()),
+            Some(Node::Directory(_)) => Ok(Opened::Directory),
+            Some(Node::File(_)) if options.directory => Err(io::ErrorKind::NotADirectory.into()),
+            Some(Node::File(file)) => {
+                drop(tree);
                 if options.truncate {
-                    file.own(&mut file.lock(), 0, 0)?;
+                    file.set_len(0)?;
                 }
-                Ok(Opened::File(Box::new(OpenFile(file.clone()))))
+                Ok(Opened::File(Box::new(OpenFile(file))))
             }
             None if options.create => {
-                let (parent, name) = root.parent(&names)?;
-                self.shared.usage.check_new(name)?;
-                let file = self.new_file(Content::Own(Vec::new()));
-                parent.insert(name.to_owned(), Node::File(file.clone()));
+                self.check_new(&tree, place.parent, place.name)?;
+                let file = self.new_file(Source::Memory(Content::default()), true);
+                tree.insert(place.parent, place.name, Node::File(file.clone()))?;
                 Ok(Opened::File(Box::new(OpenFile(file))))
             }
             None => Err(io::ErrorKind::NotFound.into()),
@@ -461,102 +639,150 @@ impl FileSystem for MemoryFs {
     }
 
     fn metadata(&self, path: &str, _follow_links: bool) -> io::Result<Metadata> {
-        Ok(match self.lock().find_at(path)? {
-            Found::File(file) => file.metadata(),
-            Found::Directory(directory) => directory.metadata(),
-        })
+        let tree = self.lock();
+        match tree.walk(path)?.node {
+            Some(Node::File(file)) => {
+                drop(tree);
+                Ok(file.metadata())
+            }
+            Some(Node::Directory(inode)) => Ok(tree.get(inode)?.metadata(inode)),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
     }
 
     fn read_dir(&self, path: &str) -> io::Result<Vec<DirEntry>> {
-        let root = self.lock();
-        let Found::Directory(directory) = root.find_at(path)? else {
-            return Err(io::ErrorKind::NotADirectory.into());
+        let mut entries = Vec::new();
+        self.visit_dir(path, &mut |entry| {
+            entries.push(entry);
+            Ok(())
+        })?;
+        Ok(entries)
+    }
+
+    fn visit_dir(&self, path: &str, visit: &mut dyn FnMut(DirEntry) -> io::Result<()>) -> io::Result<()> {
+        let directory = match self.lock().walk(path)?.node {
+            Some(Node::Directory(directory)) => directory,
+            Some(Node::File(_)) => return Err(io::ErrorKind::NotADirectory.into()),
+            None => return Err(io::ErrorKind::NotFound.into()),
         };
-        let entry = |(name, node): (&String, &Node)| match node {
-            Node::File(file) => DirEntry::new(name, file.inode, FileType::File),
-            Node::Directory(directory) => DirEntry::new(name, directory.inode, FileType::Directory),
-        };
-        Ok(directory.entries.iter().map(entry).collect())
+        let mut last: Option<Box<str>> = None;
+        loop {
+            let after = last.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let entries: Vec<DirEntry> = match self.lock().directories.get(&directory) {
+                Some(directory) => {
+                    let rest = directory.entries.range::<str, _>((after, Bound::Unbounded));
+                    let entry = |(name, node): (&Box<str>, &Node)| match node {
+                        Node::File(file) => DirEntry::new(&**name, file.inode, FileType::File),
+                        Node::Directory(inode) => DirEntry::new(&**name, *inode, FileType::Directory),
+                    };
+                    rest.take(VISITED_AT_A_TIME).map(entry).collect()
+                }
+                // It was removed meanwhile.
+                None => return Ok(()),
+            };
+            let Some(entry) = entries.last() else { return Ok(()) };
+            last = Some(entry.name.as_str().into());
+            entries.into_iter().try_for_each(&mut *visit)?;
+        }
+    }
+
+    fn held_bytes(&self) -> u64 {
+        let made_nodes = self.shared.usage.made_nodes.load(Ordering::Relaxed);
+        self.used_bytes().saturating_add(made_nodes * NODE_SIZE_BYTES)
     }
 
     fn create_dir(&self, path: &str) -> io::Result<()> {
-        let mut root = self.lock();
-        let names = root.walk(path)?;
-        if root.find(&names).is_some() {
+        let mut tree = self.lock();
+        let place = tree.walk(path)?;
+        if place.node.is_some() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        let (parent, name) = root.parent(&names)?;
-        self.shared.usage.check_new(name)?;
-        parent.insert(name.to_owned(), Node::Directory(self.new_directory()));
-        Ok(())
+        self.check_new(&tree, place.parent, place.name)?;
+        self.make_directory(&mut tree, place.parent, place.name, true).map(drop)
     }
 
     fn remove_dir(&self, path: &str) -> io::Result<()> {
-        let mut root = self.lock();
-        let names = root.walk(path)?;
-        match root.find(&names) {
-            _ if names.is_empty() => Err(io::ErrorKind::InvalidInput.into()),
-            Some(Found::Directory(directory)) if directory.entries.is_empty() => root.remove(&names).map(drop),
-            Some(Found::Directory(_)) => Err(io::ErrorKind::DirectoryNotEmpty.into()),
-            Some(Found::File(_)) => Err(io::ErrorKind::NotADirectory.into()),
+        let mut tree = self.lock();
+        let place = tree.walk(path)?;
+        match place.node {
+            _ if place.name.is_empty() => Err(io::ErrorKind::InvalidInput.into()),
+            Some(Node::Directory(inode)) if tree.get(inode)?.entries.is_empty() => {
+                tree.remove(place.parent, place.name)?;
+                tree.directories.remove(&inode);
+                Ok(())
+            }
+            Some(Node::Directory(_)) => Err(io::ErrorKind::DirectoryNotEmpty.into()),
+            Some(Node::File(_)) => Err(io::ErrorKind::NotADirectory.into()),
             None => Err(io::ErrorKind::NotFound.into()),
         }
     }
 
     fn remove_file(&self, path: &str) -> io::Result<()> {
-        let mut root = self.lock();
-        root.file(path)?;
-        let names = root.walk(path)?;
-        root.remove(&names).map(drop)
+        let mut tree = self.lock();
+        tree.file(path)?;
+        let place = tree.walk(path)?;
+        let node = tree.remove(place.parent, place.name)?;
+        // Gigabytes take a moment to be given back, in which others can go on.
+        drop(tree);
+        drop(node);
+        Ok(())
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let mut root = self.lock();
-        let (from, to) = (root.walk(from)?, root.walk(to)?);
-        let source = root.find(&from).ok_or(io::ErrorKind::NotFound)?;
-        if from.is_empty() || to.is_empty() {
+        let mut tree = self.lock();
+        let (from, to) = (tree.walk(from)?, tree.walk(to)?);
+        let source = from.node.ok_or(io::ErrorKind::NotFound)?;
+        if from.name.is_empty() || to.name.is_empty() {
             return Err(io::ErrorKind::ResourceBusy.into());
         }
+        if (from.parent, from.name) == (to.parent, to.name) {
+            return Ok(());
+        }
         // In Linux's order, which counts where several of these hold.
-        match (source, root.find(&to)) {
-            _ if from == to => return Ok(()),
-            (Found::Directory(_), _) if to.starts_with(&from) => return Err(io::ErrorKind::InvalidInput.into()),
-            (_, Some(Found::Directory(_))) if from.starts_with(&to) => {
+        match (&source, &to.node) {
+            (Node::Directory(source), _) if tree.upwards(to.parent).any(|inode| inode == *source) => {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+            (_, Some(Node::Directory(target))) if tree.upwards(from.parent).any(|inode| inode == *target) => {
                 return Err(io::ErrorKind::DirectoryNotEmpty.into());
             }
-            (Found::File(_), Some(Found::Directory(_))) => return Err(io::ErrorKind::IsADirectory.into()),
-            (Found::Directory(_), Some(Found::File(_))) => return Err(io::ErrorKind::NotADirectory.into()),
-            (_, Some(Found::Directory(directory))) if !directory.entries.is_empty() => {
+            (Node::File(_), Some(Node::Directory(_))) => return Err(io::ErrorKind::IsADirectory.into()),
+            (Node::Directory(_), Some(Node::File(_))) => return Err(io::ErrorKind::NotADirectory.into()),
+            (_, Some(Node::Directory(target))) if !tree.get(*target)?.entries.is_empty() => {
                 return Err(io::ErrorKind::DirectoryNotEmpty.into());
             }
             _ => {}
         }
-        if to.last().is_some_and(|name| name.len() > NAME_SIZE_MAX_BYTES) {
+        let (nodes, length) = tree.extent(to.name, &source);
+        let above_bytes = tree.path_size_bytes(to.parent);
+        if to.name.len() > NAME_SIZE_MAX_BYTES || above_bytes + length > PATH_SIZE_MAX_BYTES {
             return Err(io::ErrorKind::InvalidFilename.into());
         }
-        let node = root.remove(&from)?;
-        let (parent, name) = root.parent(&to)?;
-        parent.insert(name.to_owned(), node);
-        Ok(())
+        let old_path_bytes = tree.path_size_bytes(from.parent) + from.name.len() as u64;
+        let longer_bytes = (above_bytes + to.name.len() as u64).saturating_sub(old_path_bytes);
+        if longer_bytes > 0 {
+            tree.check_paths(nodes * longer_bytes)?;
+        }
+        if let Some(target) = to.node {
+            tree.remove(to.parent, to.name)?;
+            if let Node::Directory(inode) = target {
+                tree.directories.remove(&inode);
+            }
+        }
+        tree.remove(from.parent, from.name)?;
+        tree.insert(to.parent, to.name, source)
     }
 
     fn set_times(&self, path: &str, _follow_links: bool, times: Times) -> io::Result<()> {
-        let mut root = self.lock();
-        let names = root.walk(path)?;
-        match root.find(&names).ok_or(io::ErrorKind::NotFound)? {
-            Found::File(file) => OpenFile(file.clone()).set_times(times),
-            Found::Directory(_) => {
-                let modified = times.modified;
-                let directory = match root.parent(&names) {
-                    Ok((parent, name)) => match parent.entries.get_mut(name) {
-                        Some(Node::Directory(directory)) => directory,
-                        _ => return Err(io::ErrorKind::NotFound.into()),
-                    },
-                    Err(_) => &mut *root,
-                };
-                directory.modified = modified.unwrap_or(directory.modified);
+        let mut tree = self.lock();
+        match tree.walk(path)?.node {
+            Some(Node::File(file)) => OpenFile(file).set_times(times),
+            Some(Node::Directory(inode)) => {
+                let directory = tree.get_mut(inode)?;
+                directory.modified = times.modified.unwrap_or(directory.modified);
                 Ok(())
             }
+            None => Err(io::ErrorKind::NotFound.into()),
         }
     }
 }
@@ -569,53 +795,65 @@ impl File for OpenFile {
     }
 
     fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let state = self.0.lock();
-        let content: &[u8] = match &state.content {
-            Content::Shared(bytes) => bytes,
-            Content::Own(bytes) => bytes,
-            Content::Elsewhere { reader, size_bytes } => {
-                let (reader, left) = (reader.clone(), size_bytes.saturating_sub(offset));
-                // Whoever else looks at the file need not wait until the bytes are here.
-                drop(state);
-                let length = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-                let count = reader.read_at(&mut buffer[..length], offset)?;
-                return Ok(count.min(length));
-            }
+        let state = self.0.read();
+        let left = |size_bytes: &u64| {
+            let left = size_bytes.saturating_sub(offset);
+            buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX))
         };
-        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(content.len());
-        let count = buffer.len().min(content.len() - start);
-        buffer[..count].copy_from_slice(&content[start..start + count]);
-        Ok(count)
+        // Whoever else looks at the file need not wait until the bytes are here.
+        match &state.content {
+            Source::Memory(content) => Ok(content.read(buffer, offset)),
+            Source::Reader { reader, size_bytes } => {
+                let (reader, length) = (reader.clone(), left(size_bytes));
+                drop(state);
+                let count = reader.read_at(&mut buffer[..length], offset)?;
+                Ok(count.min(length))
+            }
+            Source::Writer { writer, size_bytes } => {
+                let (writer, length) = (writer.clone(), left(size_bytes));
+                drop(state);
+                let count = writer.read_at(&mut buffer[..length], offset)?;
+                Ok(count.min(length))
+            }
+        }
     }
 
     fn write_at(&mut self, buffer: &[u8], offset: u64) -> io::Result<usize> {
-        if buffer.is_empty() {
-            return Ok(0);
-        }
-        let end = offset
-            .checked_add(buffer.len() as u64)
-            .ok_or(io::ErrorKind::FileTooLarge)?;
-        let mut state = self.0.lock();
-        let old_size_bytes = state.content.size_bytes();
-        let own = self
-            .0
-            .own(&mut state, old_size_bytes.max(offset), old_size_bytes.max(end))?;
-        // The size has been checked to fit, so its parts do. What is appended is not filled with zeros before.
-        let start = offset as usize;
-        let (replacing, appended) = buffer.split_at(buffer.len().min(own.len() - start));
-        own[start..start + replacing.len()].copy_from_slice(replacing);
-        own.extend_from_slice(appended);
-        Ok(buffer.len())
+        self.0.write_at(buffer, Some(offset)).map(|(_, count)| count)
+    }
+
+    fn append(&mut self, buffer: &[u8]) -> io::Result<(u64, usize)> {
+        self.0.write_at(buffer, None)
     }
 
     fn set_len(&mut self, size_bytes: u64) -> io::Result<()> {
-        self.0.own(&mut self.0.lock(), size_bytes, size_bytes).map(drop)
+        self.0.set_len(size_bytes)
+    }
+
+    fn growth_bytes(&self, offset: u64, length_bytes: u64) -> u64 {
+        match &self.0.read().content {
+            // What goes beyond the room is refused for that, and never held.
+            Source::Memory(content) => {
+                let room = self.0.room();
+                let left_bytes = room.limit_bytes.saturating_sub(room.used_bytes.load(Ordering::Relaxed));
+                content.growth_bytes(offset, length_bytes).min(left_bytes)
+            }
+            Source::Reader { .. } | Source::Writer { .. } => 0,
+        }
     }
 
     fn set_times(&mut self, times: Times) -> io::Result<()> {
-        let mut state = self.0.lock();
+        let mut state = self.0.write();
         state.accessed = times.accessed.unwrap_or(state.accessed);
         state.modified = times.modified.unwrap_or(state.modified);
         Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let writer = match &self.0.read().content {
+            Source::Writer { writer, .. } => writer.clone(),
+            Source::Memory(_) | Source::Reader { .. } => return Ok(()),
+        };
+        writer.sync()
     }
 }

@@ -1,19 +1,25 @@
 //! File systems that a job can be given.
 
+mod content;
 mod device;
+mod exceeded;
 mod host;
 mod memory;
 mod overlay;
 mod read_at;
+mod write_at;
 
 use std::io;
 use std::time::SystemTime;
 
 pub(crate) use device::Devices;
+pub use exceeded::Exceeded;
 pub use host::{Access, HostDir};
 pub use memory::MemoryFs;
+pub(crate) use overlay::ATTEMPTS;
 pub use overlay::OverlayFs;
 pub use read_at::ReadAt;
+pub use write_at::WriteAt;
 
 /// The tree of files below one directory of a job.
 ///
@@ -32,6 +38,29 @@ pub trait FileSystem: Send + Sync {
 
     /// The entries of a directory, without `.` and `..`.
     fn read_dir(&self, path: &str) -> io::Result<Vec<DirEntry>>;
+
+    /// Gives each entry of a directory to `visit`, and ends with the first error that it returns.
+    ///
+    /// A file system whose directories may be large gives the entries one by one and keeps no list of them, so that a
+    /// job can be interrupted in between and held to its memory. No lock may be held over `visit`.
+    fn visit_dir(&self, path: &str, visit: &mut dyn FnMut(DirEntry) -> io::Result<()>) -> io::Result<()> {
+        self.read_dir(path)?.into_iter().try_for_each(visit)
+    }
+
+    /// How much of this process's memory is held for what programs have put into the tree: contents by what is allocated
+    /// for them, files, directories and their names. It is asked for before each call that may add to it, so it must be
+    /// at hand.
+    fn held_bytes(&self) -> u64 {
+        0
+    }
+
+    /// What must be done before a path can be written to or renamed, if that takes long: a copy, for instance.
+    ///
+    /// A job does it in steps, between which it may be interrupted, and then makes its call. A caller that does not
+    /// prepare gets the same, in one go.
+    fn prepare(&self, _path: &str, _follow_links: bool) -> io::Result<Option<Box<dyn Steps>>> {
+        Ok(None)
+    }
 
     fn create_dir(&self, _path: &str) -> io::Result<()> {
         Err(read_only())
@@ -67,6 +96,18 @@ pub trait FileSystem: Send + Sync {
     }
 }
 
+/// Work that a [`FileSystem`] does in steps.
+pub trait Steps: Send {
+    /// How many bytes are still to be written.
+    fn left_bytes(&self) -> u64;
+
+    /// How much more of this process's memory the work may take until it is done.
+    fn growth_bytes(&self) -> u64;
+
+    /// Does a part of the work that takes a few milliseconds; false when all of it is done.
+    fn step(&mut self) -> io::Result<bool>;
+}
+
 /// An open file of a [`FileSystem`].
 ///
 /// Reads and writes name their offset; where the guest is in the file is kept for it. A file that cannot be positioned
@@ -81,8 +122,22 @@ pub trait File: Send {
         Err(read_only())
     }
 
+    /// Writes to the end of the file, wherever others may have moved it; returns where that was, and how many bytes.
+    ///
+    /// As it stands here, others can come in between: a file system in which several write to one file brings its own.
+    fn append(&mut self, buffer: &[u8]) -> io::Result<(u64, usize)> {
+        let end = self.metadata()?.size_bytes;
+        Ok((end, self.write_at(buffer, end)?))
+    }
+
     fn is_stream(&self) -> bool {
         false
+    }
+
+    /// How much more of this process's memory would be held for the file if so many bytes were written there; with no
+    /// bytes, if it grew to that size.
+    fn growth_bytes(&self, _offset: u64, _length_bytes: u64) -> u64 {
+        0
     }
 
     fn set_len(&mut self, _size_bytes: u64) -> io::Result<()> {
@@ -99,6 +154,7 @@ pub trait File: Send {
 }
 
 /// What [`FileSystem::open`] found.
+#[non_exhaustive]
 pub enum Opened {
     File(Box<dyn File>),
     Directory,
@@ -188,6 +244,7 @@ impl DirEntry {
 
 /// Times to be set; `None` leaves the one there is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Times {
     pub accessed: Option<SystemTime>,
     pub modified: Option<SystemTime>,

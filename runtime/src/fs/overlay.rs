@@ -1,26 +1,77 @@
 //! One tree of files over another.
 
-use super::{DirEntry, File, FileSystem, FileType, Metadata, OpenOptions, Opened, Times};
-use std::collections::{BTreeMap, BTreeSet};
+use super::{DirEntry, File, FileSystem, FileType, Metadata, OpenOptions, Opened, Steps, Times};
+use std::collections::BTreeSet;
+use std::fmt;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// A tree that may be changed over one that stays as it is.
 ///
 /// What a job writes, renames or removes goes to the upper tree; the lower one is only read. A file of the lower tree
 /// that is written to is copied up first. Directories of the lower tree cannot be renamed (the guest sees `EXDEV`, as on
 /// Linux's overlays), and the upper tree's links are not followed into the lower one.
+///
+/// A file is copied up under a name of its own and renamed when it is complete, so half a file is never seen. The names
+/// begin with `.afmpeg-copy-`; programs neither see nor can use such names. What is copied counts towards
+/// [`Job::written_max_bytes`](crate::Job::written_max_bytes), and while one file is copied others are not held up.
+#[derive(Clone)]
 pub struct OverlayFs {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
     lower: Arc<dyn FileSystem>,
     upper: Arc<dyn FileSystem>,
-    /// Paths that are gone from the lower tree, with all below them. A mark stays when something new takes the place, so
-    /// that a new directory does not show the old one's entries.
-    hidden: Mutex<BTreeSet<String>>,
+    state: Mutex<State>,
+    /// A copy has ended.
+    copied: Condvar,
 }
+
+#[derive(Default)]
+struct State {
+    hidden: Hidden,
+    /// The paths of the lower tree that are being copied up.
+    copying: BTreeSet<String>,
+    copies: u64,
+}
+
+/// Paths that are gone from the lower tree, with all below them. A mark stays when something new takes the place, so
+/// that a new directory does not show the old one's entries.
+#[derive(Default)]
+struct Hidden {
+    paths: BTreeSet<String>,
+    held_bytes: u64,
+}
+
+impl Hidden {
+    fn contains(&self, path: &str) -> bool {
+        self.paths.contains(path)
+    }
+
+    fn insert(&mut self, path: &str) {
+        if self.paths.insert(path.to_owned()) {
+            self.held_bytes += path.len() as u64 + MARK_SIZE_BYTES;
+        }
+    }
+}
+
+/// What a mark takes besides its path.
+const MARK_SIZE_BYTES: u64 = 64;
 
 /// How many bytes are copied up at a time.
 const COPY_BUFFER_SIZE_BYTES: usize = 1 << 20;
+
+/// How long one step waits for a copy that another makes of the same file.
+const COPY_WAIT: Duration = Duration::from_millis(10);
+
+/// How often a copy is made anew of a file that others change meanwhile.
+pub(crate) const ATTEMPTS: usize = 4;
+
+/// How the names begin under which files are copied up.
+const COPY_NAME: &str = ".afmpeg-copy-";
 
 /// Keeps the inodes of the two trees apart.
 const UPPER_DEVICE: u64 = 1 << 63;
@@ -28,15 +79,90 @@ const UPPER_DEVICE: u64 = 1 << 63;
 impl OverlayFs {
     pub fn new(lower: Arc<dyn FileSystem>, upper: Arc<dyn FileSystem>) -> OverlayFs {
         OverlayFs {
-            lower,
-            upper,
-            hidden: Mutex::default(),
+            shared: Arc::new(Shared {
+                lower,
+                upper,
+                state: Mutex::default(),
+                copied: Condvar::new(),
+            }),
         }
     }
 
-    /// Every change holds this lock, so that no other can come between its looking and its doing.
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.hidden.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Makes the copy that a change of this path wants, in one go.
+    fn prepare_now(&self, path: &str, follow_links: bool) -> io::Result<()> {
+        for _ in 0..ATTEMPTS {
+            match self.prepare(path, follow_links)? {
+                Some(mut steps) => while steps.step()? {},
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Renames what does not have to be copied up first; false if it does.
+    fn rename_in_upper(&self, from: &str, to: &str) -> io::Result<bool> {
+        let shared = &*self.shared;
+        let mut state = shared.lock();
+        let hidden = &mut state.hidden;
+        let (from, to) = (&shared.plain(hidden, from)?, &shared.plain(hidden, to)?);
+        let source = shared.find(hidden, from, false)?.ok_or(io::ErrorKind::NotFound)?;
+        if from == "." || to == "." {
+            return Err(io::ErrorKind::ResourceBusy.into());
+        }
+        if source.file_type == FileType::Directory && shared.in_lower(hidden, from, false)?.is_some() {
+            return Err(io::ErrorKind::CrossesDevices.into());
+        }
+        // A directory that is merged may look empty in the upper tree and not be.
+        let is_merged = |hidden: &Hidden| Ok::<_, io::Error>(shared.in_lower(hidden, to, false)?.is_some());
+        let lies_in = |inner: &str, outer: &str| inner != outer && Path::new(inner).starts_with(outer);
+        match shared.find(hidden, to, false)?.map(|target| target.file_type) {
+            _ if source.file_type == FileType::Directory && lies_in(to, from) => {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+            Some(FileType::Directory) if lies_in(from, to) => {
+                return Err(io::ErrorKind::DirectoryNotEmpty.into());
+            }
+            Some(FileType::Directory) if source.file_type != FileType::Directory => {
+                return Err(io::ErrorKind::IsADirectory.into());
+            }
+            Some(FileType::Directory) if is_merged(hidden)? => return Err(io::ErrorKind::CrossesDevices.into()),
+            Some(target) if target != FileType::Directory && source.file_type == FileType::Directory => {
+                return Err(io::ErrorKind::NotADirectory.into());
+            }
+            _ => {}
+        }
+        if from == to {
+            return Ok(true);
+        }
+        shared.make_parents(hidden, to)?;
+        if shared.in_upper(from, false)?.is_none() {
+            return Ok(false);
+        }
+        shared.upper.rename(from, to)?;
+        shared.hide(hidden, from)?;
+        // A directory comes without what the lower tree may have under its new name.
+        if source.file_type == FileType::Directory {
+            shared.hide(hidden, to)?;
+        }
+        Ok(true)
+    }
+}
+
+impl fmt::Debug for OverlayFs {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        let hidden = self.shared.lock().hidden.paths.len();
+        formatter
+            .debug_struct("OverlayFs")
+            .field("hidden", &hidden)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Every change holds this lock, so that no other can come between its looking and its doing. No bytes are moved
+    /// under it.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn in_upper(&self, path: &str, follow_links: bool) -> io::Result<Option<Metadata>> {
@@ -48,7 +174,7 @@ impl OverlayFs {
         })
     }
 
-    fn in_lower(&self, hidden: &BTreeSet<String>, path: &str, follow_links: bool) -> io::Result<Option<Metadata>> {
+    fn in_lower(&self, hidden: &Hidden, path: &str, follow_links: bool) -> io::Result<Option<Metadata>> {
         if ancestors(path).any(|ancestor| hidden.contains(ancestor)) {
             return Ok(None);
         }
@@ -63,7 +189,7 @@ impl OverlayFs {
         present(self.lower.metadata(path, follow_links))
     }
 
-    fn find(&self, hidden: &BTreeSet<String>, path: &str, follow_links: bool) -> io::Result<Option<Metadata>> {
+    fn find(&self, hidden: &Hidden, path: &str, follow_links: bool) -> io::Result<Option<Metadata>> {
         match self.in_upper(path, follow_links)? {
             Some(found) => Ok(Some(found)),
             None => self.in_lower(hidden, path, follow_links),
@@ -71,7 +197,10 @@ impl OverlayFs {
     }
 
     /// A path without `..`: both trees must be asked for the same place. All but its last part are directories.
-    fn plain(&self, hidden: &BTreeSet<String>, path: &str) -> io::Result<String> {
+    fn plain(&self, hidden: &Hidden, path: &str) -> io::Result<String> {
+        if path.split('/').any(|part| part.starts_with(COPY_NAME)) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         let mut parts: Vec<&str> = Vec::new();
         let mut all = path.split('/').filter(|part| *part != ".").peekable();
         while let Some(part) = all.next() {
@@ -96,7 +225,7 @@ impl OverlayFs {
     }
 
     /// Sees to it that the directory of a path exists in the upper tree.
-    fn make_parents(&self, hidden: &BTreeSet<String>, path: &str) -> io::Result<()> {
+    fn make_parents(&self, hidden: &Hidden, path: &str) -> io::Result<()> {
         let parents: Vec<&str> = ancestors(path).skip(1).collect();
         for parent in parents.into_iter().rev() {
             match self.in_upper(parent, true)? {
@@ -113,93 +242,194 @@ impl OverlayFs {
         Ok(())
     }
 
-    fn copy_up(&self, hidden: &BTreeSet<String>, path: &str) -> io::Result<()> {
-        self.make_parents(hidden, path)?;
-        let read = OpenOptions {
-            read: true,
-            follow_links: true,
-            ..OpenOptions::default()
-        };
-        let write = OpenOptions {
-            write: true,
-            create: true,
-            truncate: true,
-            ..OpenOptions::default()
-        };
-        let (mut from, mut to) = match (self.lower.open(path, &read)?, self.upper.open(path, &write)?) {
-            (Opened::File(from), Opened::File(to)) => (from, to),
-            _ => return Err(io::ErrorKind::IsADirectory.into()),
-        };
-        let copied = copy(&mut *from, &mut *to);
-        if copied.is_err() {
-            // Half a file would hide the whole one.
-            self.upper.remove_file(path)?;
+    /// Whether a path is a file of the lower tree alone, so that a change of it wants a copy.
+    fn wants_copy(&self, hidden: &Hidden, path: &str, follow_links: bool) -> io::Result<Option<Metadata>> {
+        if self.in_upper(path, follow_links)?.is_some() {
+            return Ok(None);
         }
-        copied
+        let found = self.in_lower(hidden, path, follow_links)?;
+        Ok(found.filter(|found| found.file_type != FileType::Directory))
     }
 
-    /// The entries of a directory, from both trees.
-    fn entries(&self, hidden: &BTreeSet<String>, path: &str) -> io::Result<Vec<DirEntry>> {
-        let in_upper = self.in_upper(path, true)?;
-        let in_lower = self.in_lower(hidden, path, true)?;
-        let mut entries = BTreeMap::new();
-        match (in_upper, in_lower) {
-            (None, None) => return Err(io::ErrorKind::NotFound.into()),
-            (Some(above), _) if above.file_type != FileType::Directory => {
-                return Err(io::ErrorKind::NotADirectory.into());
-            }
-            (above, below) => {
-                if below.is_some_and(|below| above.is_none() || below.file_type == FileType::Directory) {
-                    for entry in self.lower.read_dir(path)? {
-                        let full = if path == "." {
-                            entry.name.clone()
-                        } else {
-                            format!("{path}/{}", entry.name)
-                        };
-                        if !hidden.contains(&full) {
-                            entries.insert(entry.name.clone(), entry);
-                        }
-                    }
-                }
-                if above.is_some() {
-                    entries.extend(
-                        self.upper
-                            .read_dir(path)?
-                            .into_iter()
-                            .map(|entry| (entry.name.clone(), entry)),
-                    );
-                }
-            }
+    /// Which of its trees has a directory there.
+    fn directories(&self, hidden: &Hidden, path: &str) -> io::Result<(bool, bool)> {
+        match (self.in_upper(path, true)?, self.in_lower(hidden, path, true)?) {
+            (None, None) => Err(io::ErrorKind::NotFound.into()),
+            (Some(above), _) if above.file_type != FileType::Directory => Err(io::ErrorKind::NotADirectory.into()),
+            (None, Some(below)) if below.file_type != FileType::Directory => Err(io::ErrorKind::NotADirectory.into()),
+            (above, below) => Ok((
+                above.is_some(),
+                below.is_some_and(|below| below.file_type == FileType::Directory),
+            )),
         }
-        Ok(entries.into_values().collect())
+    }
+
+    fn is_empty(&self, hidden: &Hidden, path: &str) -> io::Result<bool> {
+        let (in_upper, in_lower) = self.directories(hidden, path)?;
+        let mut is_empty = true;
+        let found_one = || io::Error::from(io::ErrorKind::DirectoryNotEmpty);
+        let mut visit = |tree: &dyn FileSystem, visible: &dyn Fn(&str) -> bool| {
+            let visited = tree.visit_dir(path, &mut |entry| match visible(&entry.name) {
+                true => Err(found_one()),
+                false => Ok(()),
+            });
+            match visited {
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                    is_empty = false;
+                    Ok(())
+                }
+                visited => visited,
+            }
+        };
+        if in_upper {
+            visit(&*self.upper, &|name| !name.starts_with(COPY_NAME))?;
+        }
+        if in_lower {
+            visit(&*self.lower, &|name| !hidden.contains(&join(path, name)))?;
+        }
+        Ok(is_empty)
     }
 
     /// Hides what the lower tree has there, if anything.
-    fn hide(&self, hidden: &mut BTreeSet<String>, path: &str) -> io::Result<()> {
+    fn hide(&self, hidden: &mut Hidden, path: &str) -> io::Result<()> {
         if self.in_lower(hidden, path, false)?.is_some() {
-            hidden.insert(path.to_owned());
+            hidden.insert(path);
         }
         Ok(())
     }
 }
 
-fn copy(from: &mut dyn File, to: &mut dyn File) -> io::Result<()> {
-    let mut buffer = vec![0; COPY_BUFFER_SIZE_BYTES];
-    let mut offset = 0;
-    loop {
-        let count = from.read_at(&mut buffer, offset)?.min(buffer.len());
-        if count == 0 {
-            return Ok(());
-        }
-        let mut rest = &buffer[..count];
-        while !rest.is_empty() {
-            let written = to.write_at(rest, offset)?.min(rest.len());
-            if written == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
+fn join(directory: &str, name: &str) -> String {
+    match directory {
+        "." => name.to_owned(),
+        _ => format!("{directory}/{name}"),
+    }
+}
+
+/// A file of the lower tree on its way up.
+struct CopyUp {
+    shared: Arc<Shared>,
+    path: String,
+    copy: Copy,
+}
+
+enum Copy {
+    /// Another makes it.
+    Others,
+    Own {
+        name: String,
+        from: Box<dyn File>,
+        to: Box<dyn File>,
+        size_bytes: u64,
+        offset: u64,
+        buffer: Vec<u8>,
+    },
+    Done,
+}
+
+impl CopyUp {
+    /// Makes the complete copy what the path leads to, unless that has changed meanwhile.
+    fn finish(&mut self, name: &str) -> io::Result<()> {
+        let state = self.shared.lock();
+        let upper = &self.shared.upper;
+        match self.shared.wants_copy(&state.hidden, &self.path, false)? {
+            Some(_) => {
+                self.shared.make_parents(&state.hidden, &self.path)?;
+                upper.rename(name, &self.path)
             }
-            offset += written as u64;
-            rest = &rest[written..];
+            None => upper.remove_file(name),
         }
+    }
+}
+
+impl Steps for CopyUp {
+    fn left_bytes(&self) -> u64 {
+        match &self.copy {
+            Copy::Own { size_bytes, offset, .. } => size_bytes.saturating_sub(*offset),
+            Copy::Others | Copy::Done => 0,
+        }
+    }
+
+    fn growth_bytes(&self) -> u64 {
+        let in_upper = match &self.copy {
+            Copy::Own { to, offset, .. } => to.growth_bytes(*offset, self.left_bytes()),
+            Copy::Others | Copy::Done => 0,
+        };
+        in_upper.saturating_add(COPY_BUFFER_SIZE_BYTES as u64)
+    }
+
+    fn step(&mut self) -> io::Result<bool> {
+        match &mut self.copy {
+            Copy::Done => Ok(false),
+            Copy::Others => {
+                let state = self.shared.lock();
+                let waited = self.shared.copied.wait_timeout(state, COPY_WAIT);
+                let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+                Ok(state.copying.contains(&self.path))
+            }
+            Copy::Own {
+                name,
+                from,
+                to,
+                offset,
+                buffer,
+                ..
+            } => {
+                let count = from.read_at(buffer, *offset)?.min(buffer.len());
+                let mut rest = &buffer[..count];
+                while !rest.is_empty() {
+                    let written = to.write_at(rest, *offset)?.min(rest.len());
+                    if written == 0 {
+                        return Err(io::ErrorKind::WriteZero.into());
+                    }
+                    *offset += written as u64;
+                    rest = &rest[written..];
+                }
+                if count > 0 {
+                    return Ok(true);
+                }
+                let name = name.clone();
+                self.finish(&name)?;
+                self.end();
+                Ok(false)
+            }
+        }
+    }
+}
+
+impl CopyUp {
+    fn end(&mut self) {
+        if matches!(std::mem::replace(&mut self.copy, Copy::Done), Copy::Own { .. }) {
+            self.shared.lock().copying.remove(&self.path);
+            self.shared.copied.notify_all();
+        }
+    }
+}
+
+impl Drop for CopyUp {
+    /// What was not completed goes: an interrupted job, or a limit that was met.
+    fn drop(&mut self) {
+        if let Copy::Own { name, .. } = &self.copy {
+            let _ = self.shared.upper.remove_file(name);
+            self.end();
+        }
+    }
+}
+
+/// A file of the lower tree, which is only read, whatever that tree would allow.
+struct LowerFile(Box<dyn File>);
+
+impl File for LowerFile {
+    fn metadata(&self) -> io::Result<Metadata> {
+        self.0.metadata()
+    }
+
+    fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(buffer, offset)
+    }
+
+    fn is_stream(&self) -> bool {
+        self.0.is_stream()
     }
 }
 
@@ -220,170 +450,250 @@ fn ancestors(path: &str) -> impl Iterator<Item = &str> {
 
 impl FileSystem for OverlayFs {
     fn open(&self, path: &str, options: &OpenOptions) -> io::Result<Opened> {
-        let hidden = self.lock();
-        let path = &self.plain(&hidden, path)?;
-        let in_upper = self.in_upper(path, options.follow_links)?;
+        if options.write && !options.truncate && !options.exclusive {
+            self.prepare_now(path, options.follow_links)?;
+        }
+        let shared = &*self.shared;
+        let state = shared.lock();
+        let hidden = &state.hidden;
+        let path = &shared.plain(hidden, path)?;
+        let in_upper = shared.in_upper(path, options.follow_links)?;
         let in_lower = match in_upper {
             Some(_) => None,
-            None => self.in_lower(&hidden, path, options.follow_links)?,
+            None => shared.in_lower(hidden, path, options.follow_links)?,
         };
         match (in_upper, in_lower) {
-            (Some(_), _) => self.upper.open(path, options),
+            (Some(_), _) => shared.upper.open(path, options),
             (None, Some(_)) if options.exclusive => Err(io::ErrorKind::AlreadyExists.into()),
             (None, Some(found)) if found.file_type == FileType::Directory => match options.changes() {
                 true => Err(io::ErrorKind::IsADirectory.into()),
                 false => Ok(Opened::Directory),
             },
             (None, Some(_)) if options.truncate => {
-                self.make_parents(&hidden, path)?;
+                shared.make_parents(hidden, path)?;
                 let create = OpenOptions {
                     create: true,
                     ..*options
                 };
-                self.upper.open(path, &create)
+                shared.upper.open(path, &create)
             }
-            (None, Some(_)) if options.write => {
-                self.copy_up(&hidden, path)?;
-                self.upper.open(path, options)
-            }
+            // It came back after it was copied up, or the copy is another's that was given up.
+            (None, Some(_)) if options.write => Err(io::ErrorKind::ResourceBusy.into()),
             (None, Some(_)) => {
                 let read = OpenOptions {
                     create: false,
                     ..*options
                 };
-                self.lower.open(path, &read)
+                match shared.lower.open(path, &read)? {
+                    Opened::File(file) => Ok(Opened::File(Box::new(LowerFile(file)))),
+                    Opened::Directory => Ok(Opened::Directory),
+                }
             }
             (None, None) if options.create => {
-                self.make_parents(&hidden, path)?;
-                self.upper.open(path, options)
+                shared.make_parents(hidden, path)?;
+                shared.upper.open(path, options)
             }
             (None, None) => Err(io::ErrorKind::NotFound.into()),
         }
     }
 
     fn metadata(&self, path: &str, follow_links: bool) -> io::Result<Metadata> {
-        let hidden = self.lock();
-        let path = &self.plain(&hidden, path)?;
-        let found = self.find(&hidden, path, follow_links)?;
+        let state = self.shared.lock();
+        let path = &self.shared.plain(&state.hidden, path)?;
+        let found = self.shared.find(&state.hidden, path, follow_links)?;
         found.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn read_dir(&self, path: &str) -> io::Result<Vec<DirEntry>> {
-        let hidden = self.lock();
-        let path = &self.plain(&hidden, path)?;
-        self.entries(&hidden, path)
+        let mut entries = Vec::new();
+        self.visit_dir(path, &mut |entry| {
+            entries.push(entry);
+            Ok(())
+        })?;
+        Ok(entries)
+    }
+
+    fn visit_dir(&self, path: &str, visit: &mut dyn FnMut(DirEntry) -> io::Result<()>) -> io::Result<()> {
+        let shared = &*self.shared;
+        let state = shared.lock();
+        let path = shared.plain(&state.hidden, path)?;
+        let (in_upper, in_lower) = shared.directories(&state.hidden, &path)?;
+        drop(state);
+        if in_lower {
+            shared.lower.visit_dir(&path, &mut |entry| {
+                let full = join(&path, &entry.name);
+                let is_visible = !shared.lock().hidden.contains(&full)
+                    && !entry.name.starts_with(COPY_NAME)
+                    && !(in_upper && shared.in_upper(&full, false)?.is_some());
+                match is_visible {
+                    true => visit(entry),
+                    false => Ok(()),
+                }
+            })?;
+        }
+        if in_upper {
+            shared
+                .upper
+                .visit_dir(&path, &mut |entry| match entry.name.starts_with(COPY_NAME) {
+                    true => Ok(()),
+                    false => visit(entry),
+                })?;
+        }
+        Ok(())
+    }
+
+    fn held_bytes(&self) -> u64 {
+        let trees = self
+            .shared
+            .lower
+            .held_bytes()
+            .saturating_add(self.shared.upper.held_bytes());
+        trees.saturating_add(self.shared.lock().hidden.held_bytes)
+    }
+
+    fn prepare(&self, path: &str, follow_links: bool) -> io::Result<Option<Box<dyn Steps>>> {
+        let shared = &self.shared;
+        let mut state = shared.lock();
+        let path = match shared.plain(&state.hidden, path) {
+            Ok(path) => path,
+            // Whoever asked will hear of it from the call itself.
+            Err(_) => return Ok(None),
+        };
+        let Some(found) = shared.wants_copy(&state.hidden, &path, follow_links)? else {
+            return Ok(None);
+        };
+        let steps = |copy| CopyUp {
+            shared: shared.clone(),
+            path: path.clone(),
+            copy,
+        };
+        if state.copying.contains(&path) {
+            return Ok(Some(Box::new(steps(Copy::Others))));
+        }
+        let read = OpenOptions {
+            read: true,
+            follow_links: true,
+            ..OpenOptions::default()
+        };
+        let create = OpenOptions {
+            write: true,
+            create: true,
+            truncate: true,
+            ..OpenOptions::default()
+        };
+        let name = loop {
+            state.copies += 1;
+            let name = format!("{COPY_NAME}{}-{}", std::process::id(), state.copies);
+            if present(shared.upper.metadata(&name, false))?.is_none() {
+                break name;
+            }
+        };
+        let Opened::File(from) = shared.lower.open(&path, &read)? else {
+            return Err(io::ErrorKind::IsADirectory.into());
+        };
+        let Opened::File(to) = shared.upper.open(&name, &create)? else {
+            return Err(io::ErrorKind::IsADirectory.into());
+        };
+        let copy = Copy::Own {
+            name,
+            from,
+            to,
+            size_bytes: found.size_bytes,
+            offset: 0,
+            buffer: vec![0; COPY_BUFFER_SIZE_BYTES],
+        };
+        state.copying.insert(path.clone());
+        Ok(Some(Box::new(steps(copy))))
     }
 
     fn create_dir(&self, path: &str) -> io::Result<()> {
-        let hidden = self.lock();
-        let path = &self.plain(&hidden, path)?;
-        if path == "." || self.find(&hidden, path, false)?.is_some() {
+        let shared = &*self.shared;
+        let state = shared.lock();
+        let hidden = &state.hidden;
+        let path = &shared.plain(hidden, path)?;
+        if path == "." || shared.find(hidden, path, false)?.is_some() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        self.make_parents(&hidden, path)?;
-        self.upper.create_dir(path)
+        shared.make_parents(hidden, path)?;
+        shared.upper.create_dir(path)
     }
 
     fn remove_dir(&self, path: &str) -> io::Result<()> {
-        let mut hidden = self.lock();
-        let path = &self.plain(&hidden, path)?;
+        let shared = &*self.shared;
+        let mut state = shared.lock();
+        let hidden = &mut state.hidden;
+        let path = &shared.plain(hidden, path)?;
         if path == "." {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        let found = self.find(&hidden, path, false)?.ok_or(io::ErrorKind::NotFound)?;
+        let found = shared.find(hidden, path, false)?.ok_or(io::ErrorKind::NotFound)?;
         if found.file_type != FileType::Directory {
             return Err(io::ErrorKind::NotADirectory.into());
         }
-        if !self.entries(&hidden, path)?.is_empty() {
+        if !shared.is_empty(hidden, path)? {
             return Err(io::ErrorKind::DirectoryNotEmpty.into());
         }
-        if self.in_upper(path, false)?.is_some() {
-            self.upper.remove_dir(path)?;
+        if shared.in_upper(path, false)?.is_some() {
+            shared.upper.remove_dir(path)?;
         }
-        self.hide(&mut hidden, path)
+        shared.hide(hidden, path)
     }
 
     fn remove_file(&self, path: &str) -> io::Result<()> {
-        let mut hidden = self.lock();
-        let path = &self.plain(&hidden, path)?;
-        let found = self.find(&hidden, path, false)?.ok_or(io::ErrorKind::NotFound)?;
+        let shared = &*self.shared;
+        let mut state = shared.lock();
+        let hidden = &mut state.hidden;
+        let path = &shared.plain(hidden, path)?;
+        let found = shared.find(hidden, path, false)?.ok_or(io::ErrorKind::NotFound)?;
         if found.file_type == FileType::Directory {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        if self.in_upper(path, false)?.is_some() {
-            self.upper.remove_file(path)?;
+        if shared.in_upper(path, false)?.is_some() {
+            shared.upper.remove_file(path)?;
         }
-        self.hide(&mut hidden, path)
+        shared.hide(hidden, path)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let mut hidden = self.lock();
-        let (from, to) = (&self.plain(&hidden, from)?, &self.plain(&hidden, to)?);
-        let source = self.find(&hidden, from, false)?.ok_or(io::ErrorKind::NotFound)?;
-        if from == "." || to == "." {
-            return Err(io::ErrorKind::ResourceBusy.into());
-        }
-        if source.file_type == FileType::Directory && self.in_lower(&hidden, from, false)?.is_some() {
-            return Err(io::ErrorKind::CrossesDevices.into());
-        }
-        // A directory that is merged may look empty in the upper tree and not be.
-        let is_merged = |hidden: &BTreeSet<String>| Ok::<_, io::Error>(self.in_lower(hidden, to, false)?.is_some());
-        let lies_in = |inner: &str, outer: &str| inner != outer && Path::new(inner).starts_with(outer);
-        match self.find(&hidden, to, false)?.map(|target| target.file_type) {
-            _ if source.file_type == FileType::Directory && lies_in(to, from) => {
-                return Err(io::ErrorKind::InvalidInput.into());
+        for _ in 0..ATTEMPTS {
+            if self.rename_in_upper(from, to)? {
+                return Ok(());
             }
-            Some(FileType::Directory) if lies_in(from, to) => {
-                return Err(io::ErrorKind::DirectoryNotEmpty.into());
-            }
-            Some(FileType::Directory) if source.file_type != FileType::Directory => {
-                return Err(io::ErrorKind::IsADirectory.into());
-            }
-            Some(FileType::Directory) if is_merged(&hidden)? => return Err(io::ErrorKind::CrossesDevices.into()),
-            Some(target) if target != FileType::Directory && source.file_type == FileType::Directory => {
-                return Err(io::ErrorKind::NotADirectory.into());
-            }
-            _ => {}
+            self.prepare_now(from, false)?;
         }
-        if from == to {
-            return Ok(());
-        }
-        self.make_parents(&hidden, to)?;
-        if self.in_upper(from, false)?.is_none() {
-            self.copy_up(&hidden, from)?;
-        }
-        self.upper.rename(from, to)?;
-        self.hide(&mut hidden, from)?;
-        // A directory comes without what the lower tree may have under its new name.
-        match source.file_type {
-            FileType::Directory => self.hide(&mut hidden, to),
-            _ => Ok(()),
-        }
+        Err(io::ErrorKind::ResourceBusy.into())
     }
 
     fn read_link(&self, path: &str) -> io::Result<String> {
-        let hidden = self.lock();
-        let path = &self.plain(&hidden, path)?;
-        match (self.in_upper(path, false)?, self.in_lower(&hidden, path, false)?) {
-            (Some(_), _) => self.upper.read_link(path),
-            (None, Some(_)) => self.lower.read_link(path),
+        let shared = &*self.shared;
+        let state = shared.lock();
+        let hidden = &state.hidden;
+        let path = &shared.plain(hidden, path)?;
+        match (shared.in_upper(path, false)?, shared.in_lower(hidden, path, false)?) {
+            (Some(_), _) => shared.upper.read_link(path),
+            (None, Some(_)) => shared.lower.read_link(path),
             (None, None) => Err(io::ErrorKind::NotFound.into()),
         }
     }
 
     fn set_times(&self, path: &str, follow_links: bool, times: Times) -> io::Result<()> {
-        let hidden = self.lock();
-        let path = &self.plain(&hidden, path)?;
-        let found = self.find(&hidden, path, follow_links)?.ok_or(io::ErrorKind::NotFound)?;
-        if self.in_upper(path, follow_links)?.is_none() {
+        self.prepare_now(path, follow_links)?;
+        let shared = &*self.shared;
+        let state = shared.lock();
+        let hidden = &state.hidden;
+        let path = &shared.plain(hidden, path)?;
+        let found = shared
+            .find(hidden, path, follow_links)?
+            .ok_or(io::ErrorKind::NotFound)?;
+        if shared.in_upper(path, follow_links)?.is_none() {
             match found.file_type {
                 FileType::Directory => {
-                    self.make_parents(&hidden, path)?;
-                    self.upper.create_dir(path)?;
+                    shared.make_parents(hidden, path)?;
+                    shared.upper.create_dir(path)?;
                 }
-                _ => self.copy_up(&hidden, path)?,
+                _ => return Err(io::ErrorKind::ResourceBusy.into()),
             }
         }
-        self.upper.set_times(path, follow_links, times)
+        shared.upper.set_times(path, follow_links, times)
     }
 }

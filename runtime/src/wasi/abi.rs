@@ -1,5 +1,7 @@
 //! The numbers of WASI preview 1: error codes, flags and the layout of its structures.
 
+use crate::fs::Exceeded;
+use crate::job::Limit;
 use std::io;
 
 /// A WASI error code, as the guest's C library reads it.
@@ -87,6 +89,44 @@ impl From<io::Error> for Errno {
             Kind::OutOfMemory => Errno::Nomem,
             Kind::BrokenPipe => Errno::Pipe,
             _ => Errno::Io,
+        }
+    }
+}
+
+/// Why a call has failed: what the guest is told, and whether a limit of the job is behind it.
+#[derive(Clone, Copy, Debug)]
+pub struct Failure {
+    pub errno: Errno,
+    pub exceeded: Option<Exceeded>,
+}
+
+impl From<Errno> for Failure {
+    fn from(errno: Errno) -> Failure {
+        Failure { errno, exceeded: None }
+    }
+}
+
+impl From<Exceeded> for Failure {
+    fn from(exceeded: Exceeded) -> Failure {
+        let errno = match exceeded.limit {
+            Limit::OpenFiles | Limit::RuntimeOpenFiles => Errno::Mfile,
+            Limit::Written | Limit::Names => Errno::Dquot,
+            Limit::FileSystem => Errno::Nospc,
+            Limit::Memory | Limit::HostMemory => Errno::Nomem,
+        };
+        Failure {
+            errno,
+            exceeded: Some(exceeded),
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        match Exceeded::of(&error) {
+            Some(exceeded) => exceeded.into(),
+            // The host's own limits, such as a full disk, are not the job's.
+            None => Errno::from(error).into(),
         }
     }
 }

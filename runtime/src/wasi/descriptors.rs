@@ -1,7 +1,10 @@
 //! The guest's open files.
 
-use super::abi::Errno;
-use crate::fs::{DirEntry, File, FileSystem};
+use super::abi::{Errno, Failure};
+use super::listing::Listing;
+use crate::budget::{Budget, Share};
+use crate::fs::{Exceeded, File, FileSystem};
+use crate::job::Limit;
 use crate::stdio::Stream;
 use std::sync::Arc;
 
@@ -28,40 +31,77 @@ pub struct OpenDirectory {
     /// The name under which the guest was given the directory, where it did not open it itself.
     pub preopened_as: Option<String>,
     /// The listing that `fd_readdir` is walking through, so that its cookies stay true while the directory changes.
-    pub listing: Option<Vec<DirEntry>>,
+    pub listing: Option<Listing>,
 }
 
 /// The table of descriptors; a new one takes the lowest free number.
-#[derive(Default)]
 pub struct Descriptors {
-    slots: Vec<Option<Descriptor>>,
+    slots: Vec<Option<Slot>>,
     open_max: usize,
+    host_memory: Arc<Budget>,
 }
 
+struct Slot {
+    descriptor: Descriptor,
+    _memory: Share,
+    /// What an opened file takes of the runtime's.
+    _open_file: Option<Share>,
+}
+
+/// What a descriptor takes besides its path: its slot, the file behind it and what keeps count of it.
+const DESCRIPTOR_SIZE_BYTES: u64 = 512;
+
 impl Descriptors {
-    pub fn new(open_max: usize) -> Descriptors {
+    pub fn new(open_max: usize, host_memory: Arc<Budget>) -> Descriptors {
         Descriptors {
             slots: Vec::new(),
             open_max,
+            host_memory,
         }
     }
 
-    pub fn insert(&mut self, descriptor: Descriptor) -> Result<u32, Errno> {
+    /// The number that the next descriptor gets.
+    pub fn next(&self) -> Result<usize, Exceeded> {
         let free = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
-        if free >= self.open_max {
-            return Err(Errno::Mfile);
+        if free >= self.open_max || u32::try_from(free).is_err() {
+            return Err(Exceeded::new(Limit::OpenFiles, self.open_max as u64, free as u64 + 1));
         }
-        let number = u32::try_from(free).map_err(|_| Errno::Mfile)?;
+        Ok(free)
+    }
+
+    pub fn insert(&mut self, descriptor: Descriptor, open_file: Option<Share>) -> Result<u32, Failure> {
+        let free = self.next()?;
+        let path_size_bytes = match &descriptor {
+            Descriptor::Directory(directory) => directory.path.len() as u64,
+            Descriptor::Stream(_) | Descriptor::File(_) => 0,
+        };
+        let slot = Slot {
+            descriptor,
+            _memory: Share::take(&self.host_memory, DESCRIPTOR_SIZE_BYTES + path_size_bytes)?,
+            _open_file: open_file,
+        };
         if free == self.slots.len() {
-            self.slots.push(Some(descriptor));
+            self.slots.push(Some(slot));
         } else {
-            self.slots[free] = Some(descriptor);
+            self.slots[free] = Some(slot);
         }
-        Ok(number)
+        u32::try_from(free).map_err(|_| Errno::Mfile.into())
+    }
+
+    /// Forgets the listings of all directories; whether there were any.
+    pub fn forget_listings(&mut self) -> bool {
+        let mut forgotten = false;
+        for slot in self.slots.iter_mut().flatten() {
+            if let Descriptor::Directory(directory) = &mut slot.descriptor {
+                forgotten |= directory.listing.take().is_some();
+            }
+        }
+        forgotten
     }
 
     pub fn get(&mut self, number: u32) -> Result<&mut Descriptor, Errno> {
-        self.slot(number)?.as_mut().ok_or(Errno::Badf)
+        let slot = self.slot(number)?.as_mut().ok_or(Errno::Badf)?;
+        Ok(&mut slot.descriptor)
     }
 
     pub fn close(&mut self, number: u32) -> Result<(), Errno> {
@@ -96,12 +136,15 @@ impl Descriptors {
 
     pub fn stream(&self, number: u32) -> Option<&Stream> {
         match self.slots.get(number as usize)? {
-            Some(Descriptor::Stream(stream)) => Some(stream),
+            Some(Slot {
+                descriptor: Descriptor::Stream(stream),
+                ..
+            }) => Some(stream),
             _ => None,
         }
     }
 
-    fn slot(&mut self, number: u32) -> Result<&mut Option<Descriptor>, Errno> {
+    fn slot(&mut self, number: u32) -> Result<&mut Option<Slot>, Errno> {
         self.slots.get_mut(number as usize).ok_or(Errno::Badf)
     }
 }

@@ -1,6 +1,7 @@
 //! The guest's linear memory, with every access checked.
 
-use super::abi::{Errno, IOVEC_SIZE_BYTES};
+use super::abi::{Errno, Failure, IOVEC_SIZE_BYTES};
+use super::path::PATH_SIZE_MAX_BYTES;
 
 /// As many buffers as one call may name; Linux has the same bound.
 const IOVECS_MAX: u32 = 1024;
@@ -24,17 +25,17 @@ impl GuestMemory<'_> {
         self.0.get_mut(start..end).ok_or(Errno::Fault)
     }
 
-    pub fn write(&mut self, pointer: u32, bytes: &[u8]) -> Result<(), Errno> {
+    pub fn write(&mut self, pointer: u32, bytes: &[u8]) -> Result<(), Failure> {
         let length = u32::try_from(bytes.len()).map_err(|_| Errno::Fault)?;
         self.slice_mut(pointer, length)?.copy_from_slice(bytes);
         Ok(())
     }
 
-    pub fn write_u32(&mut self, pointer: u32, value: u32) -> Result<(), Errno> {
+    pub fn write_u32(&mut self, pointer: u32, value: u32) -> Result<(), Failure> {
         self.write(pointer, &value.to_le_bytes())
     }
 
-    pub fn write_u64(&mut self, pointer: u32, value: u64) -> Result<(), Errno> {
+    pub fn write_u64(&mut self, pointer: u32, value: u64) -> Result<(), Failure> {
         self.write(pointer, &value.to_le_bytes())
     }
 
@@ -62,7 +63,12 @@ impl GuestMemory<'_> {
     }
 
     pub fn path(&self, pointer: u32, length: u32) -> Result<&str, Errno> {
-        std::str::from_utf8(self.slice(pointer, length)?).map_err(|_| Errno::Ilseq)
+        let bytes = self.slice(pointer, length)?;
+        // Looked at before the letters are: gigabytes of them would take long.
+        if bytes.len() > PATH_SIZE_MAX_BYTES {
+            return Err(Errno::Nametoolong);
+        }
+        std::str::from_utf8(bytes).map_err(|_| Errno::Ilseq)
     }
 
     /// The buffers of a scattered read or gathered write, all of them checked before the first byte moves.

@@ -6,24 +6,40 @@
 pub mod abi;
 mod clock;
 mod descriptors;
+mod listing;
 mod memory;
 mod path;
 mod poll;
 
-use crate::fs::{DirEntry, FileSystem, FileType, Metadata, OpenOptions, Opened, Times};
+use crate::budget::{Budget, Share};
+use crate::fs::{ATTEMPTS, DirEntry, Exceeded, FileSystem, FileType, Metadata, OpenOptions, Opened, Times};
 use crate::interrupt::Interrupt;
+use crate::job::Limit;
 use crate::stdio::{Stream, retry};
-use abi::{Errno, fd_flags, file_type, lookup_flags, open_flags, rights, time_flags, whence};
+use abi::{Errno, Failure, fd_flags, file_type, lookup_flags, open_flags, rights, time_flags, whence};
 pub use clock::{Clock, Random, cpu_time_of_this_thread};
 use descriptors::{Descriptor, Descriptors, OpenDirectory, OpenFile};
+use listing::Listing;
 pub use memory::GuestMemory;
 use path::{Resolved, resolve};
-use std::io::SeekFrom;
+use std::io::{self, SeekFrom};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 type Memory<'a, 'm> = &'a mut GuestMemory<'m>;
-type Answer = Result<(), Errno>;
+type Answer<T = ()> = Result<T, Failure>;
+
+/// How many bytes one call moves before it looks for an interruption.
+const PIECE_SIZE_BYTES: u32 = 1 << 20;
+
+/// How often one looks again at a pipe that has nothing, or no room, at the moment.
+const PIPE_WAIT: Duration = Duration::from_millis(5);
+
+/// What a change in a directory may cost besides contents: a name, a mark, a file or directory of its own.
+const NAME_COST_BYTES: u64 = 4096;
+
+/// How many entries of a directory are listed before one looks for an interruption.
+const ENTRIES_AT_A_TIME: u64 = 256;
 
 /// What one job's guest can see of the world.
 pub struct Host {
@@ -34,8 +50,55 @@ pub struct Host {
     clock: Clock,
     random: Arc<Random>,
     pub bytes_read: u64,
+    pub account: Account,
+    open_files: Arc<Budget>,
+}
+
+/// What the job has used of what it may write, make and let the host hold.
+pub struct Account {
     pub bytes_written: u64,
+    /// By how much files have grown otherwise.
+    bytes_grown: u64,
     written_max_bytes: u64,
+    names: u64,
+    names_max: u64,
+    host_memory: Arc<Budget>,
+}
+
+impl Account {
+    pub fn host_memory(&self) -> &Arc<Budget> {
+        &self.host_memory
+    }
+
+    /// Refuses what would go over the job's limit on output, before any of it is written.
+    fn check_written(&self, more_bytes: u64) -> Result<(), Exceeded> {
+        let wanted = self
+            .bytes_written
+            .saturating_add(self.bytes_grown)
+            .saturating_add(more_bytes);
+        if wanted > self.written_max_bytes {
+            return Err(Exceeded::new(Limit::Written, self.written_max_bytes, wanted));
+        }
+        Ok(())
+    }
+
+    /// Whether one more name may be made, and the memory for it taken.
+    fn check_name(&self) -> Result<(), Exceeded> {
+        self.host_memory.check(NAME_COST_BYTES)?;
+        match self.names.saturating_add(1) {
+            wanted if wanted > self.names_max => Err(Exceeded::new(Limit::Names, self.names_max, wanted)),
+            _ => Ok(()),
+        }
+    }
+
+    /// By how much a file grows if something begins at this offset.
+    fn hole_bytes(&self, open: &OpenFile, offset: u64) -> Answer<u64> {
+        // Without a limit it does not matter, and a look costs time.
+        if self.written_max_bytes == u64::MAX || open.file.is_stream() {
+            return Ok(0);
+        }
+        Ok(offset.saturating_sub(open.file.metadata()?.size_bytes))
+    }
 }
 
 /// What a host is made of besides its descriptors.
@@ -47,6 +110,10 @@ pub struct Setup {
     pub random: Arc<Random>,
     pub open_files_max: usize,
     pub written_max_bytes: u64,
+    pub names_max: u64,
+    pub host_memory: Arc<Budget>,
+    /// What all jobs of a runtime have together.
+    pub open_files: Arc<Budget>,
 }
 
 impl Host {
@@ -54,19 +121,26 @@ impl Host {
         Host {
             args: setup.args,
             env: setup.env,
-            descriptors: Descriptors::new(setup.open_files_max),
+            descriptors: Descriptors::new(setup.open_files_max, setup.host_memory.clone()),
             interrupt: setup.interrupt,
             clock: setup.clock,
             random: setup.random,
             bytes_read: 0,
-            bytes_written: 0,
-            written_max_bytes: setup.written_max_bytes,
+            account: Account {
+                bytes_written: 0,
+                bytes_grown: 0,
+                written_max_bytes: setup.written_max_bytes,
+                names: 0,
+                names_max: setup.names_max,
+                host_memory: setup.host_memory,
+            },
+            open_files: setup.open_files,
         }
     }
 
     /// Adds the next standard stream; the first three descriptors are theirs.
     pub fn add_stream(&mut self, stream: Stream) -> Answer {
-        self.descriptors.insert(Descriptor::Stream(stream)).map(drop)
+        self.descriptors.insert(Descriptor::Stream(stream), None).map(drop)
     }
 
     /// Gives the guest a directory under a name; these follow the standard streams.
@@ -78,7 +152,9 @@ impl Host {
             preopened_as: Some(name),
             listing: None,
         };
-        self.descriptors.insert(Descriptor::Directory(directory)).map(drop)
+        self.descriptors
+            .insert(Descriptor::Directory(directory), None)
+            .map(drop)
     }
 
     pub fn args_sizes_get(&mut self, memory: Memory, count: u32, size: u32) -> Answer {
@@ -112,7 +188,7 @@ impl Host {
             abi::clock::REALTIME => Ok(self.clock.realtime()),
             abi::clock::MONOTONIC => Ok(self.clock.monotonic()),
             abi::clock::PROCESS_CPU_TIME | abi::clock::THREAD_CPU_TIME => Ok(self.clock.processor()),
-            _ => Err(Errno::Inval),
+            _ => Err(Errno::Inval.into()),
         }
     }
 
@@ -120,7 +196,7 @@ impl Host {
         // Gigabytes of randomness take long, so the job's interruption is looked for in between.
         for piece in memory.slice_mut(buffer, length)?.chunks_mut(1 << 20) {
             if self.interrupt.check().is_some() {
-                return Err(Errno::Intr);
+                return Err(Errno::Intr.into());
             }
             self.random.fill(piece).map_err(|_| Errno::Io)?;
         }
@@ -133,21 +209,26 @@ impl Host {
     }
 
     pub fn fd_close(&mut self, _memory: Memory, fd: u32) -> Answer {
-        self.descriptors.close(fd)
+        let closed = match self.descriptors.get(fd)? {
+            Descriptor::Stream(stream) => stream.close(),
+            Descriptor::File(_) | Descriptor::Directory(_) => Ok(()),
+        };
+        self.descriptors.close(fd)?;
+        Ok(closed?)
     }
 
     pub fn fd_renumber(&mut self, _memory: Memory, from: u32, to: u32) -> Answer {
-        self.descriptors.renumber(from, to)
+        Ok(self.descriptors.renumber(from, to)?)
     }
 
     pub fn fd_advise(&mut self, _memory: Memory, fd: u32, _offset: u64, _length: u64, advice: u32) -> Answer {
         self.descriptors.file(fd)?;
-        if advice <= 5 { Ok(()) } else { Err(Errno::Inval) }
+        if advice <= 5 { Ok(()) } else { Err(Errno::Inval.into()) }
     }
 
     pub fn fd_allocate(&mut self, _memory: Memory, fd: u32, _offset: u64, _length: u64) -> Answer {
         self.descriptors.file(fd)?;
-        Err(Errno::Notsup)
+        Err(Errno::Notsup.into())
     }
 
     pub fn fd_datasync(&mut self, memory: Memory, fd: u32) -> Answer {
@@ -158,7 +239,7 @@ impl Host {
         match self.descriptors.get(fd)? {
             Descriptor::File(open) => Ok(open.file.sync()?),
             Descriptor::Directory(_) => Ok(()),
-            Descriptor::Stream(_) => Err(Errno::Inval),
+            Descriptor::Stream(_) => Err(Errno::Inval.into()),
         }
     }
 
@@ -198,20 +279,20 @@ impl Host {
 
     pub fn fd_fdstat_set_flags(&mut self, _memory: Memory, fd: u32, flags: u32) -> Answer {
         if flags & !fd_flags::ALL != 0 {
-            return Err(Errno::Inval);
+            return Err(Errno::Inval.into());
         }
         match self.descriptors.get(fd)? {
             Descriptor::File(open) => open.flags = flags,
             // A stream is as blocking as the job's owner made it; its programs set the flag and then call poll.
             Descriptor::Stream(_) => {}
-            Descriptor::Directory(_) => return Err(Errno::Badf),
+            Descriptor::Directory(_) => return Err(Errno::Badf.into()),
         }
         Ok(())
     }
 
     pub fn fd_fdstat_set_rights(&mut self, _memory: Memory, fd: u32, _base: u64, _inheriting: u64) -> Answer {
         self.descriptors.get(fd)?;
-        Err(Errno::Notsup)
+        Err(Errno::Notsup.into())
     }
 
     pub fn fd_filestat_get(&mut self, memory: Memory, fd: u32, stat: u32) -> Answer {
@@ -234,18 +315,29 @@ impl Host {
     pub fn fd_filestat_set_size(&mut self, _memory: Memory, fd: u32, size: u64) -> Answer {
         let open = self.descriptors.file(fd).map_err(|_| Errno::Badf)?;
         if !open.writable || open.file.is_stream() {
-            return Err(Errno::Inval);
+            return Err(Errno::Inval.into());
         }
         check_offset(size)?;
-        Ok(open.file.set_len(size)?)
+        let grown = self.account.hole_bytes(open, size)?;
+        self.account.check_written(grown)?;
+        self.account.host_memory.check(open.file.growth_bytes(size, 0))?;
+        open.file.set_len(size)?;
+        self.account.bytes_grown += grown;
+        Ok(())
     }
 
     pub fn fd_filestat_set_times(&mut self, _: Memory, fd: u32, accessed: u64, modified: u64, flags: u32) -> Answer {
         let times = times(accessed, modified, flags)?;
         match self.descriptors.get(fd)? {
+            // POSIX lets a file's times be set by a descriptor that only reads. Here, what only reads changes nothing.
+            Descriptor::File(open) if !open.writable => Err(Errno::Badf.into()),
             Descriptor::File(open) => Ok(open.file.set_times(times)?),
-            Descriptor::Directory(directory) => Ok(directory.file_system.set_times(&directory.path, true, times)?),
-            Descriptor::Stream(_) => Err(Errno::Badf),
+            Descriptor::Directory(directory) => {
+                let (file_system, path) = (directory.file_system.clone(), directory.path.clone());
+                self.prepare(&*file_system, &path, true)?;
+                Ok(file_system.set_times(&path, true, times)?)
+            }
+            Descriptor::Stream(_) => Err(Errno::Badf.into()),
         }
     }
 
@@ -258,7 +350,7 @@ impl Host {
     pub fn fd_prestat_dir_name(&mut self, memory: Memory, fd: u32, buffer: u32, length: u32) -> Answer {
         let name = self.preopen_name(fd)?;
         if name.len() > length as usize {
-            return Err(Errno::Nametoolong);
+            return Err(Errno::Nametoolong.into());
         }
         memory.write(buffer, name.as_bytes())
     }
@@ -269,7 +361,7 @@ impl Host {
                 preopened_as: Some(name),
                 ..
             }) => Ok(name),
-            _ => Err(Errno::Badf),
+            _ => Err(Errno::Badf.into()),
         }
     }
 
@@ -277,11 +369,14 @@ impl Host {
         let buffers = memory.iovecs(iovecs, count)?;
         memory.slice(read, 4)?;
         let total = match self.descriptors.get(fd)? {
-            Descriptor::Directory(_) => return Err(Errno::Isdir),
+            Descriptor::Directory(_) => return Err(Errno::Isdir.into()),
             Descriptor::Stream(stream) => {
                 // One buffer is enough: to ask for more could block although there is something to return.
                 match buffers.iter().find(|(_, length)| *length > 0) {
-                    Some(&(start, length)) => stream.read(memory.slice_mut(start, length)?, &self.interrupt)?,
+                    Some(&(start, length)) => {
+                        let buffer = memory.slice_mut(start, length.min(PIECE_SIZE_BYTES))?;
+                        stream.read(buffer, &self.interrupt)?
+                    }
                     None => 0,
                 }
             }
@@ -302,7 +397,7 @@ impl Host {
         check_offset(offset)?;
         let open = self.descriptors.file(fd)?;
         if open.file.is_stream() {
-            return Err(Errno::Spipe);
+            return Err(Errno::Spipe.into());
         }
         let total = read_file(memory, open, &buffers, offset, &self.interrupt)?;
         self.bytes_read += total as u64;
@@ -312,12 +407,15 @@ impl Host {
     pub fn fd_write(&mut self, memory: Memory, fd: u32, iovecs: u32, count: u32, written: u32) -> Answer {
         let buffers = memory.iovecs(iovecs, count)?;
         memory.slice(written, 4)?;
-        check_quota(&buffers, self.bytes_written, self.written_max_bytes)?;
+        self.account.check_written(total_bytes(&buffers))?;
         let total = match self.descriptors.get(fd)? {
-            Descriptor::Directory(_) => return Err(Errno::Badf),
+            Descriptor::Directory(_) => return Err(Errno::Badf.into()),
             Descriptor::Stream(stream) => {
                 let mut total = 0;
-                for &(start, length) in buffers.iter().filter(|(_, length)| *length > 0) {
+                for (start, length) in pieces(&buffers) {
+                    if total > 0 && self.interrupt.check().is_some() {
+                        break;
+                    }
                     let count = match stream.write(memory.slice(start, length)?, &self.interrupt) {
                         Ok(count) => count,
                         // What has been written must be reported; the error will come again.
@@ -333,15 +431,15 @@ impl Host {
             }
             Descriptor::File(open) => {
                 let position = match open.flags & fd_flags::APPEND {
-                    0 => open.position,
-                    _ => open.file.metadata()?.size_bytes,
+                    0 => Some(open.position),
+                    _ => None,
                 };
-                let total = write_file(memory, open, &buffers, position, &self.interrupt)?;
-                open.position = position + total as u64;
+                let (end, total) = write_file(memory, open, &buffers, position, &self.interrupt, &mut self.account)?;
+                open.position = end;
                 total
             }
         };
-        self.bytes_written += total as u64;
+        self.account.bytes_written += total as u64;
         memory.write_u32(written, total as u32)
     }
 
@@ -354,16 +452,16 @@ impl Host {
             errno => errno,
         })?;
         if open.file.is_stream() {
-            return Err(Errno::Spipe);
+            return Err(Errno::Spipe.into());
         }
-        check_quota(&buffers, self.bytes_written, self.written_max_bytes)?;
+        self.account.check_written(total_bytes(&buffers))?;
         // As on Linux, what is appended goes to the end, whatever the offset.
         let offset = match open.flags & fd_flags::APPEND {
-            0 => offset,
-            _ => open.file.metadata()?.size_bytes,
+            0 => Some(offset),
+            _ => None,
         };
-        let total = write_file(memory, open, &buffers, offset, &self.interrupt)?;
-        self.bytes_written += total as u64;
+        let (_, total) = write_file(memory, open, &buffers, offset, &self.interrupt, &mut self.account)?;
+        self.account.bytes_written += total as u64;
         memory.write_u32(written, total as u32)
     }
 
@@ -371,20 +469,20 @@ impl Host {
         memory.slice(position, 8)?;
         let offset = offset.cast_signed();
         let new_position = match self.descriptors.get(fd)? {
-            Descriptor::Directory(_) => return Err(Errno::Badf),
+            Descriptor::Directory(_) => return Err(Errno::Badf.into()),
             Descriptor::Stream(stream) => stream.seek(match from {
                 whence::SET => SeekFrom::Start(u64::try_from(offset).map_err(|_| Errno::Inval)?),
                 whence::CURRENT => SeekFrom::Current(offset),
                 whence::END => SeekFrom::End(offset),
-                _ => return Err(Errno::Inval),
+                _ => return Err(Errno::Inval.into()),
             })?,
-            Descriptor::File(open) if open.file.is_stream() => return Err(Errno::Spipe),
+            Descriptor::File(open) if open.file.is_stream() => return Err(Errno::Spipe.into()),
             Descriptor::File(open) => {
                 let base = match from {
                     whence::SET => 0,
                     whence::CURRENT => open.position,
                     whence::END => open.file.metadata()?.size_bytes,
-                    _ => return Err(Errno::Inval),
+                    _ => return Err(Errno::Inval.into()),
                 };
                 let new_position = base.checked_add_signed(offset).ok_or(Errno::Inval)?;
                 check_offset(new_position)?;
@@ -402,42 +500,88 @@ impl Host {
     pub fn fd_readdir(&mut self, memory: Memory, fd: u32, buffer: u32, length: u32, cookie: u64, used: u32) -> Answer {
         memory.slice(used, 4)?;
         memory.slice(buffer, length)?;
+        let first = usize::try_from(cookie).map_err(|_| Errno::Inval)?;
         let directory = self.descriptors.directory(fd)?;
         if cookie == 0 || directory.listing.is_none() {
-            let inode = directory.file_system.metadata(&directory.path, true)?.inode;
-            let dot = |name| DirEntry::new(name, inode, FileType::Directory);
-            let mut listing = vec![dot("."), dot("..")];
-            listing.extend(directory.file_system.read_dir(&directory.path)?);
-            directory.listing = Some(listing);
+            directory.listing = None;
+            let (file_system, path) = (directory.file_system.clone(), directory.path.clone());
+            let listing = self.list(&*file_system, &path)?;
+            self.descriptors.directory(fd)?.listing = Some(listing);
         }
-        let listing = directory.listing.as_deref().unwrap_or_default();
-        let first = usize::try_from(cookie).map_err(|_| Errno::Inval)?;
-        let mut bytes = Vec::new();
-        for (entry, next) in listing.iter().zip(1u64..).skip(first) {
-            if bytes.len() >= length as usize {
-                break;
-            }
-            let mut header = [0; abi::DIRENT_SIZE_BYTES];
-            header[0..8].copy_from_slice(&next.to_le_bytes());
-            header[8..16].copy_from_slice(&entry.inode.to_le_bytes());
-            header[16..20].copy_from_slice(&(entry.name.len() as u32).to_le_bytes());
-            header[20] = type_number(entry.file_type);
-            bytes.extend_from_slice(&header);
-            bytes.extend_from_slice(entry.name.as_bytes());
-        }
+        let listing = self.descriptors.directory(fd)?.listing.as_ref();
+        let entries = listing.map_or(&[][..], |listing| listing.after(first));
         // A full buffer tells the guest that there is more; its last entry may be cut off, and is asked for again.
-        bytes.truncate(length as usize);
-        memory.write(buffer, &bytes)?;
-        memory.write_u32(used, bytes.len() as u32)
+        let count = entries.len().min(length as usize);
+        let target = memory
+            .slice_mut(buffer, count as u32)?
+            .chunks_mut(PIECE_SIZE_BYTES as usize);
+        for (target, source) in target.zip(entries[..count].chunks(PIECE_SIZE_BYTES as usize)) {
+            if self.interrupt.check().is_some() {
+                return Err(Errno::Intr.into());
+            }
+            target.copy_from_slice(source);
+        }
+        memory.write_u32(used, count as u32)
+    }
+
+    fn list(&mut self, file_system: &dyn FileSystem, path: &str) -> Answer<Listing> {
+        let inode = file_system.metadata(path, true)?.inode;
+        let mut listing = Listing::new(&self.account.host_memory)?;
+        let (interrupt, descriptors) = (&self.interrupt, &mut self.descriptors);
+        let mut count = 0;
+        let mut push = |entry: DirEntry| {
+            count += 1;
+            if count % ENTRIES_AT_A_TIME == 0 && interrupt.check().is_some() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            match listing.push(&entry) {
+                // The listings of other directories are made again where they are walked on with.
+                Err(_) if descriptors.forget_listings() => Ok(listing.push(&entry)?),
+                pushed => Ok(pushed?),
+            }
+        };
+        for name in [".", ".."] {
+            push(DirEntry::new(name, inode, FileType::Directory))?;
+        }
+        file_system.visit_dir(path, &mut push)?;
+        Ok(listing)
+    }
+
+    /// Does what a file system has to do before a path can be written to or renamed.
+    fn prepare(&mut self, file_system: &dyn FileSystem, path: &str, follow_links: bool) -> Answer {
+        for _ in 0..ATTEMPTS {
+            let Some(mut steps) = file_system.prepare(path, follow_links)? else {
+                return Ok(());
+            };
+            self.account.check_name()?;
+            loop {
+                let left_bytes = steps.left_bytes();
+                self.account.check_written(left_bytes)?;
+                self.account.host_memory.check(steps.growth_bytes())?;
+                if self.interrupt.check().is_some() {
+                    return Err(Errno::Intr.into());
+                }
+                let goes_on = steps.step()?;
+                self.account.bytes_grown += left_bytes.saturating_sub(steps.left_bytes());
+                if !goes_on {
+                    break;
+                }
+            }
+            self.account.names += 1;
+        }
+        Ok(())
     }
 
     pub fn path_create_directory(&mut self, memory: Memory, fd: u32, path: u32, length: u32) -> Answer {
         let (file_system, resolved) = self.resolve(memory, fd, path, length)?;
         if resolved.must_exist {
             file_system.metadata(&resolved.path, true)?;
-            return Err(Errno::Exist);
+            return Err(Errno::Exist.into());
         }
-        Ok(file_system.create_dir(&resolved.path)?)
+        self.account.check_name()?;
+        file_system.create_dir(&resolved.path)?;
+        self.account.names += 1;
+        Ok(())
     }
 
     pub fn path_filestat_get(
@@ -453,7 +597,7 @@ impl Host {
         let follow = lookup & lookup_flags::SYMLINK_FOLLOW != 0 || resolved.must_be_directory;
         let metadata = file_system.metadata(&resolved.path, follow)?;
         if resolved.must_be_directory && metadata.file_type != FileType::Directory {
-            return Err(Errno::Notdir);
+            return Err(Errno::Notdir.into());
         }
         memory.write(stat, &filestat(&metadata, &self.clock))
     }
@@ -473,7 +617,9 @@ impl Host {
         let times = times(accessed, modified, flags)?;
         let (file_system, resolved) = self.resolve(memory, fd, path, length)?;
         check_directory(&*file_system, &resolved)?;
-        Ok(file_system.set_times(&resolved.path, lookup & lookup_flags::SYMLINK_FOLLOW != 0, times)?)
+        let follow_links = lookup & lookup_flags::SYMLINK_FOLLOW != 0;
+        self.prepare(&*file_system, &resolved.path, follow_links)?;
+        Ok(file_system.set_times(&resolved.path, follow_links, times)?)
     }
 
     #[expect(clippy::too_many_arguments, reason = "the signature is WASI's")]
@@ -489,17 +635,20 @@ impl Host {
         new_length: u32,
     ) -> Answer {
         if lookup & lookup_flags::SYMLINK_FOLLOW != 0 {
-            return Err(Errno::Inval);
+            return Err(Errno::Inval.into());
         }
         let (old_system, old) = self.resolve(memory, old_fd, old_path, old_length)?;
         let (new_system, new) = self.resolve(memory, new_fd, new_path, new_length)?;
         if !Arc::ptr_eq(&old_system, &new_system) {
-            return Err(Errno::Xdev);
+            return Err(Errno::Xdev.into());
         }
         if old.must_be_directory || new.must_be_directory {
-            return Err(Errno::Noent);
+            return Err(Errno::Noent.into());
         }
-        Ok(old_system.hard_link(&old.path, &new.path)?)
+        self.account.check_name()?;
+        old_system.hard_link(&old.path, &new.path)?;
+        self.account.names += 1;
+        Ok(())
     }
 
     #[expect(clippy::too_many_arguments, reason = "the signature is WASI's")]
@@ -517,11 +666,11 @@ impl Host {
         opened: u32,
     ) -> Answer {
         if flags & !open_flags::ALL != 0 || fd_flags & !fd_flags::ALL != 0 {
-            return Err(Errno::Inval);
+            return Err(Errno::Inval.into());
         }
         let creates = open_flags::CREATE | open_flags::EXCLUSIVE | open_flags::TRUNCATE;
         if flags & open_flags::DIRECTORY != 0 && flags & creates != 0 {
-            return Err(Errno::Inval);
+            return Err(Errno::Inval.into());
         }
         memory.slice(opened, 4)?;
         let (file_system, resolved) = self.resolve(memory, fd, path, length)?;
@@ -536,9 +685,22 @@ impl Host {
             follow_links: lookup & lookup_flags::SYMLINK_FOLLOW != 0 || resolved.must_be_directory,
         };
         if options.directory && (create || options.truncate) {
-            return Err(Errno::Isdir);
+            return Err(Errno::Isdir.into());
         }
-        let descriptor = match file_system.open(&resolved.path, &options)? {
+        // Before anything is made or cut: what is refused leaves no trace.
+        self.descriptors.next()?;
+        let open_file = Share::take(&self.open_files, 1)?;
+        if options.write && !options.truncate && !options.exclusive {
+            self.prepare(&*file_system, &resolved.path, options.follow_links)?;
+        }
+        let is_new = create && is_missing(&*file_system, &resolved.path, options.follow_links);
+        if is_new {
+            self.account.check_name()?;
+        }
+        let found = file_system.open(&resolved.path, &options)?;
+        self.account.names += u64::from(is_new);
+        let open_file = matches!(found, Opened::File(_)).then_some(open_file);
+        let descriptor = match found {
             Opened::Directory => Descriptor::Directory(OpenDirectory {
                 file_system,
                 path: resolved.path,
@@ -553,7 +715,7 @@ impl Host {
                 flags: fd_flags,
             }),
         };
-        let number = self.descriptors.insert(descriptor)?;
+        let number = self.descriptors.insert(descriptor, open_file)?;
         memory.write_u32(opened, number)
     }
 
@@ -571,7 +733,7 @@ impl Host {
         let (file_system, resolved) = self.resolve(memory, fd, path, path_length)?;
         if resolved.must_be_directory {
             file_system.metadata(&resolved.path, true)?;
-            return Err(Errno::Inval);
+            return Err(Errno::Inval.into());
         }
         let target = file_system.read_link(&resolved.path)?;
         let bytes = &target.as_bytes()[..target.len().min(length as usize)];
@@ -583,7 +745,7 @@ impl Host {
         let (file_system, resolved) = self.resolve(memory, fd, path, length)?;
         if resolved.must_exist {
             check_directory(&*file_system, &resolved)?;
-            return Err(Errno::Inval);
+            return Err(Errno::Inval.into());
         }
         Ok(file_system.remove_dir(&resolved.path)?)
     }
@@ -602,17 +764,19 @@ impl Host {
         let (old_system, old) = self.resolve(memory, old_fd, old_path, old_length)?;
         let (new_system, new) = self.resolve(memory, new_fd, new_path, new_length)?;
         if !Arc::ptr_eq(&old_system, &new_system) {
-            return Err(Errno::Xdev);
+            return Err(Errno::Xdev.into());
         }
         if old.must_exist || new.must_exist {
             old_system.metadata(&old.path, true)?;
-            return Err(Errno::Busy);
+            return Err(Errno::Busy.into());
         }
         if (old.must_be_directory || new.must_be_directory)
             && old_system.metadata(&old.path, false)?.file_type != FileType::Directory
         {
-            return Err(Errno::Notdir);
+            return Err(Errno::Notdir.into());
         }
+        self.account.host_memory.check(NAME_COST_BYTES)?;
+        self.prepare(&*old_system, &old.path, false)?;
         Ok(old_system.rename(&old.path, &new.path)?)
     }
 
@@ -628,20 +792,23 @@ impl Host {
         let target = memory.path(target, target_length)?;
         // An absolute link means one thing to the guest and another to the host, and leads out of the tree on both.
         if target.starts_with('/') {
-            return Err(Errno::Perm);
+            return Err(Errno::Perm.into());
         }
         if target.is_empty() {
-            return Err(Errno::Noent);
+            return Err(Errno::Noent.into());
         }
         if target.contains('\0') {
-            return Err(Errno::Inval);
+            return Err(Errno::Inval.into());
         }
         let (file_system, resolved) = self.resolve(memory, fd, path, length)?;
         if resolved.must_be_directory {
             file_system.metadata(&resolved.path, true)?;
-            return Err(Errno::Exist);
+            return Err(Errno::Exist.into());
         }
-        Ok(file_system.symlink(target, &resolved.path)?)
+        self.account.check_name()?;
+        file_system.symlink(target, &resolved.path)?;
+        self.account.names += 1;
+        Ok(())
     }
 
     pub fn path_unlink_file(&mut self, memory: Memory, fd: u32, path: u32, length: u32) -> Answer {
@@ -649,8 +816,8 @@ impl Host {
         // The hosts disagree on the error for a directory.
         let metadata = file_system.metadata(&resolved.path, false)?;
         match (metadata.file_type, resolved.must_be_directory) {
-            (FileType::Directory, _) => Err(Errno::Isdir),
-            (_, true) => Err(Errno::Notdir),
+            (FileType::Directory, _) => Err(Errno::Isdir.into()),
+            (_, true) => Err(Errno::Notdir.into()),
             _ => Ok(file_system.remove_file(&resolved.path)?),
         }
     }
@@ -668,26 +835,35 @@ impl Host {
     }
 }
 
-/// Refuses what would go over the job's limit on output, before any of it is written.
-fn check_quota(buffers: &[(u32, u32)], written_bytes: u64, written_max_bytes: u64) -> Answer {
-    let more_bytes: u64 = buffers.iter().map(|(_, length)| u64::from(*length)).sum();
-    match written_bytes.checked_add(more_bytes) {
-        Some(sum) if sum <= written_max_bytes => Ok(()),
-        _ => Err(Errno::Dquot),
-    }
+fn total_bytes(buffers: &[(u32, u32)]) -> u64 {
+    buffers.iter().map(|(_, length)| u64::from(*length)).sum()
+}
+
+/// Buffers in parts that are moved in a moment, without those that are empty.
+fn pieces(buffers: &[(u32, u32)]) -> impl Iterator<Item = (u32, u32)> {
+    buffers.iter().flat_map(|&(start, length)| {
+        (0..length)
+            .step_by(PIECE_SIZE_BYTES as usize)
+            .map(move |offset| (start + offset, (length - offset).min(PIECE_SIZE_BYTES)))
+    })
+}
+
+fn is_missing(file_system: &dyn FileSystem, path: &str, follow_links: bool) -> bool {
+    let found = file_system.metadata(path, follow_links);
+    found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// A path that only a directory may have must lead to one.
 fn check_directory(file_system: &dyn FileSystem, resolved: &Resolved) -> Answer {
     if resolved.must_be_directory && file_system.metadata(&resolved.path, true)?.file_type != FileType::Directory {
-        return Err(Errno::Notdir);
+        return Err(Errno::Notdir.into());
     }
     Ok(())
 }
 
 /// Offsets are signed in WASI, as they are in every host.
 fn check_offset(offset: u64) -> Answer {
-    i64::try_from(offset).map(drop).map_err(|_| Errno::Inval)
+    i64::try_from(offset).map(drop).map_err(|_| Errno::Inval.into())
 }
 
 fn read_file(
@@ -696,16 +872,19 @@ fn read_file(
     buffers: &[(u32, u32)],
     offset: u64,
     interrupt: &Interrupt,
-) -> Result<usize, Errno> {
+) -> Answer<usize> {
     if !open.readable {
-        return Err(Errno::Badf);
+        return Err(Errno::Badf.into());
     }
     let mut total = 0;
-    for &(start, length) in buffers.iter().filter(|(_, length)| *length > 0) {
+    for (start, length) in pieces(buffers) {
+        if total > 0 && interrupt.check().is_some() {
+            break;
+        }
         let buffer = memory.slice_mut(start, length)?;
         let at = offset.checked_add(total as u64).ok_or(Errno::Inval)?;
         // A custom file system's count is held to the buffer, as the guest believes it.
-        let count = match retry(interrupt, || open.file.read_at(buffer, at)) {
+        let count = match wait_for(open, interrupt, |open| open.file.read_at(buffer, at)) {
             Ok(count) => count.min(length as usize),
             Err(_) if total > 0 => break,
             Err(error) => return Err(error.into()),
@@ -718,32 +897,99 @@ fn read_file(
     Ok(total)
 }
 
+/// Writes at an offset, or at the end; returns where it has come to, and how many bytes it wrote.
 fn write_file(
     memory: &GuestMemory,
     open: &mut OpenFile,
     buffers: &[(u32, u32)],
-    offset: u64,
+    offset: Option<u64>,
     interrupt: &Interrupt,
-) -> Result<usize, Errno> {
+    account: &mut Account,
+) -> Answer<(u64, usize)> {
     if !open.writable {
-        return Err(Errno::Badf);
+        return Err(Errno::Badf.into());
     }
-    let mut total = 0;
-    for &(start, length) in buffers.iter().filter(|(_, length)| *length > 0) {
-        let buffer = memory.slice(start, length)?;
-        let at = offset.checked_add(total as u64).ok_or(Errno::Fbig)?;
-        check_offset(at.checked_add(u64::from(length)).ok_or(Errno::Fbig)?).map_err(|_| Errno::Fbig)?;
-        let count = match retry(interrupt, || open.file.write_at(buffer, at)) {
-            Ok(count) => count.min(length as usize),
-            Err(_) if total > 0 => break,
-            Err(error) => return Err(error.into()),
+    let total = total_bytes(buffers);
+    let mut end = open.position;
+    let mut hole_bytes = 0;
+    // What is appended to a pipe is written to it.
+    let offset = if open.file.is_stream() {
+        Some(open.position)
+    } else {
+        offset
+    };
+    if let Some(offset) = offset {
+        end = offset;
+        check_offset(offset.checked_add(total).ok_or(Errno::Fbig)?).map_err(|_| Errno::Fbig)?;
+        if total > 0 {
+            hole_bytes = account.hole_bytes(open, offset)?;
+            account.check_written(total.saturating_add(hole_bytes))?;
+        }
+    }
+    let gathered;
+    let slices: Vec<&[u8]> = if offset.is_none() && buffers.len() > 1 && total <= u64::from(PIECE_SIZE_BYTES) {
+        // What others append must not come in between.
+        let slices = buffers.iter().map(|(start, length)| memory.slice(*start, *length));
+        gathered = slices.collect::<Result<Vec<_>, _>>()?.concat();
+        vec![&gathered]
+    } else {
+        let slices = pieces(buffers).map(|(start, length)| memory.slice(start, length));
+        slices.collect::<Result<_, _>>()?
+    };
+    let mut written = 0;
+    for piece in slices.into_iter().filter(|piece| !piece.is_empty()) {
+        if written > 0 && interrupt.check().is_some() {
+            break;
+        }
+        let growth_bytes = match offset {
+            Some(_) => open.file.growth_bytes(end, piece.len() as u64),
+            None => {
+                let size_bytes = open.file.metadata()?.size_bytes;
+                open.file.growth_bytes(size_bytes, piece.len() as u64)
+            }
         };
-        total += count;
-        if count < length as usize {
+        let result = match account.host_memory.check(growth_bytes) {
+            Err(exceeded) => Err(exceeded.into()),
+            Ok(()) => wait_for(open, interrupt, |open| match offset {
+                Some(_) => Ok((end, open.file.write_at(piece, end)?)),
+                None => open.file.append(piece),
+            })
+            .map_err(Failure::from),
+        };
+        let (at, count) = match result {
+            Ok((at, count)) => (at, count.min(piece.len())),
+            Err(_) if written > 0 => break,
+            Err(failure) => return Err(failure),
+        };
+        written += count;
+        end = at.saturating_add(count as u64);
+        if count < piece.len() {
             break;
         }
     }
-    Ok(total)
+    if written > 0 {
+        account.bytes_grown += hole_bytes;
+    }
+    Ok((end, written))
+}
+
+/// Makes a call again that a signal has ended, or that has to wait for the other end of a pipe.
+fn wait_for<T>(
+    open: &mut OpenFile,
+    interrupt: &Interrupt,
+    mut call: impl FnMut(&mut OpenFile) -> io::Result<T>,
+) -> io::Result<T> {
+    loop {
+        match retry(interrupt, || call(open)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && open.file.is_stream() => {
+                let wake_up = Instant::now() + PIPE_WAIT;
+                interrupt
+                    .sleep_until(Some(wake_up))
+                    .map_err(|_| io::ErrorKind::Interrupted)?;
+            }
+            done => return done,
+        }
+    }
 }
 
 fn strings_sizes(memory: Memory, strings: &[Vec<u8>], count: u32, size: u32) -> Answer {
@@ -807,12 +1053,12 @@ fn filestat(metadata: &Metadata, clock: &Clock) -> [u8; 64] {
     bytes
 }
 
-fn times(accessed: u64, modified: u64, flags: u32) -> Result<Times, Errno> {
+fn times(accessed: u64, modified: u64, flags: u32) -> Answer<Times> {
     if flags & !time_flags::ALL != 0 {
-        return Err(Errno::Inval);
+        return Err(Errno::Inval.into());
     }
     let time = |nanoseconds, given: u32, now: u32| match (flags & given != 0, flags & now != 0) {
-        (true, true) => Err(Errno::Inval),
+        (true, true) => Err(Failure::from(Errno::Inval)),
         (true, false) => Ok(Some(UNIX_EPOCH + Duration::from_nanos(nanoseconds))),
         (false, true) => Ok(Some(SystemTime::now())),
         (false, false) => Ok(None),

@@ -2,7 +2,7 @@
 
 use super::abi::Errno;
 
-const PATH_SIZE_MAX_BYTES: usize = 4096;
+pub const PATH_SIZE_MAX_BYTES: usize = 4096;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {

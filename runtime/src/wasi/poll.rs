@@ -33,7 +33,7 @@ impl Host {
         happened: u32,
     ) -> Answer {
         if count == 0 || count > SUBSCRIPTIONS_MAX {
-            return Err(Errno::Inval);
+            return Err(Errno::Inval.into());
         }
         memory.slice(subscriptions, count * abi::SUBSCRIPTION_SIZE_BYTES)?;
         memory.slice(events, count * abi::EVENT_SIZE_BYTES)?;

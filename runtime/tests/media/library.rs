@@ -212,7 +212,13 @@ fn limits_say_which_was_reached() {
             .input(Input::file(SOURCE))
             .output(Output::file("out.avi").video_codec("rawvideo"));
         match runtime().run_job(&command, |job| limit(job.file_system(".", Arc::new(files)))) {
-            Err(Error::Limit { limit, output }) => {
+            Err(Error::Limit {
+                limit,
+                output,
+                allowed,
+                wanted,
+            }) => {
+                assert!(wanted > allowed, "{limit}: {wanted} of {allowed}");
                 assert!(!output.success());
                 limit
             }

@@ -57,6 +57,7 @@ pub const FUNCTIONS: [(&str, &str); 45] = [
 
 const STORE: u64 = FUNCTIONS.len() as u64;
 const LOAD: u64 = STORE + 1;
+const FAIL: u64 = STORE + 2;
 const ARGUMENTS: usize = 9;
 const RECORD_SIZE_BYTES: usize = (1 + ARGUMENTS) * 8;
 
@@ -125,6 +126,7 @@ pub fn interpreter() -> Vec<u8> {
                 (if (i32.eq (local.get $op) (i32.const {LOAD})) (then
                     (drop (call $transfer (i32.const 1) (i32.load (i32.const 72)) (i32.load (i32.const 80))))
                     (br $next)))
+                (if (i32.eq (local.get $op) (i32.const {FAIL})) (then (unreachable)))
                 {cases}
                 (i32.store (i32.const 16) (local.get $result))
                 (drop (call $transfer (i32.const 1) (i32.const 16) (i32.const 4)))
@@ -218,6 +220,22 @@ impl Script {
     /// Runs the script in a job, of which standard input and output are the script's.
     pub fn run(&self, job: impl FnOnce(Job) -> Job) -> Result<Output, Error> {
         INTERPRETER.run(job(Job::new(["guest"])).stdin(self.bytes.clone()))
+    }
+
+    /// Runs the script in a guest that then crashes.
+    pub fn run_and_fail(&self, job: impl FnOnce(Job) -> Job) -> Result<Output, Error> {
+        let mut script = Script {
+            bytes: self.bytes.clone(),
+            answers: Vec::new(),
+        };
+        script.record(FAIL, &[]);
+        script.run(job)
+    }
+
+    /// As [`answers`](Script::answers), in a runtime of the interpreter that the test has made.
+    pub fn answers_of(&self, runtime: &Runtime, job: impl FnOnce(Job) -> Job) -> Vec<Vec<u8>> {
+        let job = job(Job::new(["guest"])).stdin(self.bytes.clone());
+        self.cut(&runtime.run(job).expect("the guest ends by itself").stdout)
     }
 
     /// Runs the script and cuts its output into the answers: results as four bytes, and what was loaded.

@@ -425,6 +425,30 @@ impl Cutter {
                 function.instruction(instruction);
             }
         };
+        if !is_copy && !is_fill {
+            // How long a segment is cannot be asked, as it may have been dropped; but nothing from behind its end traps too.
+            out(&[
+                Instruction::LocalGet(WHAT),
+                Instruction::I64ExtendI32U,
+                Instruction::LocalGet(COUNT),
+                Instruction::I64ExtendI32U,
+                Instruction::I64Add,
+                Instruction::I64Const(u32::MAX.into()),
+                Instruction::I64GtU,
+                Instruction::If(BlockType::Empty),
+                Instruction::LocalGet(PLACE),
+                Instruction::LocalGet(WHAT),
+                Instruction::LocalGet(COUNT),
+                bulk.instruction(),
+                Instruction::End,
+                Instruction::LocalGet(PLACE),
+                Instruction::LocalGet(WHAT),
+                Instruction::LocalGet(COUNT),
+                Instruction::I32Add,
+                Instruction::I32Const(0),
+                bulk.instruction(),
+            ]);
+        }
         out(&[
             Instruction::Loop(BlockType::Empty),
             Instruction::LocalGet(COUNT),

@@ -251,11 +251,11 @@ fn lateness(runtime: &Runtime, left_behind: bool, mut job: impl FnMut() -> Job) 
 fn lateness_once(runtime: &Runtime, left_behind: bool, mut job: impl FnMut() -> Job) -> [Duration; 2] {
     let timeout = Duration::from_millis(30);
     let held = Held::now();
-    let stuck = runtime.stats().left_behind;
     let ends = |what| {
         if !left_behind {
             held.wait_for(what);
-            assert_eq!(runtime.stats().left_behind, stuck);
+            // Those of other jobs, that don't come back, had threads before.
+            assert!(runtime.stats().left_behind <= held.threads);
         }
     };
     let started = Instant::now();
@@ -389,7 +389,9 @@ fn waiting_for_streams_and_files_ends_in_time() {
             }),
         ];
         for (state, what, prepare) in cases {
-            let late = lateness(&runtime, what.contains("stuck"), || prepare(job(named(state))));
+            // Without signals nothing ends a call of a caller's own reader.
+            let left_behind = what.contains("stuck") || (what.contains("reader") && preemption == Preemption::Epochs);
+            let late = lateness(&runtime, left_behind, || prepare(job(named(state))));
             assert_in_time(preemption, &format!("{state}: {what}"), late);
         }
     }

@@ -98,7 +98,7 @@ mod stdio;
 mod wasi;
 
 pub use error::{Error, Trap};
-pub use frames::{Frame, Frames};
+pub use frames::{Frame, Frames, IntoJob};
 pub use fs::{Access, FileSystem, HostDir, MemoryFs, OverlayFs, ReadAt};
 pub use info::Info;
 pub use interrupt::Cancellation;

@@ -29,8 +29,18 @@ struct Said {
     streams: Vec<Stream>,
     #[serde(default)]
     stream_groups: Vec<StreamGroup>,
+    /// The first picture, for how it says it is turned: photos say so there.
+    #[serde(default)]
+    frames: Vec<SaidOfFrame>,
     #[serde(default)]
     chapters: Vec<Chapter>,
+}
+
+#[derive(Deserialize)]
+struct SaidOfFrame {
+    stream_index: Option<u32>,
+    #[serde(flatten)]
+    other: Map<String, Value>,
 }
 
 impl From<Said> for Probe {
@@ -42,6 +52,13 @@ impl From<Said> for Probe {
             chapters: said.chapters,
         };
         for stream in &mut probe.streams {
+            let mut of_stream = said
+                .frames
+                .iter()
+                .filter(|frame| frame.stream_index == Some(stream.index));
+            if let Some(rotation) = of_stream.find_map(|frame| rotation_degrees(&frame.other)) {
+                stream.rotation_degrees = rotation;
+            }
             stream.work_out();
         }
         for group in &mut probe.stream_groups {
@@ -196,7 +213,7 @@ impl Stream {
     }
 
     fn work_out(&mut self) {
-        self.rotation_degrees = rotation_degrees(&self.other);
+        self.rotation_degrees = rotation_degrees(&self.other).unwrap_or(self.rotation_degrees);
         let size = display_size(self.width, self.height, self.sample_aspect_ratio, self.rotation_degrees);
         (self.display_width, self.display_height) = size.unzip();
     }
@@ -204,19 +221,41 @@ impl Stream {
 
 impl TileGrid {
     fn work_out(&mut self) {
-        self.rotation_degrees = rotation_degrees(&self.other);
+        self.rotation_degrees = rotation_degrees(&self.other).unwrap_or(self.rotation_degrees);
         let size = display_size(self.width, self.height, None, self.rotation_degrees);
         (self.display_width, self.display_height) = size.unzip();
     }
 }
 
-/// ffprobe counts the angle of a display matrix counterclockwise.
-fn rotation_degrees(described: &Map<String, Value>) -> u32 {
+fn rotation_degrees(described: &Map<String, Value>) -> Option<u32> {
     let side_data = described.get("side_data_list").and_then(Value::as_array);
     let rotation = side_data.into_iter().flatten().find_map(|data| data.get("rotation"));
-    let counterclockwise = rotation.and_then(Value::as_f64).unwrap_or_default();
+    rotation.and_then(Value::as_f64).map(clockwise)
+}
+
+/// FFmpeg counts the angle of a display matrix counterclockwise.
+fn clockwise(degrees: f64) -> u32 {
     // A float that is out of range becomes the nearest number.
-    ((-counterclockwise).round() as i64).rem_euclid(360) as u32
+    ((-degrees).round() as i64).rem_euclid(360) as u32
+}
+
+/// How groups of streams are turned, by their index: ffprobe only tells people.
+fn rotations_of_groups(log: &str) -> BTreeMap<u32, u32> {
+    let mut rotations = BTreeMap::new();
+    let mut group = None;
+    for line in log.lines().map(str::trim_start) {
+        if let Some(rest) = line.strip_prefix("Stream group #0:") {
+            let end = rest.find(|character: char| !character.is_ascii_digit());
+            group = rest[..end.unwrap_or(rest.len())].parse().ok();
+        } else if line.starts_with("Stream #") {
+            group = None;
+        } else if let (Some(group), Some(rest)) = (group, line.strip_prefix("Display Matrix: rotation of "))
+            && let Some(degrees) = rest.split(' ').next().and_then(|degrees| degrees.parse().ok())
+        {
+            rotations.insert(group, clockwise(degrees));
+        }
+    }
+    rotations
 }
 
 /// FFmpeg's players and filters make pixels square by their width, and turn the picture by right angles.
@@ -365,8 +404,9 @@ fn number<'de, D: Deserializer<'de>, T: FromStr>(deserializer: D) -> Result<Opti
 impl Job {
     /// A job for [`Runtime::probe`] that looks at one input; it needs a directory or an input stream to find it in.
     pub fn probe(input: impl Into<std::ffi::OsString>) -> Job {
-        let options = "ffprobe -v error -of json -show_format -show_streams -show_stream_groups -show_chapters -i";
-        Job::new(options.split(' ')).arg(input)
+        let options = "ffprobe -v info -hide_banner -of json -show_format -show_streams -show_stream_groups \
+                       -show_chapters -show_entries frame=stream_index:frame_side_data=rotation -read_intervals %+#1 -i";
+        Job::new(options.split_whitespace()).arg(input)
     }
 }
 
@@ -374,9 +414,15 @@ impl Runtime {
     /// Runs a job made by [`Job::probe`] and reads what it prints.
     pub fn probe(&self, job: Job) -> Result<Probe, Error> {
         let output = self.run(job)?.into_success()?;
-        match serde_json::from_slice(&output.stdout) {
-            Ok(probe) => Ok(probe),
-            Err(source) => Err(Error::ProbeUnreadable { source }),
+        let mut probe: Probe =
+            serde_json::from_slice(&output.stdout).map_err(|source| Error::ProbeUnreadable { source })?;
+        let rotations = rotations_of_groups(&String::from_utf8_lossy(&output.stderr));
+        for group in &mut probe.stream_groups {
+            for (grid, rotation) in group.components.iter_mut().zip(rotations.get(&group.index)) {
+                grid.rotation_degrees = *rotation;
+                grid.work_out();
+            }
         }
+        Ok(probe)
     }
 }

@@ -35,14 +35,17 @@ pub fn make(call: &Call, frames: &Frames, columns: u32, rows: u32) -> Result<Vec
     if frames.width.is_none() && frames.height.is_none() {
         parts.width = Some(WIDTH_DEFAULT);
     }
-    // All of one size, even if the video changes its own.
-    if let Some((width, height)) = source.scaled(parts.width, parts.height) {
+    let size = source.scaled(parts.width, parts.height);
+    if let Some((width, height)) = size {
         check_sheet(columns, rows, width, height)?;
-        (parts.width, parts.height) = (Some(width), Some(height));
     }
     check_size(&source, &parts)?;
     let end = source.end(call)?;
     let end = end.ok_or(Error::NoFrame { time: Duration::ZERO })?;
+    // All of one size, even if the video changes its own. A single picture may say itself how it is to be turned.
+    if let Some((width, height)) = size.filter(|_| end.pictures != Some(1) && !source.is_tiled()) {
+        (parts.width, parts.height) = (Some(width), Some(height));
+    }
     let files = pictures(call, &source, &parts, count, &end)?;
     let first = picture(Format::Rgba, files[0].clone(), Duration::ZERO)?;
     check_sheet(columns, rows, first.width, first.height)?;

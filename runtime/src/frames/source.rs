@@ -79,6 +79,11 @@ impl Source {
         })
     }
 
+    /// Whether the picture is put together of tiles, and so the only one.
+    pub fn is_tiled(&self) -> bool {
+        self.grid.is_some()
+    }
+
     /// The size that a picture comes out with, where it is known.
     pub fn scaled(&self, width: Option<u32>, height: Option<u32>) -> Option<(u32, u32)> {
         if let (Some(width), Some(height)) = (width, height) {

@@ -6,7 +6,7 @@ use crate::command::{Command, Input, Output};
 use crate::probe::{MediaType, Probe, Rational, Stream};
 use crate::{Error, Job, Stdout};
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 pub struct Source {
@@ -24,6 +24,8 @@ pub struct Source {
     frames: Option<u64>,
     /// Whether there is nothing to be seen but covers.
     is_cover: bool,
+    /// Once it has been looked for.
+    end: OnceLock<Option<End>>,
 }
 
 /// The end of a video, as its packets show it. Times are in seconds from the beginning of the file.
@@ -76,6 +78,7 @@ impl Source {
             frame_rate: shown.and_then(rate),
             frames: video.and_then(|stream| stream.nb_frames),
             is_cover: video.is_none() && grid.is_none(),
+            end: OnceLock::new(),
         })
     }
 
@@ -128,6 +131,16 @@ impl Source {
     /// Finds the end of the video, which is often not where the file says that it is: sound may be longer, and what is
     /// recorded live says nothing of its length.
     pub fn end(&self, call: &Call) -> Result<Option<End>, Error> {
+        match self.end.get() {
+            Some(end) => Ok(*end),
+            None => {
+                let end = self.find_end(call)?;
+                Ok(*self.end.get_or_init(|| end))
+            }
+        }
+    }
+
+    fn find_end(&self, call: &Call) -> Result<Option<End>, Error> {
         let tail = self.duration.filter(|duration| *duration > 2.0 * TAIL_SECONDS);
         if let Some(duration) = tail {
             let from = self.start + duration - TAIL_SECONDS;

@@ -117,7 +117,7 @@ pub struct Stream {
     /// How far the picture is turned clockwise for display, in degrees: 90, 180 or 270, or an odd angle.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub rotation_degrees: u32,
-    /// The size as it is displayed: turned, and with square pixels.
+    /// The size as it is displayed: cropped, turned, and with square pixels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_width: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -214,7 +214,13 @@ impl Stream {
 
     fn work_out(&mut self) {
         self.rotation_degrees = rotation_degrees(&self.other).unwrap_or(self.rotation_degrees);
-        let size = display_size(self.width, self.height, self.sample_aspect_ratio, self.rotation_degrees);
+        let width = self
+            .width
+            .map(|width| cropped(width, &self.other, ["crop_left", "crop_right"]));
+        let height = self
+            .height
+            .map(|height| cropped(height, &self.other, ["crop_top", "crop_bottom"]));
+        let size = display_size(width, height, self.sample_aspect_ratio, self.rotation_degrees);
         (self.display_width, self.display_height) = size.unzip();
     }
 }
@@ -231,6 +237,20 @@ fn rotation_degrees(described: &Map<String, Value>) -> Option<u32> {
     let side_data = described.get("side_data_list").and_then(Value::as_array);
     let rotation = side_data.into_iter().flatten().find_map(|data| data.get("rotation"));
     rotation.and_then(Value::as_f64).map(clockwise)
+}
+
+/// What is left of a side once the edges are gone that are only there because codecs have blocks.
+fn cropped(side: u32, described: &Map<String, Value>, edges: [&str; 2]) -> u32 {
+    let side_data = described.get("side_data_list").and_then(Value::as_array);
+    let edge = |name: &str| {
+        let mut given = side_data
+            .into_iter()
+            .flatten()
+            .filter_map(|data| data.get(name)?.as_u64());
+        given.next().unwrap_or(0)
+    };
+    let cropped: u64 = edges.map(edge).into_iter().fold(0, u64::saturating_add);
+    u64::from(side).checked_sub(cropped).map_or(side, |left| left as u32)
 }
 
 /// FFmpeg counts the angle of a display matrix counterclockwise.

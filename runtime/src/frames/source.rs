@@ -49,10 +49,15 @@ impl Source {
             .streams
             .iter()
             .filter(|stream| stream.codec_type == MediaType::Video);
+        // Tiles are no pictures of their own.
+        let is_tile = |stream: &&Stream| {
+            let mut groups = probe.stream_groups.iter().filter(|group| group.tile_grid().is_some());
+            groups.any(|group| group.streams.iter().any(|tile| tile.index == stream.index))
+        };
         let video = pictures
             .clone()
-            .filter(|stream| !stream.is_attached_picture())
-            .max_by_key(|stream| preference(stream.width, stream.height, &stream.disposition));
+            .filter(|stream| !stream.is_attached_picture() && !is_tile(stream))
+            .max_by_key(|stream| preference(stream));
         let shown = video.or_else(|| pictures.clone().next());
         let grid = grid(&probe, video);
         let size = match (grid, shown) {
@@ -177,25 +182,22 @@ fn grid(probe: &Probe, video: Option<&Stream>) -> Option<(u32, (u32, u32))> {
     let grids = probe.stream_groups.iter().filter_map(|group| {
         let grid = group.tile_grid()?;
         let size = grid.display_width.zip(grid.display_height)?;
-        Some((
-            preference(grid.width, grid.height, &group.disposition),
-            group.index,
-            size,
-        ))
+        Some((area(grid.width, grid.height), group.index, size))
     });
-    let (preferred, index, size) = grids.max_by_key(|(preferred, index, _)| (*preferred, u32::MAX - index))?;
-    let of_streams = video.map(|stream| preference(stream.width, stream.height, &stream.disposition));
-    (Some(preferred) >= of_streams).then_some((index, size))
+    // Of grids that are as large, the first.
+    let (largest, index, size) = grids.max_by_key(|(area, index, _)| (*area, u32::MAX - index))?;
+    (Some(largest) >= video.map(preference)).then_some((index, size))
 }
 
-/// By what FFmpeg chooses among several videos: whether one is the default, and how large they are.
-fn preference(
-    width: Option<u32>,
-    height: Option<u32>,
-    disposition: &std::collections::BTreeMap<String, i32>,
-) -> (bool, u64) {
-    let area = u64::from(width.unwrap_or(0)) * u64::from(height.unwrap_or(0));
-    (disposition.get("default") == Some(&1), area)
+/// By what FFmpeg chooses among several videos; of tile grids, only the area counts.
+fn preference(stream: &Stream) -> u64 {
+    const OF_DEFAULT: u64 = 5_000_000;
+    let is_default = stream.disposition.get("default") == Some(&1);
+    area(stream.width, stream.height) + if is_default { OF_DEFAULT } else { 0 }
+}
+
+fn area(width: Option<u32>, height: Option<u32>) -> u64 {
+    u64::from(width.unwrap_or(0)) * u64::from(height.unwrap_or(0))
 }
 
 /// What has been seen of a video's packets.

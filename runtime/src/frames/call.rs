@@ -105,7 +105,10 @@ impl<'a> Call<'a> {
         let job = self.set_up(job)?.file_system(FOLDER, Arc::new(folder.clone()));
         match self.runtime.run(job).and_then(Output::into_success) {
             Ok(_) => Ok(folder),
-            Err(Error::Limit { limit, .. }) if limit == Limit::FileSystem => match size_max_bytes {
+            Err(Error::Limit {
+                limit: Limit::FileSystem,
+                ..
+            }) => match size_max_bytes {
                 Some(bytes) if bytes < left => Err(wrong("a picture is larger than the file says that it is")),
                 _ => Err(self.too_large()),
             },

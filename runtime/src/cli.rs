@@ -121,11 +121,19 @@ pub enum Command {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  afmpeg probe talk.mkv
+  afmpeg probe --json talk.mkv
+  cat talk.mkv | afmpeg probe -")]
 pub struct Probe {
-    /// The file, or - for standard input
+    /// The file or pipe, or - for standard input
     pub file: PathBuf,
 
-    /// Print all that ffprobe knows, as JSON
+    #[command(flatten)]
+    pub pipe: Pipe,
+
+    /// Print all that ffprobe knows as JSON, with sizes as displayed beside those that are stored
     #[arg(long)]
     pub json: bool,
 }
@@ -136,24 +144,25 @@ Examples:
   afmpeg frames talk.mkv thumbnail.jpg --at 12.5 --width 320
   afmpeg frames talk.mkv frame.png --every 60
   afmpeg frames talk.mkv sheet.jpg --sheet 5x4 --width 240
+  cat photo.heic | afmpeg frames - photo.jpg
 
-Where several pictures come out, numbers are put before the ending: frame-001.png, frame-002.png.")]
+Pictures are as they are displayed: turned upright, their pixels square. Where several pictures come out, numbers are put before the ending: frame-001.png, frame-002.png.")]
 pub struct Frames {
-    /// The video
+    /// The video, picture or pipe, or - for standard input
     pub video: PathBuf,
 
     /// The image file, ending in .png, .jpg or .jpeg
     pub image: PathBuf,
 
-    /// Times in seconds, separated by commas [default: 0]
+    /// Times in seconds, separated by commas: for each, the picture that comes then or next [default: 0]
     #[arg(long, value_name = "SECONDS", value_parser = seconds, value_delimiter = ',')]
     pub at: Vec<Duration>,
 
-    /// One picture in every so many seconds
+    /// The first picture in every so many seconds
     #[arg(long, value_name = "SECONDS", value_parser = seconds, conflicts_with = "at")]
     pub every: Option<Duration>,
 
-    /// One image of so many pictures, from the whole video
+    /// One image of so many pictures, from the whole video, each 320 pixels wide unless a size is given
     #[arg(long, value_name = "COLUMNSxROWS", value_parser = grid, conflicts_with_all = ["at", "every"])]
     pub sheet: Option<(u32, u32)>,
 
@@ -164,6 +173,9 @@ pub struct Frames {
     /// The height of a picture in pixels [default: that of the video, or what the width asks for]
     #[arg(long)]
     pub height: Option<u32>,
+
+    #[command(flatten)]
+    pub pipe: Pipe,
 
     /// Print times, sizes and files as JSON
     #[arg(long)]
@@ -233,6 +245,13 @@ pub struct Info {
     /// Print it as JSON, with the names of all components
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Pipe {
+    /// As much of a pipe as is kept, in a temporary file, where a file is needed
+    #[arg(long, value_name = "SIZE", value_parser = size_bytes, default_value = "4G")]
+    pub pipe_max: u64,
 }
 
 #[derive(Debug, Args)]

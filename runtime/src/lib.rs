@@ -110,7 +110,7 @@ pub use asynchronous::{AsyncInput, AsyncOutput};
 pub use cache::CacheStatus;
 pub use capacity::{Capacity, CapacityBuilder, Stats};
 pub use error::{Error, Trap};
-pub use frames::{Frame, Frames};
+pub use frames::{Frame, Frames, IntoJob};
 pub use fs::{Access, FileSystem, HostDir, MemoryFs, OverlayFs, ReadAt, WriteAt};
 pub use info::Info;
 pub use interrupt::Cancellation;

@@ -20,8 +20,9 @@ fn main() -> ExitCode {
         Command::Pull(args) => verb::pull::run(args),
         Command::Info(args) => verb::info::run(args, &sandbox),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "afmpeg", &mut std::io::stdout());
-            Ok(ExitCode::SUCCESS)
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "afmpeg", &mut script);
+            verb::info::print_bytes(&script).map(|()| ExitCode::SUCCESS)
         }
         Command::Man => verb::info::manual(),
     };

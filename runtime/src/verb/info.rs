@@ -35,14 +35,24 @@ pub fn run(args: Info, sandbox: &Sandbox) -> Result<ExitCode, Failure> {
 }
 
 pub fn manual() -> Result<ExitCode, Failure> {
-    let page = clap_mangen::Man::new(Cli::command());
-    page.render(&mut io::stdout()).map_err(failed)?;
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Cli::command())
+        .render(&mut page)
+        .map_err(failed)?;
+    print_bytes(&page)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints a result: a pipe that is closed is no reason to panic.
 pub fn print(text: &str) -> Result<(), Failure> {
-    writeln!(io::stdout(), "{text}").map_err(failed)
+    print_bytes(format!("{text}\n").as_bytes())
+}
+
+/// Prints a result. Whoever reads it may have seen enough, as `head` does.
+pub fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
+    match io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(failed),
+    }
 }
 
 fn failed(error: io::Error) -> Failure {

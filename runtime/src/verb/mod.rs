@@ -5,6 +5,7 @@ pub mod compile;
 mod folders;
 pub mod frames;
 pub mod info;
+mod input;
 mod module;
 pub mod probe;
 mod progress;
@@ -27,6 +28,14 @@ impl Failure {
 
     fn setup(message: String) -> Failure {
         Failure { exit_code: 5, message }
+    }
+
+    fn deadline() -> Failure {
+        let message = "the time given with --timeout is over".to_owned();
+        Failure {
+            exit_code: 124,
+            message,
+        }
     }
 
     /// The job that was asked for failed, as data may.

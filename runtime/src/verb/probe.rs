@@ -1,25 +1,32 @@
 //! `afmpeg probe`: what a media file is.
 
 use super::info::print;
+use super::input::{self, Alone, FOLDER, Given};
 use super::{Failure, module};
 use crate::cli::{self, Sandbox};
 use crate::verb::run::limits;
-use afmpeg::probe::{MediaType, Probe, Rational, Stream};
-use afmpeg::{Job, MemoryFs, Stdin};
-use std::fs::File;
-use std::path::Path;
+use afmpeg::probe::{MediaType, Probe, Rational, Stream, StreamGroup, TileGrid};
+use afmpeg::{Error, Job, Stdin};
+use std::collections::BTreeSet;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::time::Instant;
 
 pub fn run(args: cli::Probe, sandbox: &Sandbox) -> Result<ExitCode, Failure> {
-    let job = match args.file.to_str() {
-        Some("-") => Job::probe("pipe:0").stdin(Stdin::Inherit),
-        _ => {
-            let (folder, name) = alone(&args.file)?;
-            Job::probe(name).file_system(FOLDER, Arc::new(folder))
+    let runtime = module::runtime(sandbox)?;
+    let deadline = sandbox.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let probe = match input::open(&args.file, args.pipe.pipe_max)? {
+        Given::File(file) => runtime.probe(file_job(file, sandbox, deadline))?,
+        Given::Pipe(pipe) => {
+            let reader = pipe.reader().map_err(|error| Failure::job(error.to_string()))?;
+            // What a stream is shows at its beginning, and it may have no end.
+            let job = Job::probe("pipe:0").stdin(Stdin::Reader(Box::new(reader)));
+            match runtime.probe(limits(job, sandbox)) {
+                // Some formats can only be read with their end at hand.
+                Err(Error::Program { .. }) => runtime.probe(file_job(pipe.into_file(deadline)?, sandbox, deadline))?,
+                result => result?,
+            }
         }
     };
-    let probe = module::runtime(sandbox)?.probe(limits(job, sandbox))?;
     if args.json {
         let json = serde_json::to_string_pretty(&probe).map_err(|error| Failure::job(error.to_string()))?;
         print(&json)?;
@@ -29,26 +36,11 @@ pub fn run(args: cli::Probe, sandbox: &Sandbox) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where a file that the user names is found by the program.
-pub const FOLDER: &str = "/input";
-
-/// A file system with nothing but this file, and its name there: the program sees none of its neighbours.
-pub fn alone(path: &Path) -> Result<(MemoryFs, String), Failure> {
-    let failed = |error| Failure::job(format!("{}: {error}", path.display()));
-    let file = File::open(path).map_err(failed)?;
-    if file.metadata().map_err(failed)?.is_dir() {
-        return Err(failed(std::io::ErrorKind::IsADirectory.into()));
-    }
-    // FFmpeg tells some formats by a name's ending.
-    let extension = path
-        .extension()
-        .and_then(|extension| extension.to_str())
-        .unwrap_or("media");
-    let is_plain = extension.chars().all(|character| character.is_ascii_alphanumeric());
-    let name = format!("file.{}", if is_plain { extension } else { "media" });
-    let folder = MemoryFs::new(0);
-    folder.add_reader(&name, Arc::new(file)).map_err(failed)?;
-    Ok((folder, format!("{FOLDER}/{name}")))
+fn file_job(file: Alone, sandbox: &Sandbox, deadline: Option<Instant>) -> Job {
+    let job = limits(Job::probe(file.name).file_system(FOLDER, file.folder), sandbox);
+    deadline.into_iter().fold(job, |job, deadline| {
+        job.timeout(deadline.saturating_duration_since(Instant::now()))
+    })
 }
 
 fn summary(probe: &Probe) -> String {
@@ -64,7 +56,16 @@ fn summary(probe: &Probe) -> String {
             .map(|bytes| format!("size      {:.1} MB", bytes as f64 / 1e6)),
     );
     lines.extend(format.bit_rate.map(|bits| format!("bit rate  {} kbit/s", bits / 1000)));
-    lines.extend(probe.streams.iter().map(stream));
+    // A picture in tiles is one line, and not one for each tile.
+    let mut tiles = BTreeSet::new();
+    for group in &probe.stream_groups {
+        if let Some(grid) = group.tile_grid() {
+            tiles.extend(group.streams.iter().map(|stream| stream.index));
+            lines.push(tiled(group, grid));
+        }
+    }
+    let others = probe.streams.iter().filter(|stream| !tiles.contains(&stream.index));
+    lines.extend(others.map(stream));
     for chapter in &probe.chapters {
         let title = chapter.tags.get("title").map_or("", String::as_str);
         lines.push(format!(
@@ -80,9 +81,12 @@ fn stream(stream: &Stream) -> String {
     words.extend(stream.profile.clone());
     match stream.codec_type {
         MediaType::Video => {
-            if let (Some(width), Some(height)) = (stream.width, stream.height) {
-                words.push(format!("{width}x{height}"));
-            }
+            words.extend(size(
+                stream.display_width.zip(stream.display_height),
+                stream.width.zip(stream.height),
+                stream.rotation_degrees,
+                stream.sample_aspect_ratio,
+            ));
             words.extend(stream.pix_fmt.clone());
             let rate = stream.avg_frame_rate.and_then(Rational::value);
             words.extend(rate.map(|rate| format!("{} fps", (rate * 1000.0).round() / 1000.0)));
@@ -109,6 +113,49 @@ fn stream(stream: &Stream) -> String {
         _ => "other",
     };
     format!("{kind:<8}  {}", words.join(", "))
+}
+
+/// The size as displayed, and how it comes about where that is not how it is stored.
+fn size(
+    displayed: Option<(u32, u32)>,
+    stored: Option<(u32, u32)>,
+    rotation_degrees: u32,
+    sample_aspect_ratio: Option<Rational>,
+) -> Option<String> {
+    let (width, height) = displayed.or(stored)?;
+    let (stored_width, stored_height) = stored?;
+    let mut notes = Vec::new();
+    if (width, height) != (stored_width, stored_height) {
+        notes.push(format!("stored {stored_width}x{stored_height}"));
+    }
+    if rotation_degrees != 0 {
+        notes.push(format!("rotated {rotation_degrees} degrees clockwise"));
+    }
+    let is_square = |ratio: &Rational| ratio.value().is_none_or(|value| value == 1.0 || value == 0.0);
+    if let Some(ratio) = sample_aspect_ratio.filter(|ratio| !is_square(ratio)) {
+        notes.push(format!("pixels {}:{}", ratio.numerator, ratio.denominator));
+    }
+    Some(match notes.is_empty() {
+        true => format!("{width}x{height}"),
+        false => format!("{width}x{height} ({})", notes.join(", ")),
+    })
+}
+
+/// A picture that is put together of tiles; what they are is the same for all.
+fn tiled(group: &StreamGroup, grid: &TileGrid) -> String {
+    let tile = group.streams.first();
+    let mut words = Vec::new();
+    words.extend(tile.and_then(|tile| tile.codec_name.clone()));
+    words.extend(tile.and_then(|tile| tile.profile.clone()));
+    words.extend(size(
+        grid.display_width.zip(grid.display_height),
+        grid.width.zip(grid.height),
+        grid.rotation_degrees,
+        None,
+    ));
+    words.extend(tile.and_then(|tile| tile.pix_fmt.clone()));
+    words.push(format!("{} tiles", group.streams.len()));
+    format!("{:<8}  {}", "picture", words.join(", "))
 }
 
 fn time(seconds: f64) -> String {

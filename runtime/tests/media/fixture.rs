@@ -3,6 +3,7 @@
 use crate::measure::Packets;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write, pipe};
 use std::path::{Path, PathBuf};
@@ -66,10 +67,31 @@ pub fn runtime() -> &'static afmpeg::Runtime {
     })
 }
 
+fn value_of(variable: &str) -> OsString {
+    std::env::var_os(variable)
+        .unwrap_or_else(|| panic!("{variable} is not set: run these tests with `cargo xtask test`, which sets it"))
+}
+
+/// The real media that other projects test with, all files of theirs.
+pub fn real_media() -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&value_of("AFMPEG_TEST_MEDIA")).collect();
+    let mut files = vec![path_in("AFMPEG_TEST_VIDEO")];
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        for entry in entries {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => files.push(path),
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
 fn path_in(variable: &str) -> PathBuf {
-    let value = std::env::var_os(variable)
-        .unwrap_or_else(|| panic!("{variable} is not set: run these tests with `cargo xtask test`, which sets it"));
-    let path = PathBuf::from(value);
+    let path = PathBuf::from(value_of(variable));
     assert!(path.is_file(), "{variable} names {}, which is no file", path.display());
     path
 }

@@ -16,6 +16,7 @@ mod measure;
 mod pictures;
 mod pipes;
 mod scheduling;
+mod shown;
 mod sound;
 mod text;
 mod transcode;

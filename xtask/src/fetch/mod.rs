@@ -290,7 +290,7 @@ impl<'a> Fetcher<'a> {
                 self.apt.package(package, version, suite, wanted, scratch)
             }
             OriginKind::Npm(package) => packages::npm(package, version, scratch),
-            OriginKind::Pypi(package) => packages::pypi(package, version, scratch),
+            OriginKind::Pypi(package) => packages::pypi(package, version, origin.sdist, scratch),
             OriginKind::Crate(crate_name) => packages::cargo(crate_name, version, scratch),
         })
     }

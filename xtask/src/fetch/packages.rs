@@ -15,7 +15,7 @@ pub fn npm(package: &str, version: &str, scratch: &Path) -> Result<PathBuf> {
     only_file(scratch)
 }
 
-pub fn pypi(package: &str, version: &str, scratch: &Path) -> Result<PathBuf> {
+pub fn pypi(package: &str, version: &str, is_sdist: bool, scratch: &Path) -> Result<PathBuf> {
     Invocation::new("python3", scratch)
         .arguments([
             "-m",
@@ -23,7 +23,11 @@ pub fn pypi(package: &str, version: &str, scratch: &Path) -> Result<PathBuf> {
             "download",
             "--quiet",
             "--no-deps",
-            "--no-binary=:none:",
+            if is_sdist {
+                "--no-binary=:all:"
+            } else {
+                "--no-binary=:none:"
+            },
             "--dest",
             ".",
         ])

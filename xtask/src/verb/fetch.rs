@@ -3,23 +3,17 @@
 use anyhow::Result;
 
 use crate::flags::Fetch;
+use crate::media;
 use crate::progress::Progress;
 use crate::workshop::Workshop;
 
 pub fn run(workshop: &Workshop, flags: &Fetch) -> Result<()> {
     let progress = Progress::new();
     let fetcher = workshop.fetcher(&flags.origins);
-    let mut sources = [
-        "binaryen",
-        "ffmpeg",
-        "ffmpeg-core",
-        "nasm",
-        "rust-src",
-        "test-video",
-        "wasmtime",
-    ]
-    .map(str::to_owned)
-    .to_vec();
+    let mut sources = ["binaryen", "ffmpeg", "ffmpeg-core", "nasm", "rust-src", "wasmtime"]
+        .map(str::to_owned)
+        .to_vec();
+    sources.extend(media::sources().map(str::to_owned));
     sources.extend(workshop.test_registry().map(|(name, _)| name.to_owned()));
     for name in workshop.profiles(&flags.profiles)? {
         sources.extend(workshop.recipe(&name)?.1.libraries);

@@ -63,11 +63,13 @@ pub fn run(workshop: &Workshop, flags: &Test) -> Result<()> {
     super::build::run(workshop, &build)?;
     let fetcher = workshop.fetcher(&flags.origins);
     let video = media::video(workshop, &fetcher)?;
+    let folders = std::env::join_paths(media::folders(workshop, &fetcher)?)?;
     for (position, profile) in flags.profile.iter().enumerate() {
         let module = workshop.root.join("artifacts").join(format!("{profile}.wasm"));
         let mut variables = vec![
             ("AFMPEG_TEST_MODULE", module.display().to_string()),
             ("AFMPEG_TEST_VIDEO", video.display().to_string()),
+            ("AFMPEG_TEST_MEDIA", folders.to_string_lossy().into_owned()),
         ];
         if let Some((name, source)) = workshop.test_registry() {
             let program = fetcher.tree(name, source)?.join("usr/bin/docker-registry");

@@ -9,9 +9,18 @@ use crate::workshop::Workshop;
 pub fn run(workshop: &Workshop, flags: &Fetch) -> Result<()> {
     let progress = Progress::new();
     let fetcher = workshop.fetcher(&flags.origins);
-    let mut sources = ["binaryen", "ffmpeg", "ffmpeg-core", "nasm", "test-video", "wasmtime"]
-        .map(str::to_owned)
-        .to_vec();
+    let mut sources = [
+        "binaryen",
+        "ffmpeg",
+        "ffmpeg-core",
+        "nasm",
+        "test-video",
+        "wasmtime",
+        "exiftool-images",
+        "taglib-data",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     sources.extend(workshop.test_registry().map(|(name, _)| name.to_owned()));
     for name in workshop.profiles(&flags.profiles)? {
         sources.extend(workshop.recipe(&name)?.1.libraries);

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use crate::conform::engines::Engine;
-use crate::flags::{Build, Conform, Fate, Profiles, Test};
+use crate::flags::{Build, Conform, Fate, Fuzz, FuzzKind, Profiles, Test};
 use crate::guest_tests;
 use crate::kernel_tests;
 use crate::media;
@@ -104,6 +104,18 @@ pub fn run(workshop: &Workshop, flags: &Test) -> Result<()> {
             ..Conform::default()
         };
         super::conform::run(workshop, &conform)?;
+    }
+    for (position, profile) in flags.profile.iter().enumerate() {
+        let fuzz = Fuzz {
+            origins: flags.origins.clone(),
+            profile: profile.clone(),
+            // Host calls don't depend on the module.
+            only: (position > 0).then_some(FuzzKind::Media),
+            quick: true,
+            seed: 1,
+            ..Fuzz::default()
+        };
+        super::fuzz::run(workshop, &fuzz)?;
     }
     Ok(())
 }

@@ -35,14 +35,15 @@ impl Random {
 
     /// Changes some of what is there, as transport and attackers do.
     pub fn damage(&mut self, bytes: &mut Vec<u8>) {
+        // Heads tell more than what follows; but where they are damaged, decoders see nothing.
+        let heads_stay = self.one_in(2);
         for _ in 0..1 + self.below(4) {
-            // Heads tell more than what follows, so half of the damage is done there.
-            let reach = match self.below(4) {
-                0 | 1 => bytes.len().min(512),
-                2 => bytes.len().min(64),
-                _ => bytes.len(),
+            let at = match self.below(4) {
+                _ if heads_stay => bytes.len() / 3 + self.below(bytes.len() - bytes.len() / 3),
+                0 | 1 => self.below(bytes.len().min(512)),
+                2 => self.below(bytes.len().min(64)),
+                _ => self.below(bytes.len()),
             };
-            let at = self.below(reach);
             let end = (at + 1 + self.below(64)).min(bytes.len());
             match self.below(9) {
                 0 => bytes.truncate(at),

@@ -86,6 +86,7 @@ const ENCODINGS: [(&str, &[&str]); 3] = [
             "-s 160x128",
             "-pix_fmt monob",
             "-s 1920x1080 -r 25 -pix_fmt yuv422p10",
+            "-s 48x48",
         ],
     ),
     (

@@ -15,7 +15,8 @@ use tempfile::TempDir;
 
 const WRITTEN_MAX_BYTES: u64 = 1 << 20;
 const OPEN_FILES_MAX: usize = 40;
-const TIMEOUT: Duration = Duration::from_millis(50);
+/// Enough for any sequence on a busy machine; few need it.
+const TIMEOUT: Duration = Duration::from_millis(250);
 /// By the clock on the wall, which a busy machine lets run on.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Of processor time, which others can't take away: what a sequence may use beyond its deadline.

@@ -37,14 +37,14 @@ pub struct Finding {
 #[derive(Clone, Debug, PartialEq)]
 enum End {
     Trap(String, String),
-    NoEnd,
+    Late,
     Other,
 }
 
 fn end(program: &Program, line: &str, files: &[File], timeout: Duration) -> End {
     match program.run(line, files, timeout).0 {
         Err(Error::Trap(trap)) => End::Trap(trap.reason.clone(), trap.function.clone().unwrap_or_default()),
-        Err(Error::Deadline { .. }) => End::NoEnd,
+        Err(Error::Deadline { .. }) => End::Late,
         _ => End::Other,
     }
 }
@@ -145,7 +145,7 @@ pub fn judge(
     }
     for &number in late.iter().take(LONG_CASES_MAX) {
         let case = stock.case(request.seed, number);
-        if end(&judges.named, &case.line, &case.files, LONG) != End::NoEnd {
+        if end(&judges.named, &case.line, &case.files, LONG) != End::Late {
             continue;
         }
         let key = (NO_END.to_owned(), case.made_of.clone());
@@ -156,7 +156,7 @@ pub fn judge(
         let scalar = judges
             .scalar
             .as_ref()
-            .map(|scalar| end(scalar, &case.line, &case.files, LONG) == End::NoEnd);
+            .map(|scalar| end(scalar, &case.line, &case.files, LONG) == End::Late);
         let finding = Finding {
             reason: key.0.clone(),
             function: key.1.clone(),

@@ -88,7 +88,7 @@ pub const HEADS: &[(&str, &[u8])] = &[
     ("nistsphere", b"NIST_1A\n   1024\nchannel_count -i 2\nsample_rate -i 8000\nsample_coding -s3 pcm\nend_head\n"),
     ("nsp", b"FORMDS16\0\x10\0\0HEDR\x20\0\0\0"),
     ("nsv", b"NSVsVP62MP3 \x40\x01\xc8\0\x19\0\0\xef\xbe"),
-    ("nuv", b"NuppelVideo\00.05\0\0\0\0\0\0\0\0\x40\x01\0\0\xc8\0\0\0"),
+    ("nuv", b"NuppelVideo\x000.05\0\0\0\0\0\0\0\0\x40\x01\0\0\xc8\0\0\0"),
     ("osq", b"OSQ \x30\0\0\0\x01\0\x10\x02\x44\xac\0\0"),
     ("paf", b"Packed Animation File V1.0\n(c) 1992-96 Amazing Studio\x0a\x1a"),
     ("pjs", b"10,20,\"Hello|world\"\n30,40,\"Hello\"\n"),

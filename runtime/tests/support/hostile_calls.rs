@@ -44,7 +44,7 @@ impl Choices<'_> {
         };
         // Mostly some dozens of calls, now and then hundreds.
         let length = choices.number();
-        let most = if length % 16 == 0 { 4000 } else { 600 };
+        let most = if length.is_multiple_of(16) { 4000 } else { 600 };
         Choices::Seeded {
             state: seed ^ length,
             bytes_left: (length >> 8) as usize % most,
@@ -490,7 +490,7 @@ impl Sequence<'_, '_> {
             17 => {
                 let (offset, length) = (self.choices.offset(), self.choices.offset());
                 let fd = self.descriptor(0);
-                if self.choices.byte() % 2 == 0 {
+                if self.choices.byte().is_multiple_of(2) {
                     self.call("fd_allocate", &[fd, offset, length]);
                 } else {
                     let advice = self.choices.below(7) as u64;
@@ -518,7 +518,7 @@ impl Sequence<'_, '_> {
             20 | 21 => {
                 let (accessed, modified) = (self.choices.offset(), self.choices.offset());
                 let flags = self.choices.below(16) as u64;
-                if self.choices.byte() % 2 == 0 {
+                if self.choices.byte().is_multiple_of(2) {
                     let fd = self.descriptor(0);
                     self.call("fd_filestat_set_times", &[fd, accessed, modified, flags]);
                 } else {
@@ -595,7 +595,7 @@ impl Sequence<'_, '_> {
             34 => {
                 let fd = self.directory(0);
                 let length = self.path(PATH_A);
-                if self.choices.byte() % 2 == 0 {
+                if self.choices.byte().is_multiple_of(2) {
                     self.call("path_readlink", &[fd, PATH_A.into(), length, DATA.into(), 64, result]);
                 } else {
                     let follow = self.choices.one_of(&[0, 1]);

@@ -19,13 +19,14 @@ pub struct Cache {
 /// The variable that moves the cache.
 pub const CACHE_VARIABLE: &str = "AFMPEG_CACHE_DIR";
 
-const FOLDERS: [&str; 9] = [
+const FOLDERS: [&str; 10] = [
     "bench",
     "downloads",
     "trees",
     "sdk",
     "steps",
     "fate",
+    "fuzz",
     "logs",
     "locks",
     "tmp",

@@ -27,6 +27,7 @@ Examples:
   cargo xtask test                       all checks, on real video
   cargo xtask fate --profile o3-gpl      FFmpeg's own test suite on a module
   cargo xtask conform                    the same jobs in several engines
+  cargo xtask fuzz                       hostile host calls and damaged media, at length
   cargo xtask bench --quick              how fast a module is, beside native FFmpeg
   cargo xtask repro --profile oz-lgpl    build twice and compare
   cargo xtask dist --all                 a release folder in dist/
@@ -63,6 +64,8 @@ pub enum Verb {
     Fate(Fate),
     /// Run the same jobs on a module in several engines, and natively, and compare what comes out
     Conform(Conform),
+    /// Run hostile host calls and damaged media through the runtime and a module, at length
+    Fuzz(Fuzz),
     /// Build FFmpeg for this machine from the module's sources, with assembly and without, to compare modules with
     Native(Native),
     /// Measure how fast modules are, beside FFmpeg for this machine, and write docs/performance.md
@@ -276,6 +279,72 @@ pub struct Conform {
     /// List the jobs and run none
     #[arg(long)]
     pub list: bool,
+    /// Write results as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// One half of `fuzz`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FuzzKind {
+    /// Sequences of hostile host calls, which need no module
+    Calls,
+    /// Damaged media
+    Media,
+}
+
+#[derive(Debug, Default, Args)]
+#[command(after_help = "\
+Sequences of host calls run on all kinds of file systems at once; media, real and made by the module, are damaged and read by \
+every demuxer and decoder. A case is made of the seed and its number alone. It runs in release, in a process a core. A crash of \
+the module is run again on o3-gpl-scalar, and must stand in conformance/fuzz.toml with its cause; its files and command are kept \
+in the cache. docs/fuzz.md has more.
+
+Examples:
+  cargo xtask fuzz                                   10^6 host calls and 50,000 damaged media
+  cargo xtask fuzz --quick                           what `cargo xtask test` runs
+  cargo xtask fuzz --only media --media 5000 --seed 7
+  cargo xtask fuzz --only media --case 1234          one case again, with all that the program says
+  cargo xtask fuzz --guided 1000000                  as many inputs by libFuzzer, where a C++ compiler is
+
+Exit codes: 0 nothing new was found, 1 something was, 2 usage, an unknown profile, an invalid conformance/fuzz.toml, 3 no module \
+(cargo xtask build makes it) or something else is missing.")]
+pub struct Fuzz {
+    #[command(flatten)]
+    pub origins: Origins,
+    /// The profile whose module is run
+    #[arg(long, value_name = "NAME", default_value = "o3-gpl")]
+    pub profile: String,
+    /// Run this module instead of the profile's own in artifacts/
+    #[arg(long, value_name = "FILE")]
+    pub module: Option<PathBuf>,
+    /// Compare crashes with this module instead of that of o3-gpl-scalar in artifacts/
+    #[arg(long, value_name = "FILE")]
+    pub scalar: Option<PathBuf>,
+    /// So many host calls, some dozens in a sequence
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    pub calls: u64,
+    /// So many damaged media
+    #[arg(long, value_name = "N", default_value_t = 50_000)]
+    pub media: u64,
+    /// Run one half alone
+    #[arg(long, value_enum)]
+    pub only: Option<FuzzKind>,
+    /// A few seconds of each half
+    #[arg(long, conflicts_with_all = ["calls", "media"])]
+    pub quick: bool,
+    /// Other cases come of another seed
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Run this case of damaged media again and print all that the program says
+    #[arg(long, value_name = "N", conflicts_with = "quick")]
+    pub case: Option<u64>,
+    /// Have libFuzzer find so many sequences of host calls by what they reach, and do nothing else
+    #[arg(long, value_name = "N", conflicts_with_all = ["media", "only", "quick", "case"])]
+    pub guided: Option<u64>,
+    /// Run so many cases at once [default: the number of cores]
+    #[arg(long, short, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
     /// Write results as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

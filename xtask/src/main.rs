@@ -70,6 +70,7 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
         Verb::Test(flags) => verb::test::run(&workshop, flags),
         Verb::Fate(flags) => verb::fate::run(&workshop, flags),
         Verb::Conform(flags) => verb::conform::run(&workshop, flags),
+        Verb::Fuzz(flags) => verb::fuzz::run(&workshop, flags),
         Verb::Bench(flags) => verb::bench::run(&workshop, flags),
         Verb::Sample(flags) => verb::sample::run(flags),
         Verb::Native(flags) => verb::native::run(&workshop, flags),

@@ -1,4 +1,4 @@
-//! Host calls with any pointers, lengths, descriptors and paths.
+//! Host calls that make sense, and some that don't, for libFuzzer to find its way through.
 
 #![no_main]
 
@@ -7,4 +7,16 @@ mod hostile_calls;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| hostile_calls::run(data));
+use hostile_calls::{Choices, Place};
+use std::cell::RefCell;
+
+thread_local! {
+    static PLACE: RefCell<Place> = RefCell::new(Place::new());
+}
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| PLACE.with_borrow_mut(|place| {
+    let run = hostile_calls::run(place, &mut Choices::Given(data));
+    if let Err(fault) = run {
+        panic!("{fault}");
+    }
+}));

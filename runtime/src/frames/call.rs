@@ -72,10 +72,7 @@ impl<'a> Call<'a> {
             }
             job = job.timeout(left);
         }
-        if job.cancellation.is_none() {
-            job = job.cancellation(&self.stop);
-        }
-        Ok(job)
+        Ok(job.cancellation(&self.stop))
     }
 
     pub fn run(&self, job: Job) -> Result<Output, Error> {

@@ -10,9 +10,18 @@ use crate::workshop::Workshop;
 pub fn run(workshop: &Workshop, flags: &Fetch) -> Result<()> {
     let progress = Progress::new();
     let fetcher = workshop.fetcher(&flags.origins);
-    let mut sources = ["binaryen", "ffmpeg", "ffmpeg-core", "nasm", "rust-src", "wasmtime"]
-        .map(str::to_owned)
-        .to_vec();
+    let mut sources = [
+        "binaryen",
+        "exiftool-images",
+        "ffmpeg",
+        "ffmpeg-core",
+        "nasm",
+        "rust-src",
+        "taglib-data",
+        "wasmtime",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     sources.extend(media::sources().map(str::to_owned));
     sources.extend(workshop.test_registry().map(|(name, _)| name.to_owned()));
     for name in workshop.profiles(&flags.profiles)? {

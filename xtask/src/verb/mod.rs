@@ -8,6 +8,7 @@ pub mod conform;
 pub mod dist;
 pub mod fate;
 pub mod fetch;
+pub mod fuzz;
 pub mod native;
 pub mod package;
 pub mod program;

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use crate::conform::engines::Engine;
-use crate::flags::{Build, Conform, Fate, Profiles, Test};
+use crate::flags::{Build, Conform, Fate, Fuzz, FuzzKind, Profiles, Test};
 use crate::guest_tests;
 use crate::kernel_tests;
 use crate::media;
@@ -19,9 +19,9 @@ const DIFFERENTIAL: &str = "afmpeg-differential";
 /// The crates that could be published.
 const PUBLISHED: [&str; 2] = ["afmpeg-release", "afmpeg"];
 
-/// The feature with which the runtime is a command too, and what is tested of the library by itself. The rest of the
-/// workspace is there in both so that what they depend on is compiled once.
-const COMMAND: &str = "afmpeg/command";
+/// Everything that the runtime can be, and what is tested of the library by itself. The rest of the workspace is there in both so
+/// that what they depend on is compiled once.
+const ALL_FEATURES: &str = "afmpeg/command,afmpeg/tokio,afmpeg/tracing";
 const LIBRARY: &[&str] = &["--workspace", "--exclude", DIFFERENTIAL];
 const LIBRARY_TESTS: &[&str] = &["--lib", "--test", "jobs", "--test", "files", "--test", "cache"];
 
@@ -34,7 +34,7 @@ pub fn run(workshop: &Workshop, flags: &Test) -> Result<()> {
     cargo(&["fmt", "--all", "--check"], &[])?;
     // With or without what has the engine built with other features.
     let scopes: [&[&str]; 2] = [
-        &["--workspace", "--exclude", DIFFERENTIAL, "--features", COMMAND],
+        &["--workspace", "--exclude", DIFFERENTIAL, "--features", ALL_FEATURES],
         &["--package", DIFFERENTIAL],
     ];
     for scope in [&scopes[..], &[LIBRARY]].concat() {
@@ -106,6 +106,18 @@ pub fn run(workshop: &Workshop, flags: &Test) -> Result<()> {
             ..Conform::default()
         };
         super::conform::run(workshop, &conform)?;
+    }
+    for (position, profile) in flags.profile.iter().enumerate() {
+        let fuzz = Fuzz {
+            origins: flags.origins.clone(),
+            profile: profile.clone(),
+            // Host calls don't depend on the module.
+            only: (position > 0).then_some(FuzzKind::Media),
+            quick: true,
+            seed: 1,
+            ..Fuzz::default()
+        };
+        super::fuzz::run(workshop, &fuzz)?;
     }
     Ok(())
 }

@@ -1,0 +1,215 @@
+//! What a crash of the program is: the same one seen often, found again with names, without SIMD, and in less.
+
+use crate::program::{File, Program};
+use crate::request::{Known, Request};
+use crate::samples::Stock;
+use afmpeg::Error;
+use anyhow::Result;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Duration;
+
+/// How long a case may take that met its deadline, before it is said to have no end.
+const LONG: Duration = Duration::from_secs(60);
+/// Of one crash, so many cases are run again.
+const EXAMPLES_MAX: usize = 2;
+const LONG_CASES_MAX: usize = 40;
+pub const NO_END: &str = "no end in 60 s";
+
+/// Crashes of one reason in one function.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    pub reason: String,
+    /// By its name where the build has left names, otherwise by its number; what has no end is told by what it was made of.
+    pub function: String,
+    /// The same on the module without SIMD; nothing where there is none to compare with.
+    pub scalar: Option<bool>,
+    pub cases: Vec<u64>,
+    pub command: String,
+    pub made_of: String,
+    pub files: Vec<String>,
+    /// Why it happens, where that is known.
+    pub cause: Option<String>,
+}
+
+/// How a run ended, if it is worth telling.
+#[derive(Clone, Debug, PartialEq)]
+enum End {
+    Trap(String, String),
+    Late,
+    Other,
+}
+
+fn end(program: &Program, line: &str, files: &[File], timeout: Duration) -> End {
+    match program.run(line, files, timeout).0 {
+        Err(Error::Trap(trap)) => End::Trap(trap.reason.clone(), trap.function.clone().unwrap_or_default()),
+        Err(Error::Deadline { .. }) => End::Late,
+        _ => End::Other,
+    }
+}
+
+/// The program that names functions, with and without SIMD.
+struct Judges {
+    named: Program,
+    scalar: Option<Program>,
+}
+
+impl Judges {
+    fn load(request: &Request) -> Result<Judges> {
+        Ok(Judges {
+            named: Program::named(&request.module, request.jobs)?,
+            scalar: match &request.scalar {
+                Some(scalar) => Some(Program::named(scalar, request.jobs)?),
+                None => None,
+            },
+        })
+    }
+
+    /// Takes away what the crash does without.
+    fn smaller(&self, line: &str, files: Vec<File>, wanted: &End) -> Vec<File> {
+        let mut files = files;
+        for index in 0..files.len() {
+            let mut cut = files[index].bytes.len() / 2;
+            let mut tries = 24;
+            while cut > 0 && tries > 0 {
+                tries -= 1;
+                let mut fewer = files.clone();
+                let length = fewer[index].bytes.len();
+                fewer[index].bytes.truncate(length.saturating_sub(cut).max(1));
+                if end(&self.named, line, &fewer, Duration::from_secs(5)) == *wanted {
+                    files = fewer;
+                } else {
+                    cut /= 2;
+                }
+            }
+        }
+        files
+    }
+}
+
+/// Runs again what crashed or met its deadline, and says what there is to find.
+pub fn judge(
+    request: &Request,
+    stock: &Stock,
+    traps: &BTreeMap<(String, String), Vec<u64>>,
+    late: &[u64],
+) -> Result<Vec<Finding>> {
+    let mut findings: BTreeMap<(String, String), Finding> = BTreeMap::new();
+    if traps.is_empty() && late.is_empty() {
+        return Ok(Vec::new());
+    }
+    let judges = Judges::load(request)?;
+    for ((reason, number), cases) in traps {
+        for &case_number in cases.iter().take(EXAMPLES_MAX) {
+            let case = stock.case(request.seed, case_number);
+            let again = end(&judges.named, &case.line, &case.files, LONG);
+            let (found, function) = match &again {
+                End::Trap(reason, function) => (reason.clone(), function.clone()),
+                // It is a finding of its own that it doesn't happen again.
+                _ => (format!("{reason}, once"), number.clone()),
+            };
+            let key = (found.clone(), function.clone());
+            let finding = findings.get_mut(&key);
+            if let Some(finding) = finding {
+                finding.cases.extend(
+                    cases
+                        .iter()
+                        .filter(|case| !finding.cases.contains(case))
+                        .copied()
+                        .collect::<Vec<_>>(),
+                );
+                continue;
+            }
+            let scalar = judges.scalar.as_ref().map(|scalar| {
+                let end = end(scalar, &case.line, &case.files, LONG);
+                matches!(end, End::Trap(reason, _) if reason == found)
+            });
+            let files = match again {
+                End::Trap(..) => judges.smaller(&case.line, case.files.clone(), &again),
+                _ => case.files.clone(),
+            };
+            let finding = Finding {
+                cause: None,
+                reason: found,
+                function,
+                scalar,
+                cases: cases.clone(),
+                command: case.line.clone(),
+                made_of: case.made_of.clone(),
+                files: Vec::new(),
+            };
+            let saved = save(request, finding, &files)?;
+            findings.insert(key, saved);
+        }
+    }
+    for &number in late.iter().take(LONG_CASES_MAX) {
+        let case = stock.case(request.seed, number);
+        if end(&judges.named, &case.line, &case.files, LONG) != End::Late {
+            continue;
+        }
+        let key = (NO_END.to_owned(), case.made_of.clone());
+        if let Some(finding) = findings.get_mut(&key) {
+            finding.cases.push(number);
+            continue;
+        }
+        let scalar = judges
+            .scalar
+            .as_ref()
+            .map(|scalar| end(scalar, &case.line, &case.files, LONG) == End::Late);
+        let finding = Finding {
+            reason: key.0.clone(),
+            function: key.1.clone(),
+            scalar,
+            cases: vec![number],
+            command: case.line.clone(),
+            made_of: case.made_of.clone(),
+            files: Vec::new(),
+            cause: None,
+        };
+        let saved = save(request, finding, &case.files)?;
+        findings.insert(key, saved);
+    }
+    let mut findings: Vec<Finding> = findings.into_values().collect();
+    for finding in &mut findings {
+        finding.cases.sort_unstable();
+        finding.cause = known(request, finding).map(|known| known.cause.clone());
+    }
+    Ok(findings)
+}
+
+pub fn known<'a>(request: &'a Request, finding: &Finding) -> Option<&'a Known> {
+    let is_it = |known: &&Known| {
+        known.reason == finding.reason
+            && known.function == finding.function
+            // One that SIMD alone has is another one.
+            && finding.scalar.is_none_or(|scalar| scalar == known.scalar)
+    };
+    request.known.iter().find(is_it)
+}
+
+/// Puts the files and the command where they can be run again from.
+fn save(request: &Request, mut finding: Finding, files: &[File]) -> Result<Finding> {
+    let name = format!(
+        "{}-{}",
+        finding.cases[0],
+        finding
+            .function
+            .replace(|letter: char| !letter.is_ascii_alphanumeric(), "_")
+    );
+    let folder = request.folder.join("findings").join(name);
+    fs::create_dir_all(&folder)?;
+    for file in files {
+        let path = folder.join(&file.name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(&path, &file.bytes)?;
+        finding.files.push(path.display().to_string());
+    }
+    fs::write(
+        folder.join("finding.json"),
+        serde_json::to_string_pretty(&finding)? + "\n",
+    )?;
+    Ok(finding)
+}

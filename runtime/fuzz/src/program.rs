@@ -1,0 +1,85 @@
+//! Runs the module's programs on files in memory.
+
+use crate::request::Tested;
+use afmpeg::{Error, Job, MemoryFs, Output, Runtime, Stdout};
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub const MEMORY_MAX_BYTES: u64 = 512 << 20;
+const FILES_MAX_BYTES: u64 = 64 << 20;
+
+/// A file of a case or a sample.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct File {
+    pub name: String,
+    #[serde(skip)]
+    pub bytes: Vec<u8>,
+}
+
+pub struct Program {
+    runtime: Runtime,
+}
+
+impl Program {
+    pub fn load(path: &Path, compiled: &Path, jobs: usize) -> Result<Program> {
+        std::fs::create_dir_all(compiled.parent().context("it lies in a folder")?)?;
+        let runtime = Runtime::builder()
+            .cache_folder(compiled)
+            .max_concurrency(jobs)
+            .from_file(path)
+            .with_context(|| format!("cannot load {}", path.display()))?;
+        Ok(Program { runtime })
+    }
+
+    pub fn of(tested: &Tested, jobs: usize) -> Result<Program> {
+        Program::load(&tested.path, &tested.compiled, jobs)
+    }
+
+    /// The one that names functions, where there is one.
+    pub fn named(tested: &Tested, jobs: usize) -> Result<Program> {
+        match &tested.named {
+            Some(path) => Program::load(path, &tested.compiled.with_extension("named"), jobs),
+            None => Program::of(tested, jobs),
+        }
+    }
+
+    pub fn run(&self, line: &str, files: &[File], timeout: Duration) -> (Result<Output, Error>, MemoryFs) {
+        let memory = MemoryFs::new(FILES_MAX_BYTES);
+        for file in files {
+            // A name that can't be is found missing by the program.
+            let _ = memory.add_file(&file.name, file.bytes.clone());
+        }
+        let job = Job::new(line.split_whitespace().collect::<Vec<_>>())
+            .file_system(".", Arc::new(memory.clone()))
+            .stdout(Stdout::Capture { limit_bytes: 1 << 20 })
+            .memory_max_bytes(MEMORY_MAX_BYTES)
+            .timeout(timeout);
+        (self.runtime.run(job), memory)
+    }
+
+    /// The names that `-demuxers`, `-decoders` and the like list, with their flags.
+    pub fn listed(&self, what: &str) -> Result<Vec<(String, String)>> {
+        let (output, _) = self.run(&format!("ffmpeg -v error -{what}"), &[], Duration::from_secs(60));
+        let listing = String::from_utf8(output?.stdout)?;
+        let list = match listing.split_once("---") {
+            Some((_, list)) => list.lines().skip(1).collect::<Vec<_>>(),
+            None => listing.lines().skip(1).collect(),
+        };
+        let names = list.iter().filter_map(|line| {
+            let mut words = line.split_whitespace();
+            let first = words.next()?;
+            // Filters of bitstreams are listed without flags.
+            let (flags, name) = match words.next() {
+                // Of a device.
+                Some("d") => (first, words.next()?),
+                Some(name) => (first, name),
+                None => ("", first),
+            };
+            Some((flags.to_owned(), name.split(',').next()?.to_owned()))
+        });
+        Ok(names.collect())
+    }
+}

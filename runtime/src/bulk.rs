@@ -619,15 +619,19 @@ impl Reencode for Cutter {
             .get_operators_reader()?
             .into_iter()
             .collect::<std::result::Result<_, _>>()?;
-        let before = |index: usize| index.checked_sub(1).map(|index| &operators[index]);
-        let to_cut = |index: usize| Bulk::of(&operators[index]).filter(|bulk| !is_small(*bulk, before(index)));
-        if (0..operators.len()).any(|index| to_cut(index).is_some()) {
+        let befores = std::iter::once(None).chain(operators.iter().map(Some));
+        let to_cut: Vec<Option<Bulk>> = operators
+            .iter()
+            .zip(befores)
+            .map(|(operator, before)| Bulk::of(operator).filter(|bulk| !is_small(*bulk, before)))
+            .collect();
+        if to_cut.iter().any(Option::is_some) {
             locals.push((1, ValType::I32));
         }
         let mut function = Function::new(locals);
-        for index in 0..operators.len() {
-            let Some(bulk) = to_cut(index) else {
-                function.instruction(&self.instruction(operators[index].clone())?);
+        for (operator, to_cut) in operators.into_iter().zip(to_cut) {
+            let Some(bulk) = to_cut else {
+                function.instruction(&self.instruction(operator)?);
                 continue;
             };
             for instruction in [

@@ -237,7 +237,9 @@ impl Future for Enter<'_> {
                 if closed {
                     let next = state.pass_on();
                     drop(state);
-                    next.map(Waker::wake);
+                    if let Some(waker) = next {
+                        waker.wake();
+                    }
                     return Poll::Ready(Err(Refused::Closed));
                 }
                 return Poll::Ready(Ok(member.place(state)));
@@ -287,7 +289,9 @@ impl Drop for Enter<'_> {
         };
         drop(state);
         drop(left);
-        next.map(Waker::wake);
+        if let Some(waker) = next {
+            waker.wake();
+        }
     }
 }
 
@@ -311,6 +315,8 @@ impl Drop for Place {
             }
         }
         drop(state);
-        next.map(Waker::wake);
+        if let Some(waker) = next {
+            waker.wake();
+        }
     }
 }

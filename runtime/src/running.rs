@@ -77,7 +77,9 @@ impl Running {
             outcome.result = Some(result);
             let waker = outcome.waker.take();
             drop(outcome);
-            waker.map(Waker::wake);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
         };
         let thread = thread::Builder::new().name("afmpeg job".to_owned());
         let handle = thread.stack_size(engine::THREAD_STACK_SIZE_BYTES).spawn(job_thread);

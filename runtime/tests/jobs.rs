@@ -224,9 +224,7 @@ fn what_is_not_a_program_is_refused_with_the_reason() {
         ),
     ];
     for (wat, expected) in cases {
-        let error = Runtime::from_bytes(&wat::parse_str(wat).unwrap())
-            .err()
-            .expect("it is refused");
+        let error = Runtime::from_bytes(&wat::parse_str(wat).unwrap()).expect_err("it is refused");
         assert!(
             matches!(error, Error::NotAProgram { .. }) && error.to_string().contains(expected),
             "{error}"

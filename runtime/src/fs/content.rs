@@ -68,7 +68,6 @@ fn within(index: u64, end: u64) -> u64 {
 }
 
 /// Sizes of parts of chunks fit in memory.
-#[expect(clippy::cast_possible_truncation, reason = "no more than the size of a chunk")]
 fn part(bytes: u64) -> usize {
     bytes.min(CHUNK_SIZE_BYTES) as usize
 }
@@ -329,7 +328,6 @@ impl Content {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

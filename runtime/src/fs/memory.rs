@@ -671,11 +671,12 @@ impl FileSystem for MemoryFs {
             let entries: Vec<DirEntry> = match self.lock().directories.get(&directory) {
                 Some(directory) => {
                     let rest = directory.entries.range::<str, _>((after, Bound::Unbounded));
-                    let entry = |(name, node): (&Box<str>, &Node)| match node {
+                    let rest = rest.take(VISITED_AT_A_TIME);
+                    rest.map(|(name, node)| match node {
                         Node::File(file) => DirEntry::new(&**name, file.inode, FileType::File),
                         Node::Directory(inode) => DirEntry::new(&**name, *inode, FileType::Directory),
-                    };
-                    rest.take(VISITED_AT_A_TIME).map(entry).collect()
+                    })
+                    .collect()
                 }
                 // It was removed meanwhile.
                 None => return Ok(()),

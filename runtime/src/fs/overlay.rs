@@ -522,12 +522,12 @@ impl FileSystem for OverlayFs {
         if in_lower {
             shared.lower.visit_dir(&path, &mut |entry| {
                 let full = join(&path, &entry.name);
-                let is_visible = !shared.lock().hidden.contains(&full)
-                    && !entry.name.starts_with(COPY_NAME)
-                    && !(in_upper && shared.in_upper(&full, false)?.is_some());
-                match is_visible {
-                    true => visit(entry),
-                    false => Ok(()),
+                let is_hidden = shared.lock().hidden.contains(&full)
+                    || entry.name.starts_with(COPY_NAME)
+                    || (in_upper && shared.in_upper(&full, false)?.is_some());
+                match is_hidden {
+                    true => Ok(()),
+                    false => visit(entry),
                 }
             })?;
         }

@@ -188,7 +188,7 @@ impl Host {
             abi::clock::REALTIME => Ok(self.clock.realtime()),
             abi::clock::MONOTONIC => Ok(self.clock.monotonic()),
             abi::clock::PROCESS_CPU_TIME | abi::clock::THREAD_CPU_TIME => Ok(self.clock.processor()),
-            _ => Err(Errno::Inval.into()),
+            _ => Err(Errno::Inval),
         }
     }
 
@@ -361,7 +361,7 @@ impl Host {
                 preopened_as: Some(name),
                 ..
             }) => Ok(name),
-            _ => Err(Errno::Badf.into()),
+            _ => Err(Errno::Badf),
         }
     }
 

@@ -77,6 +77,18 @@ pub struct Sandbox {
     #[arg(long, value_name = "SIZE", value_parser = size_bytes)]
     pub written_max: Option<u64>,
 
+    /// The most memory that this command may hold for the program besides the program's own, such as 1G
+    #[arg(long, value_name = "SIZE", value_parser = size_bytes, default_value = "4G")]
+    pub host_memory_max: u64,
+
+    /// How many files the program may have open at a time
+    #[arg(long, value_name = "COUNT", default_value_t = 256)]
+    pub open_files_max: usize,
+
+    /// How many files and folders the program may make
+    #[arg(long, value_name = "COUNT")]
+    pub names_max: Option<u64>,
+
     /// Make the output depend on the input alone: clocks stand at 1970, and chance comes from this seed
     #[arg(long, value_name = "SEED", num_args = 0..=1, default_missing_value = "0", require_equals = true)]
     pub fixed: Option<u64>,

@@ -10,6 +10,7 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 /// How long a wait that only a file descriptor can end goes on before the job looks for its interruption.
+#[cfg(unix)]
 pub(crate) const WAIT_SLICE: Duration = Duration::from_millis(20);
 
 /// Cancels jobs from another thread.

@@ -62,7 +62,8 @@ const FILE: &str = "progress";
 impl Job {
     /// Calls this with every report of ffmpeg's own, about ten times a second.
     ///
-    /// The job must be one of ffmpeg. The call comes from the job's thread, which waits for it to return.
+    /// The job must be one of ffmpeg. The call comes from the job's thread, which waits for it to return; it has at least
+    /// 4 MiB of stack.
     pub fn progress(mut self, report: impl FnMut(&Progress) + Send + 'static) -> Job {
         let options = [
             "-progress".to_owned(),

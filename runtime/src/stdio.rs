@@ -20,6 +20,8 @@ pub enum Stdin {
     Inherit,
     /// A file, or the reading end of a pipe.
     File(File),
+    /// Is called on the job's thread, with at least 4 MiB of stack. A call that does not return leaves the job behind when that is
+    /// to end.
     Reader(Box<dyn Read + Send>),
     /// See [`Stdin::from_async`].
     #[cfg(feature = "tokio")]
@@ -50,6 +52,8 @@ pub enum Stdout {
     Inherit,
     /// A file, or the writing end of a pipe.
     File(File),
+    /// Is called on the job's thread, with at least 4 MiB of stack. A call that does not return leaves the job behind when that is
+    /// to end.
     Writer(Box<dyn Write + Send>),
     /// See [`Stdout::from_async`].
     #[cfg(feature = "tokio")]

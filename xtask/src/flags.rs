@@ -544,4 +544,7 @@ pub struct Test {
     /// Run the guest's tests and those of its SIMD kernels alone, which need no module
     #[arg(long)]
     pub guest: bool,
+    /// Run what needs no module alone: format, lints, and the tests of the runtime and of the release client
+    #[arg(long, conflicts_with = "guest")]
+    pub quick: bool,
 }

@@ -29,6 +29,9 @@ pub use write_at::WriteAt;
 ///
 /// Only [`open`](FileSystem::open), [`metadata`](FileSystem::metadata) and [`read_dir`](FileSystem::read_dir) must be
 /// given: without more, the tree cannot be changed other than through opened files.
+///
+/// Calls come from the threads of jobs, and have at least 4 MiB of stack, however deep the program is. One that does not return
+/// leaves its job behind when that is to end; see [`Runtime::run`](crate::Runtime::run).
 pub trait FileSystem: Send + Sync {
     /// Opens a file, or finds that the path is a directory.
     fn open(&self, path: &str, options: &OpenOptions) -> io::Result<Opened>;

@@ -5,7 +5,8 @@ use std::io;
 /// Something with a known size that can be read at any offset: a range of an object in a store, a file in an archive.
 ///
 /// [`MemoryFs::add_reader`](super::MemoryFs::add_reader) makes a file of it. A program reads what it needs, mostly 32
-/// KiB at a time: of a file of 50 GB, a thumbnail needs a few megabytes. Reads may come from several jobs at once.
+/// KiB at a time: of a file of 50 GB, a thumbnail needs a few megabytes. Reads may come from several jobs at once,
+/// on their threads, with at least 4 MiB of stack.
 pub trait ReadAt: Send + Sync {
     fn size_bytes(&self) -> io::Result<u64>;
 

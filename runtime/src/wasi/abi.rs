@@ -7,6 +7,7 @@ use std::io;
 /// A WASI error code, as the guest's C library reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
+#[cfg_attr(not(unix), expect(dead_code, reason = "some are only told by Unix"))]
 pub enum Errno {
     Success = 0,
     Acces = 2,

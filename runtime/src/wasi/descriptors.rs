@@ -134,6 +134,7 @@ impl Descriptors {
         }
     }
 
+    #[cfg(unix)]
     pub fn stream(&self, number: u32) -> Option<&Stream> {
         match self.slots.get(number as usize)? {
             Some(Slot {

@@ -25,6 +25,9 @@ const ALL_FEATURES: &str = "afmpeg/command,afmpeg/tokio,afmpeg/tracing";
 const LIBRARY: &[&str] = &["--workspace", "--exclude", DIFFERENTIAL];
 const LIBRARY_TESTS: &[&str] = &["--lib", "--test", "jobs", "--test", "files", "--test", "cache"];
 
+/// The one test beside those of tests/media that needs a module.
+const MODULE_TEST: &str = "many";
+
 pub fn run(workshop: &Workshop, flags: &Test) -> Result<()> {
     if flags.guest {
         guest_tests::run(workshop, &flags.origins)?;
@@ -37,6 +40,9 @@ pub fn run(workshop: &Workshop, flags: &Test) -> Result<()> {
         &["--workspace", "--exclude", DIFFERENTIAL, "--features", ALL_FEATURES],
         &["--package", DIFFERENTIAL],
     ];
+    if flags.quick {
+        return quick(workshop, scopes[0]);
+    }
     for scope in [&scopes[..], &[LIBRARY]].concat() {
         let lints = [
             &["clippy", "--quiet", "--all-targets"],
@@ -120,6 +126,35 @@ pub fn run(workshop: &Workshop, flags: &Test) -> Result<()> {
         super::fuzz::run(workshop, &fuzz)?;
     }
     Ok(())
+}
+
+/// What is done in a minute or two where dependencies are compiled.
+fn quick(workshop: &Workshop, scope: &[&str]) -> Result<()> {
+    let lints = [
+        &["clippy", "--quiet", "--all-targets"],
+        scope,
+        &["--", "-D", "warnings"],
+    ]
+    .concat();
+    cargo(&workshop.root, &lints, &[])?;
+    let mut names = Vec::new();
+    for folder in ["runtime/tests", "release/tests"] {
+        let folder = workshop.root.join(folder);
+        let entries = fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
+        for entry in entries {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            names.extend(name.strip_suffix(".rs").map(str::to_owned));
+        }
+    }
+    names.retain(|name| name != MODULE_TEST);
+    names.sort();
+    let tests = names.iter().flat_map(|name| ["--test", name]);
+    let arguments: Vec<&str> = [&["test"], scope, &["--lib"]]
+        .concat()
+        .into_iter()
+        .chain(tests)
+        .collect();
+    cargo(&workshop.root, &arguments, &[])
 }
 
 fn cargo(folder: &Path, arguments: &[&str], variables: &[(&str, String)]) -> Result<()> {

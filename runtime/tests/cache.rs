@@ -103,7 +103,11 @@ fn in_a_child() {
 }
 
 fn child(folder: &Path, module: &Path) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    child_of(&std::env::current_exe().unwrap(), folder, module)
+}
+
+fn child_of(program: &Path, folder: &Path, module: &Path) -> Command {
+    let mut command = Command::new(program);
     command
         .args(["--ignored", "--exact", "in_a_child", "--nocapture"])
         .env(CHILD_FOLDER, folder)
@@ -295,7 +299,14 @@ fn what_root_compiled_is_run_by_others_and_what_others_compiled_is_not_run_by_ro
     for path in [temporary, above, &folder.path] {
         set_mode(path, 0o755);
     }
-    let as_other = || child(&folder.path, &module).uid(other).gid(other).spawn().unwrap();
+    // Where the test itself lies, the other user may not get to.
+    let program = temporary.join("program");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let child_of_other = |folder: &Path| {
+        let mut child = child_of(&program, folder, &module);
+        child.uid(other).gid(other).current_dir("/").spawn().unwrap()
+    };
+    let as_other = || child_of_other(&folder.path);
     assert_eq!(said(as_other()), "Hit");
     let before = folder.entry();
     // Nothing is there for it, and it may not write.
@@ -319,8 +330,7 @@ fn what_root_compiled_is_run_by_others_and_what_others_compiled_is_not_run_by_ro
     let theirs = above.join("theirs");
     fs::create_dir(&theirs).unwrap();
     std::os::unix::fs::chown(&theirs, Some(other), Some(other)).unwrap();
-    let mut builder = child(&theirs, &module);
-    assert_eq!(said(builder.uid(other).gid(other).spawn().unwrap()), "Stored");
+    assert_eq!(said(child_of_other(&theirs)), "Stored");
     let status = said(child(&theirs, &module).spawn().unwrap());
     assert!(status.contains("belongs to user 12345"), "{status}");
     // Nor what lies below a folder of theirs, whoever made it.

@@ -53,6 +53,17 @@ pub struct Registry {
     authorization: Mutex<Option<Credential>>,
 }
 
+impl fmt::Debug for Registry {
+    /// Without what it was logged in with.
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter
+            .debug_struct("Registry")
+            .field("host", &self.host)
+            .field("repository", &self.repository)
+            .finish_non_exhaustive()
+    }
+}
+
 impl fmt::Display for Registry {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         write!(formatter, "oci://{}/{}", self.host, self.repository)

@@ -9,6 +9,7 @@ mod overlay;
 mod read_at;
 mod write_at;
 
+use std::fmt;
 use std::io;
 use std::time::SystemTime;
 
@@ -161,6 +162,15 @@ pub trait File: Send {
 pub enum Opened {
     File(Box<dyn File>),
     Directory,
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str(match self {
+            Opened::File(_) => "File",
+            Opened::Directory => "Directory",
+        })
+    }
 }
 
 /// How a file is to be opened.

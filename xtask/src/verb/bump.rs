@@ -90,6 +90,7 @@ pub fn run(workshop: &Workshop, flags: &Bump) -> Result<()> {
             origins: flags.origins.clone(),
             profile: profiles,
             guest: false,
+            quick: false,
         };
         super::test::run(&Workshop::open(workshop.root.clone())?, &test)?;
     }

@@ -89,7 +89,7 @@ pub struct Sandbox {
     #[arg(long, value_name = "COUNT")]
     pub names_max: Option<u64>,
 
-    /// Make the output depend on the input alone: clocks stand at 1970, and chance comes from this seed
+    /// Make the output depend on the input alone: clocks stand at 1970, and random numbers come from this seed
     #[arg(long, value_name = "SEED", num_args = 0..=1, default_missing_value = "0", require_equals = true)]
     pub fixed: Option<u64>,
 

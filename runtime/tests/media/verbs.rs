@@ -147,5 +147,8 @@ fn a_limit_is_named_beside_ffmpegs_own_exit_code() {
         "--written-max 100K",
         &format!("ffmpeg -v error -i {SOURCE} -c copy out.mkv"),
     );
-    run.fails(134, "afmpeg: the job reached its limit: it may write no more");
+    run.fails(
+        134,
+        "afmpeg: the job reached its limit: written_max_bytes is 102400, and it wanted ",
+    );
 }

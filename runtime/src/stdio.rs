@@ -221,10 +221,7 @@ impl Stream {
     pub fn write(&mut self, bytes: &[u8], interrupt: &Interrupt) -> io::Result<usize> {
         match self {
             Stream::Null => Ok(bytes.len()),
-            Stream::Host(host) => {
-                host.wait(Direction::Write, interrupt)?;
-                retry(interrupt, || host.file.write(bytes))
-            }
+            Stream::Host(host) => host.write(bytes, interrupt),
             Stream::Writer(writer) => writer.write(bytes, interrupt),
             Stream::Capture(tail) => {
                 tail.lock().unwrap_or_else(PoisonError::into_inner).push(bytes)?;
@@ -300,6 +297,9 @@ pub(crate) enum Direction {
     Write,
 }
 
+/// As much as can be written without blocking to a pipe that is said to be ready, which may not take more: `PIPE_BUF`.
+const PIPE_BUF_BYTES: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
+
 /// A stream of the host: a file, a pipe or a terminal.
 pub(crate) struct HostStream {
     pub file: File,
@@ -314,6 +314,31 @@ impl HostStream {
             is_terminal: file.is_terminal(),
             file,
         })
+    }
+
+    /// Writes such that an interruption can end it.
+    fn write(&mut self, bytes: &[u8], interrupt: &Interrupt) -> io::Result<usize> {
+        if self.is_regular || !interrupt.is_possible() {
+            // A pipe may have been made such that it never blocks.
+            self.wait(Direction::Write, interrupt)?;
+            return retry(interrupt, || self.file.write(bytes));
+        }
+        let mut written = 0;
+        for piece in bytes.chunks(PIPE_BUF_BYTES) {
+            let waited = self.wait(Direction::Write, interrupt);
+            match waited.and_then(|()| retry(interrupt, || self.file.write(piece))) {
+                Ok(count) => {
+                    written += count;
+                    if count < piece.len() {
+                        break;
+                    }
+                }
+                // What has been written must be reported; the error will come again.
+                Err(_) if written > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(written)
     }
 
     /// Waits until the stream can be used without blocking, so that an interruption can end the wait.

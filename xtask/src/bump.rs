@@ -380,16 +380,10 @@ mod tests {
         let pins = Pins::load(&crate::workshop::root().unwrap()).unwrap();
         for (name, source) in &pins.source {
             // Each number of the version, and each digit of a commit, becomes another.
-            let new: String = source
-                .version
-                .chars()
-                .map(|digit| if digit == '2' { '7' } else { digit })
-                .collect();
-            let new = if new == source.version {
-                new.replace('3', "7")
-            } else {
-                new
-            };
+            let mut changed = ['2', '3', '9']
+                .map(|digit| source.version.replace(digit, "7"))
+                .into_iter();
+            let new = changed.find(|new| *new != source.version).unwrap();
             let rename = Rename::new(&source.version, &new);
             for address in source
                 .origin

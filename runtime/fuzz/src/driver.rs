@@ -163,7 +163,7 @@ pub fn run(request: &Request) -> Result<bool> {
 
 fn stock(request: &Request) -> Result<Stock> {
     let folder = request.folder.join("samples");
-    if let Some(stock) = Stock::load(&folder)? {
+    if let Some(stock) = Stock::load(&folder)?.filter(|stock| stock.real_files == request.real_files) {
         return Ok(stock);
     }
     eprintln!("making samples");

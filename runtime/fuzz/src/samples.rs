@@ -5,14 +5,14 @@ use crate::request::Request;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 /// Of what is kept in the folder: another one is made anew. History: 1, the first.
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 const TIMEOUT: Duration = Duration::from_secs(60);
 const REAL_FILE_MAX_BYTES: u64 = 400 << 10;
 
@@ -38,6 +38,8 @@ pub struct Sample {
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Stock {
     format_version: u32,
+    /// The folders that real files are of.
+    pub real_files: Vec<PathBuf>,
     pub samples: Vec<Sample>,
     pub demuxers: Vec<String>,
     /// With `v`, `a` or `s`.
@@ -309,6 +311,7 @@ impl Stock {
         let samples = samples.into_iter().chain(real(program, request)?).collect();
         Ok(Stock {
             format_version: FORMAT_VERSION,
+            real_files: request.real_files.clone(),
             samples,
             demuxers: names(program.listed("demuxers")?),
             decoders: with_media(program.listed("decoders")?),

@@ -359,152 +359,161 @@ impl Cutter {
         let is_fill = matches!(bulk, Bulk::MemoryFill | Bulk::TableFill { .. });
         let check = Instruction::Call(self.check());
         let counter = self.counter();
-        let mut function = Function::new([]);
-        let mut out = |instructions: &[Instruction]| {
-            for instruction in instructions {
-                function.instruction(instruction);
-            }
-        };
-
-        // Sizes that would wrap when they are multiplied are over the bound without that.
-        out(&[
+        let whole = [
+            Instruction::LocalGet(PLACE),
+            Instruction::LocalGet(WHAT),
             Instruction::LocalGet(COUNT),
-            Instruction::I32Const(piece),
-            Instruction::I32GtU,
-            Instruction::If(BlockType::Empty),
-            check.clone(),
-            Instruction::Else,
-            Instruction::GlobalGet(counter),
-            Instruction::LocalGet(COUNT),
-            Instruction::I32Const(unit_bytes),
-            Instruction::I32Mul,
-            Instruction::I32Sub,
-            Instruction::GlobalSet(counter),
-            Instruction::GlobalGet(counter),
-            Instruction::I32Const(0),
-            Instruction::I32LtS,
-            Instruction::If(BlockType::Empty),
-            check.clone(),
-            Instruction::I32Const(CHECK_INTERVAL_BYTES),
-            Instruction::GlobalSet(counter),
-            Instruction::End,
-            Instruction::End,
-        ]);
-
-        // What does not fit changes nothing, so it is left to the operation itself, which traps.
-        let mut ends = vec![(PLACE, false)];
-        if is_copy {
-            ends.push((WHAT, true));
-        }
-        for (start, of_source) in ends {
-            for instruction in [
+            bulk.instruction(),
+        ];
+        let end_of = |start: u32| {
+            [
                 Instruction::LocalGet(start),
                 Instruction::I64ExtendI32U,
                 Instruction::LocalGet(COUNT),
                 Instruction::I64ExtendI32U,
                 Instruction::I64Add,
-            ] {
-                function.instruction(&instruction);
-            }
-            bulk.push_size(&mut function, of_source);
-            for instruction in [
-                Instruction::I64GtU,
-                Instruction::If(BlockType::Empty),
-                Instruction::LocalGet(PLACE),
-                Instruction::LocalGet(WHAT),
-                Instruction::LocalGet(COUNT),
-                bulk.instruction(),
-                Instruction::End,
-            ] {
-                function.instruction(&instruction);
-            }
-        }
-
-        let mut out = |instructions: &[Instruction]| {
+            ]
+        };
+        let mut function = Function::new([]);
+        let out = |function: &mut Function, instructions: &[Instruction]| {
             for instruction in instructions {
                 function.instruction(instruction);
             }
         };
-        if !is_copy && !is_fill {
-            // How long a segment is cannot be asked, as it may have been dropped; but nothing from behind its end traps too.
-            out(&[
-                Instruction::LocalGet(WHAT),
-                Instruction::I64ExtendI32U,
+        // What does not fit changes nothing, so it is left to the operation itself, which traps.
+        let whole_if_greater = |function: &mut Function| {
+            out(function, &[Instruction::I64GtU, Instruction::If(BlockType::Empty)]);
+            out(function, &whole);
+            out(function, &[Instruction::End]);
+        };
+
+        // Sizes that would wrap when they are multiplied are over the bound without that.
+        out(
+            &mut function,
+            &[
                 Instruction::LocalGet(COUNT),
-                Instruction::I64ExtendI32U,
-                Instruction::I64Add,
-                Instruction::I64Const(u32::MAX.into()),
-                Instruction::I64GtU,
-                Instruction::If(BlockType::Empty),
-                Instruction::LocalGet(PLACE),
-                Instruction::LocalGet(WHAT),
-                Instruction::LocalGet(COUNT),
-                bulk.instruction(),
-                Instruction::End,
-                Instruction::LocalGet(PLACE),
-                Instruction::LocalGet(WHAT),
-                Instruction::LocalGet(COUNT),
-                Instruction::I32Add,
-                Instruction::I32Const(0),
-                bulk.instruction(),
-            ]);
-        }
-        out(&[
-            Instruction::Loop(BlockType::Empty),
-            Instruction::LocalGet(COUNT),
-            Instruction::I32Const(piece),
-            Instruction::I32LeU,
-            Instruction::If(BlockType::Empty),
-            Instruction::LocalGet(PLACE),
-            Instruction::LocalGet(WHAT),
-            Instruction::LocalGet(COUNT),
-            bulk.instruction(),
-            Instruction::Return,
-            Instruction::End,
-            Instruction::LocalGet(COUNT),
-            Instruction::I32Const(piece),
-            Instruction::I32Sub,
-            Instruction::LocalSet(COUNT),
-        ]);
-        if is_copy {
-            // The two places may overlap, and what is still to be read must not be written over.
-            out(&[
-                Instruction::LocalGet(PLACE),
-                Instruction::LocalGet(WHAT),
+                Instruction::I32Const(piece),
                 Instruction::I32GtU,
                 Instruction::If(BlockType::Empty),
+                check.clone(),
+                Instruction::Else,
+                Instruction::GlobalGet(counter),
+                Instruction::LocalGet(COUNT),
+                Instruction::I32Const(unit_bytes),
+                Instruction::I32Mul,
+                Instruction::I32Sub,
+                Instruction::GlobalSet(counter),
+                Instruction::GlobalGet(counter),
+                Instruction::I32Const(0),
+                Instruction::I32LtS,
+                Instruction::If(BlockType::Empty),
+                check.clone(),
+                Instruction::I32Const(CHECK_INTERVAL_BYTES),
+                Instruction::GlobalSet(counter),
+                Instruction::End,
+                Instruction::End,
+            ],
+        );
+
+        let mut ends = vec![(PLACE, false)];
+        if is_copy {
+            ends.push((WHAT, true));
+        }
+        for (start, of_source) in ends {
+            out(&mut function, &end_of(start));
+            bulk.push_size(&mut function, of_source);
+            whole_if_greater(&mut function);
+        }
+        if !is_copy && !is_fill {
+            out(&mut function, &end_of(WHAT));
+            out(&mut function, &[Instruction::I64Const(u32::MAX.into())]);
+            whole_if_greater(&mut function);
+            // How long a segment is cannot be asked, as it may have been dropped; but nothing from behind its end traps too.
+            out(
+                &mut function,
+                &[
+                    Instruction::LocalGet(PLACE),
+                    Instruction::LocalGet(WHAT),
+                    Instruction::LocalGet(COUNT),
+                    Instruction::I32Add,
+                    Instruction::I32Const(0),
+                    bulk.instruction(),
+                ],
+            );
+        }
+        out(
+            &mut function,
+            &[
+                Instruction::Loop(BlockType::Empty),
+                Instruction::LocalGet(COUNT),
+                Instruction::I32Const(piece),
+                Instruction::I32LeU,
+                Instruction::If(BlockType::Empty),
+            ],
+        );
+        out(&mut function, &whole);
+        out(
+            &mut function,
+            &[
+                Instruction::Return,
+                Instruction::End,
+                Instruction::LocalGet(COUNT),
+                Instruction::I32Const(piece),
+                Instruction::I32Sub,
+                Instruction::LocalSet(COUNT),
+            ],
+        );
+        if is_copy {
+            // The two places may overlap, and what is still to be read must not be written over.
+            out(
+                &mut function,
+                &[
+                    Instruction::LocalGet(PLACE),
+                    Instruction::LocalGet(WHAT),
+                    Instruction::I32GtU,
+                    Instruction::If(BlockType::Empty),
+                    Instruction::LocalGet(PLACE),
+                    Instruction::LocalGet(COUNT),
+                    Instruction::I32Add,
+                    Instruction::LocalGet(WHAT),
+                    Instruction::LocalGet(COUNT),
+                    Instruction::I32Add,
+                    Instruction::I32Const(piece),
+                    bulk.instruction(),
+                    check.clone(),
+                    Instruction::Br(1),
+                    Instruction::End,
+                ],
+            );
+        }
+        out(
+            &mut function,
+            &[
                 Instruction::LocalGet(PLACE),
-                Instruction::LocalGet(COUNT),
-                Instruction::I32Add,
                 Instruction::LocalGet(WHAT),
-                Instruction::LocalGet(COUNT),
-                Instruction::I32Add,
                 Instruction::I32Const(piece),
                 bulk.instruction(),
-                check.clone(),
-                Instruction::Br(1),
-                Instruction::End,
-            ]);
-        }
-        out(&[
-            Instruction::LocalGet(PLACE),
-            Instruction::LocalGet(WHAT),
-            Instruction::I32Const(piece),
-            bulk.instruction(),
-            Instruction::LocalGet(PLACE),
-            Instruction::I32Const(piece),
-            Instruction::I32Add,
-            Instruction::LocalSet(PLACE),
-        ]);
-        if !is_fill {
-            out(&[
-                Instruction::LocalGet(WHAT),
+                Instruction::LocalGet(PLACE),
                 Instruction::I32Const(piece),
                 Instruction::I32Add,
-                Instruction::LocalSet(WHAT),
-            ]);
+                Instruction::LocalSet(PLACE),
+            ],
+        );
+        if !is_fill {
+            out(
+                &mut function,
+                &[
+                    Instruction::LocalGet(WHAT),
+                    Instruction::I32Const(piece),
+                    Instruction::I32Add,
+                    Instruction::LocalSet(WHAT),
+                ],
+            );
         }
-        out(&[check, Instruction::Br(0), Instruction::End, Instruction::End]);
+        out(
+            &mut function,
+            &[check, Instruction::Br(0), Instruction::End, Instruction::End],
+        );
         function
     }
 }

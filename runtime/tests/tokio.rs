@@ -4,31 +4,8 @@ mod support;
 
 use afmpeg::{Capacity, Error, Job, Runtime, Stdin, Stdout};
 use std::time::{Duration, Instant};
-use support::runtime;
+use support::{COPIER, runtime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
-
-/// Copies its input to its output.
-const COPIER: &str = r#"(module
-    (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
-    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
-    (memory (export "memory") 2)
-    (func (export "_start")
-        (local $left i32) (local $at i32)
-        (loop $more
-            (i32.store (i32.const 0) (i32.const 1024))
-            (i32.store (i32.const 4) (i32.const 65536))
-            (if (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)) (then unreachable))
-            (local.set $left (i32.load (i32.const 8)))
-            (if (i32.eqz (local.get $left)) (then (return)))
-            (local.set $at (i32.const 1024))
-            (loop $rest
-                (i32.store (i32.const 0) (local.get $at))
-                (i32.store (i32.const 4) (local.get $left))
-                (if (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)) (then unreachable))
-                (local.set $at (i32.add (local.get $at) (i32.load (i32.const 8))))
-                (local.set $left (i32.sub (local.get $left) (i32.load (i32.const 8))))
-                (br_if $rest (local.get $left)))
-            (br $more))))"#;
 
 const ENDLESS: &str = r#"(module (memory (export "memory") 1) (func (export "_start") (loop $more (br $more))))"#;
 

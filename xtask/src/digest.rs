@@ -32,6 +32,7 @@ pub fn file(path: &Path) -> Result<String> {
 }
 
 /// Hashes what passes through on its way to `inner`.
+#[derive(Debug)]
 pub struct HashingWriter<W> {
     inner: W,
     hasher: Sha256,
@@ -67,6 +68,7 @@ impl<W: Write> Write for HashingWriter<W> {
 }
 
 /// A key over fields of any length: each goes in with its length first, so that no two lists of fields meet.
+#[derive(Debug)]
 pub struct Key(Sha256);
 
 impl Key {

@@ -5,10 +5,11 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
 
-use crate::conform::engines::Engine;
-use crate::pins::check_digest;
+use crate::inputs::source::check_digest;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -96,13 +97,27 @@ pub struct Origins {
     pub offline: bool,
 }
 
+impl Origins {
+    /// As they are given on a command line.
+    pub fn arguments(&self) -> Vec<String> {
+        let mut arguments = Vec::new();
+        for mirror in &self.mirror {
+            arguments.extend(["--mirror".to_owned(), mirror.display().to_string()]);
+        }
+        if self.offline {
+            arguments.push("--offline".to_owned());
+        }
+        arguments
+    }
+}
+
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub struct Profiles {
-    /// A profile: the name of a file in profiles/, without .toml; may be given several times
+    /// A profile: LEVEL-LICENCE and names of sets and levers of profiles/, such as o3-lgpl-audio; may be given several times
     #[arg(long, value_name = "NAME")]
     pub profile: Vec<String>,
-    /// Every profile
+    /// Every profile that is shipped
     #[arg(long)]
     pub all: bool,
 }
@@ -115,7 +130,7 @@ pub struct Build {
     pub origins: Origins,
     /// Compile with this many processes at once [default: the number of cores]
     #[arg(long, short, value_name = "N")]
-    pub jobs: Option<usize>,
+    pub jobs: Option<NonZeroUsize>,
     /// Print the plan as JSON and touch nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -150,7 +165,7 @@ Examples:
 Exit codes: 0 done, 1 a wrong signature, a patch that does not apply, a failed build or test, 2 usage, or nobody vouches for \
 it, 3 no origin has it, or something is missing in the environment.")]
 pub struct Bump {
-    /// A source of ffmpeg-src/sources.toml, such as ffmpeg
+    /// A source that ffmpeg-src/ pins, such as ffmpeg
     pub source: String,
     /// Upstream's new version, written as the old one is in the pin file
     pub version: String,
@@ -173,7 +188,7 @@ pub struct Bump {
     pub profile: Vec<String>,
     /// Compile with this many processes at once [default: the number of cores]
     #[arg(long, short, value_name = "N")]
-    pub jobs: Option<usize>,
+    pub jobs: Option<NonZeroUsize>,
     /// How far to go
     #[arg(long, value_enum, default_value = "test")]
     pub until: BumpStage,
@@ -282,6 +297,33 @@ pub struct Conform {
     /// Write results as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+}
+
+/// What a module is run by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Engine {
+    /// Our own runtime, which the others are compared with
+    Afmpeg,
+    /// node and its WASI
+    Node,
+    /// wasmtime and its WASI
+    Wasmtime,
+    /// No WebAssembly: FFmpeg built from the same sources for this machine, without assembly
+    Native,
+}
+
+impl Engine {
+    pub const ALL: [Engine; 4] = [Engine::Afmpeg, Engine::Node, Engine::Wasmtime, Engine::Native];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Engine::Afmpeg => "afmpeg",
+            Engine::Node => "node",
+            Engine::Wasmtime => "wasmtime",
+            Engine::Native => "native",
+        }
+    }
 }
 
 /// One half of `fuzz`.
@@ -523,6 +565,11 @@ pub struct Program {
     pub command: Vec<OsString>,
 }
 
+/// How many processes work at once.
+pub fn jobs(asked: Option<NonZeroUsize>) -> Result<usize> {
+    Ok(asked.map_or_else(std::thread::available_parallelism, Ok)?.get())
+}
+
 fn seconds(value: &str) -> Result<Duration, String> {
     let number: f64 = value.parse().map_err(|error| format!("{error}"))?;
     Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
@@ -534,17 +581,30 @@ pub struct CheckTargets {
     pub origins: Origins,
 }
 
+/// How much `test` checks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Tier {
+    /// What needs no module, in a minute or two: format, lints, and the tests of the runtime and of the release client
+    Quick,
+    /// The guest's tests and those of SIMD kernels alone
+    Guest,
+    /// Everything
+    #[default]
+    Full,
+}
+
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask test quick                 before each commit
+  cargo xtask test                       before a push
+  cargo xtask fetch --all && cargo xtask test --offline")]
 pub struct Test {
+    #[arg(value_enum, default_value_t)]
+    pub tier: Tier,
     #[command(flatten)]
     pub origins: Origins,
     /// The profile whose module is tested; may be given several times
     #[arg(long, value_name = "NAME", default_values = ["o3-gpl"])]
     pub profile: Vec<String>,
-    /// Run the guest's tests and those of its SIMD kernels alone, which need no module
-    #[arg(long)]
-    pub guest: bool,
-    /// Run what needs no module alone: format, lints, and the tests of the runtime and of the release client
-    #[arg(long, conflicts_with = "guest")]
-    pub quick: bool,
 }

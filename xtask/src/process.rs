@@ -9,7 +9,6 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use xshell::Shell;
 
 use crate::error::environment;
 
@@ -40,7 +39,7 @@ impl Invocation {
         self
     }
 
-    /// Lets a variable of the user through, for clients that are configured by it.
+    /// Lets all variables of the user through, for clients that are configured by them.
     pub fn inherit_environment(mut self) -> Invocation {
         self.environment = std::env::vars().chain(self.environment).collect();
         self
@@ -60,15 +59,14 @@ impl Invocation {
         format!("cd {} && {line}", quote(&self.directory.display().to_string()))
     }
 
-    fn command(&self) -> Result<Command> {
-        let shell = Shell::new()?;
-        shell.change_dir(&self.directory);
-        let command = shell
-            .cmd(&self.program)
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command
             .args(&self.arguments)
+            .current_dir(&self.directory)
             .env_clear()
             .envs(&self.environment);
-        Ok(Command::from(command))
+        command
     }
 
     fn start_error(&self, error: std::io::Error) -> anyhow::Error {
@@ -87,7 +85,7 @@ impl Invocation {
             .with_context(|| format!("cannot write the log {}", log.display()))?;
         writeln!(file, "$ {} {}", self.program, self.arguments.join(" "))?;
         let status = self
-            .command()?
+            .command()
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
             .stderr(file)
@@ -108,7 +106,7 @@ impl Invocation {
     /// Runs to the end and returns what it printed on standard output.
     pub fn output(&self) -> Result<String> {
         let output = self
-            .command()?
+            .command()
             .stdin(Stdio::null())
             .output()
             .map_err(|error| self.start_error(error))?;
@@ -130,7 +128,7 @@ impl Invocation {
     /// Runs to the end, whatever that is, and returns what it printed on standard output.
     pub fn output_of_any_end(&self) -> Result<String> {
         let output = self
-            .command()?
+            .command()
             .stdin(Stdio::null())
             .stderr(Stdio::null())
             .output()
@@ -141,7 +139,7 @@ impl Invocation {
     /// Runs with what it prints in two files, and kills it with all that it has started when it takes longer than it may;
     /// then there is no status.
     pub fn run_within(&self, limit: Duration, output: File, errors: File) -> Result<Option<ExitStatus>> {
-        let mut command = self.command()?;
+        let mut command = self.command();
         let mut child = command
             .process_group(0)
             .stdin(Stdio::null())
@@ -167,11 +165,17 @@ impl Invocation {
         }
     }
 
+    /// Runs with the terminal and returns its exit code, where no signal ended it.
+    pub fn terminal_exit_code(&self) -> Result<Option<i32>> {
+        let status = self.command().status().map_err(|error| self.start_error(error))?;
+        Ok(status.code())
+    }
+
     /// Runs with the terminal, for tools whose own output is the result; whether it succeeded.
     pub fn interactive(&self) -> Result<bool> {
         eprintln!("$ {}", self.pasteable());
         Ok(self
-            .command()?
+            .command()
             .status()
             .map_err(|error| self.start_error(error))?
             .success())
@@ -188,18 +192,17 @@ pub fn own_program() -> Result<PathBuf> {
     }
 }
 
-/// The environment of every build process: what the machine needs to find programs and nothing that differs between users.
+/// The variables of every build process: nothing that differs between users. They are part of every step's key.
+pub const FIXED_ENVIRONMENT: [(&str, &str); 3] = [("LC_ALL", "C"), ("SOURCE_DATE_EPOCH", "0"), ("TZ", "UTC")];
+
+/// What the machine needs to find programs, and the fixed variables.
 fn fixed_environment() -> BTreeMap<String, String> {
     let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".into());
-    [
-        ("PATH", path.as_str()),
-        ("LC_ALL", "C"),
-        ("TZ", "UTC"),
-        ("SOURCE_DATE_EPOCH", "0"),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .collect()
+    [("PATH", path.as_str())]
+        .into_iter()
+        .chain(FIXED_ENVIRONMENT)
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 /// Names the command that installs a missing program.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+#[derive(Debug)]
 pub struct Progress {
     is_terminal: bool,
 }
@@ -30,11 +31,13 @@ impl Progress {
         Work {
             label: label.to_owned(),
             bar,
+            told: Mutex::new(Instant::now()),
         }
     }
 }
 
 /// How far a long row of like things has come: a bar on a terminal, a line now and then elsewhere.
+#[derive(Debug)]
 pub struct Counter {
     label: String,
     bar: ProgressBar,
@@ -96,16 +99,34 @@ impl Counter {
     }
 }
 
+#[derive(Debug)]
 pub struct Work {
     label: String,
     bar: Option<ProgressBar>,
+    told: Mutex<Instant>,
 }
 
 impl Work {
     pub fn doing(&self, what: &str) {
         match &self.bar {
             Some(bar) => bar.set_message(what.to_owned()),
-            None => eprintln!("{}: {what}", self.label),
+            None => {
+                *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+                eprintln!("{}: {what}", self.label);
+            }
+        }
+    }
+
+    /// Says that something goes on: at once on a terminal, now and then elsewhere.
+    pub fn moves(&self, state: &str) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        match &self.bar {
+            Some(bar) => bar.set_message(state.to_owned()),
+            None if told.elapsed() > TOLD_EVERY => {
+                *told = Instant::now();
+                eprintln!("{}: {state}", self.label);
+            }
+            None => {}
         }
     }
 

@@ -4,44 +4,41 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::execute::Executor;
-use crate::flags::Build;
+use crate::build::execute::Executor;
+use crate::build::facts::Tools;
+use crate::build::record::{self, Record};
+use crate::flags::{self, Build};
 use crate::progress::Progress;
-use crate::record::{self, Record};
-use crate::workshop::Workshop;
+use crate::project::Project;
 
-pub fn run(workshop: &Workshop, flags: &Build) -> Result<()> {
-    let names = workshop.profiles(&flags.profiles)?;
-    let fetcher = workshop.fetcher(&flags.origins);
-    let sdk = workshop.sdk(&fetcher)?;
-    let facts = workshop.facts(&sdk.identity)?;
+pub fn run(project: &Project, flags: &Build) -> Result<()> {
+    let names = project.profiles(&flags.profiles)?;
+    let fetcher = project.fetcher(&flags.origins);
+    let tools = Tools::find(project, &fetcher)?;
     if flags.dry_run {
         for name in &names {
-            println!("{}", serde_json::to_string_pretty(&workshop.plan(name, &facts)?)?);
+            println!("{}", serde_json::to_string_pretty(&project.plan(name, &tools.facts)?)?);
         }
         return Ok(());
     }
-    let jobs = flags.jobs.map_or_else(std::thread::available_parallelism, |jobs| {
-        std::num::NonZero::new(jobs).ok_or_else(|| std::io::Error::other("--jobs must be at least 1"))
-    })?;
     let executor = Executor {
-        workshop,
+        project,
         fetcher: &fetcher,
-        sdk: &sdk,
-        jobs: jobs.get(),
+        tools: &tools,
+        jobs: flags::jobs(flags.jobs)?,
     };
     let progress = Progress::new();
     for name in &names {
         let started = Instant::now();
-        let mut plan = workshop.plan(name, &facts)?;
+        let mut plan = project.plan(name, &tools.facts)?;
         if let Some(last) = &flags.until {
             plan.stop_after(last)?;
             executor.run(&plan, &progress)?;
             continue;
         }
         let results = executor.run(&plan, &progress)?;
-        let record = Record::new(workshop, &plan, &sdk.identity, &facts, &results)?;
-        record::publish(&workshop.root, &record, &results).with_context(|| format!("profile {name}"))?;
+        let record = Record::new(project, &project.recipe(name)?, &plan, &tools, &results)?;
+        record::publish(&project.root, &record, &results).with_context(|| format!("profile {name}"))?;
         println!(
             "artifacts/{name}.wasm  {} bytes, gzip {}, brotli {}, {:.1} s",
             record.size_bytes("wasm"),

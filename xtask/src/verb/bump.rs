@@ -8,20 +8,21 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-use crate::bump::{self, Change, Got, Rename, Voucher};
+use crate::build::record::Record;
 use crate::cache::write_file;
 use crate::digest;
 use crate::error::{environment, usage};
-use crate::fetch::{Fetcher, File};
-use crate::flags::{Build, Bump, BumpStage, Profiles, Test};
-use crate::openpgp;
-use crate::patch;
-use crate::pins::{Origin, OriginKind, Pins, Source};
+use crate::flags::{Build, Bump, BumpStage, Profiles};
+use crate::inputs::fetch::{Fetcher, File};
+use crate::inputs::openpgp;
+use crate::inputs::patch;
+use crate::inputs::source::{Origin, OriginKind, Source};
+use crate::inputs::unpack;
+use crate::inputs::update::{self, Change, Got, Rename, Voucher};
+use crate::lab;
 use crate::process::Invocation;
 use crate::progress::Progress;
-use crate::record::Record;
-use crate::unpack;
-use crate::workshop::Workshop;
+use crate::project::{self, Project};
 
 /// What is said at the end, as text and as JSON.
 #[derive(Serialize)]
@@ -42,12 +43,12 @@ struct OriginReport {
     note: Option<String>,
 }
 
-pub fn run(workshop: &Workshop, flags: &Bump) -> Result<()> {
-    let profiles = workshop.profiles(&Profiles {
+pub fn run(project: &Project, flags: &Bump) -> Result<()> {
+    let profiles = project.profiles(&Profiles {
         profile: flags.profile.clone(),
         all: flags.profile.is_empty(),
     })?;
-    let old = pinned(workshop, flags)?;
+    let old = pinned(project, flags)?;
     let mut report = Report {
         source: flags.source.clone(),
         from: old.version.clone(),
@@ -59,14 +60,14 @@ pub fn run(workshop: &Workshop, flags: &Bump) -> Result<()> {
         println!("{} {} is pinned already", flags.source, old.version);
     } else {
         println!("{} {} -> {}", flags.source, old.version, flags.version);
-        let path = Pins::path(&workshop.root);
-        let fetcher = workshop.fetcher(&flags.origins);
-        let renewal = Renewal::fetch(workshop, &fetcher, flags, old)?;
-        renewal.check_patches(workshop, &fetcher, flags)?;
+        let (path, table) = project.pins.place(&flags.source);
+        let fetcher = project.fetcher(&flags.origins);
+        let renewal = Renewal::fetch(project, &fetcher, flags, old)?;
+        renewal.check_patches(project, &fetcher, flags)?;
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let edited = bump::edit(&text, &flags.source, &renewal.source, &renewal.origins)?;
+        let edited = update::edit(&text, &table, &renewal.source, &renewal.origins)?;
         report.origins = renewal.reports;
-        let place = path.strip_prefix(&workshop.root)?.display();
+        let place = path.strip_prefix(&project.root)?.display();
         if flags.dry_run {
             println!("a dry run: {place} is left as it was");
         } else {
@@ -79,27 +80,34 @@ pub fn run(workshop: &Workshop, flags: &Bump) -> Result<()> {
     }
     if !flags.dry_run && flags.until != BumpStage::Pin {
         // What follows is planned from the pin file as it is now.
-        let workshop = Workshop::open(workshop.root.clone())?;
-        build(&workshop, flags, &profiles, &mut report)?;
+        let project = Project::open(project.root.clone())?;
+        build(&project, flags, &profiles, &mut report)?;
     }
     if let Some(path) = &flags.json {
         write_file(path, (serde_json::to_string_pretty(&report)? + "\n").as_bytes())?;
     }
     if !flags.dry_run && flags.until == BumpStage::Test {
-        let test = Test {
-            origins: flags.origins.clone(),
-            profile: profiles,
-            guest: false,
-            quick: false,
-        };
-        super::test::run(&Workshop::open(workshop.root.clone())?, &test)?;
+        test(project, flags, &profiles)?;
     }
     Ok(())
 }
 
-fn pinned<'a>(workshop: &'a Workshop, flags: &Bump) -> Result<&'a Source> {
+/// All checks, on the modules of these profiles.
+fn test(project: &Project, flags: &Bump, profiles: &[String]) -> Result<()> {
+    let mut arguments = vec!["--root".to_owned(), project.root.display().to_string(), "test".into()];
+    for name in profiles {
+        arguments.extend(["--profile".to_owned(), name.clone()]);
+    }
+    arguments.extend(flags.origins.arguments());
+    if !lab::command(&project::root()?, arguments)?.interactive()? {
+        bail!("the modules are built, but tests failed");
+    }
+    Ok(())
+}
+
+fn pinned<'a>(project: &'a Project, flags: &Bump) -> Result<&'a Source> {
     let name = &flags.source;
-    let pins = &workshop.pins;
+    let pins = &project.pins;
     let Some(source) = pins.source.get(name) else {
         let names: Vec<&str> = pins.source.keys().map(String::as_str).collect();
         let mut failure = usage(format!(
@@ -118,7 +126,7 @@ fn pinned<'a>(workshop: &'a Workshop, flags: &Bump) -> Result<&'a Source> {
     }
     if flags.key.is_some() && source.signed_by.is_none() {
         return Err(usage(format!("upstream of {name} signs with no key that is known here"))
-            .hint("write the key's fingerprint into ffmpeg-src/sources.toml as signed_by, and the signature's address")
+            .hint("write the key's fingerprint into its file in ffmpeg-src/ as signed_by, and the signature's address")
             .into());
     }
     Ok(source)
@@ -142,9 +150,9 @@ struct Candidate {
 }
 
 impl Renewal {
-    fn fetch(workshop: &Workshop, fetcher: &Fetcher, flags: &Bump, old: &Source) -> Result<Renewal> {
+    fn fetch(project: &Project, fetcher: &Fetcher, flags: &Bump, old: &Source) -> Result<Renewal> {
         let is_shared = old.sha256.is_some();
-        let mut candidates = candidates(workshop, fetcher, flags, old);
+        let mut candidates = candidates(project, fetcher, flags, old);
         if candidates.iter().all(|candidate| candidate.got.is_none()) {
             return Err(environment(format!(
                 "no origin gave {} {}:{}",
@@ -158,7 +166,7 @@ impl Renewal {
         let unverified = verify(fetcher, flags, old, &mut candidates)?;
         if old.tree_sha256.is_some() {
             for candidate in &mut candidates {
-                candidate.take_tree(workshop, fetcher, flags, old);
+                candidate.take_tree(project, fetcher, flags, old);
             }
         }
         let is_alone = !is_shared && old.tree_sha256.is_none();
@@ -166,7 +174,7 @@ impl Renewal {
             .iter()
             .filter_map(|candidate| Some(&candidate.got.as_ref()?.1))
             .collect();
-        let vouchers = bump::vouchers(&got, &flags.sha256, flags.trust_first_use, is_alone);
+        let vouchers = update::vouchers(&got, &flags.sha256, flags.trust_first_use, is_alone);
         let mut vouchers = vouchers.into_iter();
         let mut digests: [BTreeSet<String>; 2] = Default::default();
         let mut origins = Vec::new();
@@ -213,7 +221,7 @@ impl Renewal {
             );
         }
         let kept: Vec<Origin> = origins.iter().flatten().cloned().collect();
-        let lost = bump::lost_hosts(&old.origin, &kept);
+        let lost = update::lost_hosts(&old.origin, &kept);
         if !lost.is_empty() {
             let lost: Vec<&str> = lost.into_iter().collect();
             bail!("no origin is left for {}:{}", lost.join(", "), notes(&candidates));
@@ -235,19 +243,19 @@ impl Renewal {
         })
     }
 
-    fn check_patches(&self, workshop: &Workshop, fetcher: &Fetcher, flags: &Bump) -> Result<()> {
-        let folder = workshop.root.join("patches").join(&flags.source);
+    fn check_patches(&self, project: &Project, fetcher: &Fetcher, flags: &Bump) -> Result<()> {
+        let folder = project.root.join("patches").join(&flags.source);
         let count = patch::series(&folder)?.len();
         if count == 0 {
             return Ok(());
         }
         let tree = fetcher.tree(&flags.source, &self.source)?;
-        let scratch = workshop.cache.scratch()?;
+        let scratch = project.cache.scratch()?;
         let copy = scratch.path().join("copy");
         unpack::copy_tree(&tree, &copy)?;
         patch::apply_series(&folder, &copy).with_context(|| {
             format!(
-                "ffmpeg-src/sources.toml is left as it was; the source of {} {} is in {}: mend the patch and run this again",
+                "the pin is left as it was; the source of {} {} is in {}: mend the patch and run this again",
                 flags.source,
                 flags.version,
                 tree.display()
@@ -286,14 +294,14 @@ fn notes(candidates: &[Candidate]) -> String {
     candidates.iter().map(line).collect()
 }
 
-fn candidates(workshop: &Workshop, fetcher: &Fetcher, flags: &Bump, old: &Source) -> Vec<Candidate> {
+fn candidates(project: &Project, fetcher: &Fetcher, flags: &Bump, old: &Source) -> Vec<Candidate> {
     let rename = Rename::new(&old.version, &flags.version);
     let given: BTreeMap<String, String> = flags.registry_version.iter().cloned().collect();
     let progress = Progress::new();
     let mut candidates = Vec::new();
     for old_origin in &old.origin {
         let offered = |kind: OriginKind| fetcher.debian_versions(kind).map_err(|error| format!("{error:#}"));
-        let new = bump::origin(old_origin, &rename, &given, offered);
+        let new = update::origin(old_origin, &rename, &given, offered);
         let name = new.as_ref().unwrap_or(old_origin).describe();
         let work = progress.start(&name);
         let mut candidate = Candidate {
@@ -302,7 +310,7 @@ fn candidates(workshop: &Workshop, fetcher: &Fetcher, flags: &Bump, old: &Source
             got: None,
             note: None,
         };
-        let fetched = new.map(|origin| (fetch(workshop, fetcher, flags, &origin), origin));
+        let fetched = new.map(|origin| (fetch(project, fetcher, flags, &origin), origin));
         match fetched {
             Ok((Ok((path, sha256)), mut origin)) => {
                 if old_origin.sha256.is_some() {
@@ -337,11 +345,11 @@ fn candidates(workshop: &Workshop, fetcher: &Fetcher, flags: &Bump, old: &Source
     candidates
 }
 
-fn fetch(workshop: &Workshop, fetcher: &Fetcher, flags: &Bump, origin: &Origin) -> Result<(PathBuf, String)> {
+fn fetch(project: &Project, fetcher: &Fetcher, flags: &Bump, origin: &Origin) -> Result<(PathBuf, String)> {
     let chosen_by_client = matches!(origin.kind(), Ok(OriginKind::Pypi(_) | OriginKind::Debian { .. }));
     if let Some(host) = &origin.host
         && chosen_by_client
-        && *host != workshop.host
+        && *host != project.host
     {
         bail!("its client gives each machine its own file, and only one of {host} gets this one");
     }
@@ -350,7 +358,7 @@ fn fetch(workshop: &Workshop, fetcher: &Fetcher, flags: &Bump, origin: &Origin) 
 
 impl Candidate {
     /// Finds out what is taken of the container, where this machine takes it. What can't be unpacked is no candidate.
-    fn take_tree(&mut self, workshop: &Workshop, fetcher: &Fetcher, flags: &Bump, old: &Source) {
+    fn take_tree(&mut self, project: &Project, fetcher: &Fetcher, flags: &Bump, old: &Source) {
         let (Some(origin), Some((_, got))) = (&self.origin, &mut self.got) else {
             return;
         };
@@ -361,7 +369,7 @@ impl Candidate {
             origin: vec![origin.clone()],
             ..old.clone()
         };
-        if alone.origins_for(&workshop.host).next().is_none() {
+        if alone.origins_for(&project.host).next().is_none() {
             return;
         }
         match fetcher.tree(&flags.source, &alone).and_then(|tree| digest::tree(&tree)) {
@@ -463,7 +471,7 @@ fn key(fetcher: &Fetcher, flags: &Bump, old: &Source, origins: &[&Origin]) -> Re
 }
 
 /// Builds the profiles and compares their records with those that are committed.
-fn build(workshop: &Workshop, flags: &Bump, profiles: &[String], report: &mut Report) -> Result<()> {
+fn build(project: &Project, flags: &Bump, profiles: &[String], report: &mut Report) -> Result<()> {
     let build = Build {
         profiles: Profiles {
             profile: profiles.to_vec(),
@@ -474,12 +482,12 @@ fn build(workshop: &Workshop, flags: &Bump, profiles: &[String], report: &mut Re
         dry_run: false,
         until: None,
     };
-    super::build::run(workshop, &build)?;
+    super::build::run(project, &build)?;
     for name in profiles {
-        let new = Record::read(&workshop.root.join("artifacts"), name)?;
-        match committed_record(workshop, name) {
+        let new = Record::read(&project.root.join("artifacts"), name)?;
+        match committed_record(project, name) {
             Ok(old) => {
-                let change = bump::change(&old, &new);
+                let change = update::change(&old, &new);
                 println!("{name}, beside what is committed\n{change}");
                 report.modules.insert(name.clone(), change);
             }
@@ -490,8 +498,8 @@ fn build(workshop: &Workshop, flags: &Bump, profiles: &[String], report: &mut Re
 }
 
 /// The record as git has it: what is in the folder may be that of a bump which was broken off.
-fn committed_record(workshop: &Workshop, name: &str) -> Result<Record> {
-    let text = Invocation::new("git", &workshop.root)
+fn committed_record(project: &Project, name: &str) -> Result<Record> {
+    let text = Invocation::new("git", &project.root)
         .arguments(["show", &format!("HEAD:./artifacts/{name}.json")])
         .inherit_environment()
         .output()?;

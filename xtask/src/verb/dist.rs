@@ -6,63 +6,63 @@ use std::fs;
 use anyhow::{Context, Result};
 
 use crate::cache::write_file;
+use crate::dist::{self, Files, bundle, provenance, sbom, sign};
 use crate::error::usage;
 use crate::flags::Dist;
 use crate::process;
-use crate::profile;
 use crate::progress::Progress;
-use crate::release::{self, Files, bundle, provenance, sbom, sign};
-use crate::workshop::Workshop;
+use crate::project::Project;
+use crate::recipe::profile;
 
-pub fn run(workshop: &Workshop, flags: &Dist) -> Result<()> {
-    let version = workshop.pins.release_version()?;
-    let names = workshop.profiles(&flags.profiles)?;
-    if let Some(trial) = names.iter().find(|name| profile::is_trial(name)) {
-        return Err(usage(format!("{trial} is built to be measured, not to be released")).into());
+pub fn run(project: &Project, flags: &Dist) -> Result<()> {
+    let version = project.pins.release_version()?;
+    let names = project.profiles(&flags.profiles)?;
+    let shipped = profile::shipped(&project.root)?;
+    if let Some(other) = names.iter().find(|name| !shipped.contains(name)) {
+        return Err(usage(format!("{other} is not among the profiles that are shipped"))
+            .hint("profiles/shipped.toml lists them, with their budgets")
+            .into());
     }
     let out = match &flags.out {
         Some(folder) => std::path::absolute(folder)?,
-        None => workshop.root.join("dist").join(&version),
+        None => project.root.join("dist").join(&version),
     };
     if out.exists() {
         return Err(usage(format!("{} is there already", out.display()))
-            .hint("a release does not change: count up `revision` in ffmpeg-src/sources.toml, or remove the folder")
+            .hint("a release does not change: count up `revision` in ffmpeg-src/ffmpeg.toml, or remove the folder")
             .into());
     }
-    let commit = release::commit(&workshop.root, flags.allow_dirty)?;
-    let records = release::records(workshop, &names)?;
+    let commit = dist::commit(&project.root, flags.allow_dirty)?;
+    let records = dist::records(project, &names)?;
     let progress = Progress::new();
-    let fetcher = workshop.fetcher(&flags.origins);
+    let fetcher = project.fetcher(&flags.origins);
 
     let mut files = Files::new();
     for record in &records {
-        let folder = workshop.root.join("artifacts");
+        let folder = project.root.join("artifacts");
         for name in record.files.keys() {
-            files.insert(name.clone(), release::read(&folder.join(name))?);
+            files.insert(name.clone(), dist::read(&folder.join(name))?);
         }
         let record_file = format!("{}.json", record.variant);
-        files.insert(record_file.clone(), release::read(&folder.join(record_file))?);
-        let statement = provenance::statement(record, &workshop.pins, &commit, &version);
-        files.insert(
-            format!("{}.provenance.json", record.variant),
-            release::json(&statement)?,
-        );
+        files.insert(record_file.clone(), dist::read(&folder.join(record_file))?);
+        let statement = provenance::statement(record, &project.pins, &commit, &version);
+        files.insert(format!("{}.provenance.json", record.variant), dist::json(&statement)?);
     }
     let work = progress.start("sources and licences");
     let used: BTreeSet<&String> = records.iter().flat_map(|record| record.sources.keys()).collect();
     let mut trees = BTreeMap::new();
     for name in used {
-        trees.insert(name.clone(), fetcher.tree(name, workshop.pins.source(name)?)?);
+        trees.insert(name.clone(), fetcher.tree(name, project.pins.source(name)?)?);
     }
-    files.extend(release::licences(workshop, &trees)?);
+    files.extend(dist::licences(project, &trees)?);
     let top = format!("afmpeg-{version}");
-    let source = bundle::source(workshop, &fetcher, &commit, &trees, &top)?;
+    let source = bundle::source(project, &fetcher, &commit, &trees, &top)?;
     files.insert(format!("{top}-source.tar.gz"), source);
     work.finish("done", None);
-    let bill = sbom::document(&workshop.root, &records, &workshop.pins, &version)?;
-    files.insert("sbom.cdx.json".to_owned(), release::json(&bill)?);
+    let bill = sbom::document(&project.root, &records, &project.pins, &version)?;
+    files.insert("sbom.cdx.json".to_owned(), dist::json(&bill)?);
 
-    let sums = release::sums(&files).into_bytes();
+    let sums = dist::sums(&files).into_bytes();
     match &flags.secret_key {
         Some(key) => {
             let signature = sign::sign(key, &sums, &afmpeg_release::trusted_comment(&version))?;

@@ -1,45 +1,54 @@
 //! `cargo xtask fetch`: everything that builds and tests need, into the cache.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 
+use crate::build::sdk;
 use crate::flags::Fetch;
-use crate::media;
+use crate::inputs::{crates, tests};
 use crate::progress::Progress;
-use crate::workshop::Workshop;
+use crate::project::Project;
+use crate::recipe::library::FFMPEG;
 
-pub fn run(workshop: &Workshop, flags: &Fetch) -> Result<()> {
+/// Parts of SDKs, of which only one is taken.
+const SDKS: [&str; 2] = ["wasi-sdk", "wasi-sysroot"];
+
+pub fn run(project: &Project, flags: &Fetch) -> Result<()> {
     let progress = Progress::new();
-    let fetcher = workshop.fetcher(&flags.origins);
-    let mut sources = [
-        "binaryen",
-        "exiftool-images",
-        "ffmpeg",
-        "ffmpeg-core",
-        "nasm",
-        "rust-src",
-        "taglib-data",
-        "wasmtime",
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    sources.extend(media::sources().map(str::to_owned));
-    sources.extend(workshop.test_registry().map(|(name, _)| name.to_owned()));
-    for name in workshop.profiles(&flags.profiles)? {
-        sources.extend(workshop.recipe(&name)?.1.libraries);
+    let fetcher = project.fetcher(&flags.origins);
+    let mut names: BTreeSet<String> = ["binaryen".to_owned(), FFMPEG.to_owned()].into();
+    for name in project.profiles(&flags.profiles)? {
+        let libraries = project.recipe(&name)?.components.libraries;
+        for library in &libraries {
+            let system = project.libraries.get(library)?.build.system;
+            names.extend(system.tools().iter().map(|&tool| tool.to_owned()));
+        }
+        names.extend(libraries);
     }
-    sources.sort();
-    sources.dedup();
+    if flags.profiles.all {
+        // All that is pinned, for every profile that can be named, and for tests and benches.
+        let is_here = |name: &&String| project.pins.source[*name].origins_for(&project.host).next().is_some();
+        names.extend(project.pins.source.keys().filter(is_here).cloned());
+    }
     let work = progress.start("sdk");
-    let sdk = workshop.sdk(&fetcher)?;
+    let sdk = sdk::locate(&project.cache, &project.pins, &fetcher, &project.host)?;
     work.finish(&sdk.identity.clang, None);
-    if workshop.test_nix(&fetcher)?.is_some() {
-        progress.start("nix").finish("done", None);
-    }
-    for name in sources {
-        let work = progress.start(&name);
-        let source = workshop.pins.source(&name)?;
-        fetcher.tree(&name, source)?;
+    for name in names.iter().filter(|name| !SDKS.contains(&name.as_str())) {
+        let work = progress.start(name);
+        let source = project.pins.source(name)?;
+        fetcher.tree(name, source)?;
         work.finish(&source.version, None);
+    }
+    if flags.profiles.all {
+        let work = progress.start("what tests take");
+        tests::link(project, &fetcher)?;
+        work.finish(tests::FOLDER, None);
+    }
+    if flags.profiles.all && !flags.origins.offline {
+        let work = progress.start("crates of Cargo.lock");
+        crates::fetch(&project.root)?;
+        work.finish("done", None);
     }
     Ok(())
 }

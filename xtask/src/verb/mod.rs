@@ -1,18 +1,9 @@
-//! One verb a file.
+//! One verb a file: each parses what it was given and calls what does the work.
 
-pub mod bench;
 pub mod build;
 pub mod bump;
-pub mod check_targets;
-pub mod conform;
 pub mod dist;
-pub mod fate;
 pub mod fetch;
-pub mod fuzz;
 pub mod native;
 pub mod package;
-pub mod program;
 pub mod push;
-pub mod repro;
-pub mod sample;
-pub mod test;

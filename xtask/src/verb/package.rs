@@ -1,25 +1,25 @@
 //! `cargo xtask package`: packages of a release's modules for npm and PyPI, each one file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use serde_json::json;
 
+use crate::build::record::Record;
 use crate::cache::write_file;
 use crate::digest;
+use crate::dist::pack::{self, Entry};
+use crate::dist::{self, Folder};
 use crate::error::usage;
 use crate::flags::{Package, PackageKind};
-use crate::pack::{self, Entry};
-use crate::record::Record;
-use crate::release::{self, Folder};
-use crate::workshop::Workshop;
+use crate::project::Project;
 
 /// What the npm package runs modules with.
 const WASI_SHIM: (&str, &str) = ("@bjorn3/browser_wasi_shim", "0.4.2");
 
 type Entries = BTreeMap<String, Entry>;
 
-pub fn run(workshop: &Workshop, flags: &Package) -> Result<()> {
+pub fn run(project: &Project, flags: &Package) -> Result<()> {
     let folder = Folder::open(&flags.release)?;
     let records = folder.records()?;
     if let Some(unknown) = flags
@@ -35,8 +35,8 @@ pub fn run(workshop: &Workshop, flags: &Package) -> Result<()> {
             continue;
         }
         let (name, data) = match flags.kind {
-            PackageKind::Npm => npm(workshop, &folder, record)?,
-            PackageKind::Wheel => wheel(workshop, &folder, record)?,
+            PackageKind::Npm => npm(project, &folder, record)?,
+            PackageKind::Wheel => wheel(project, &folder, record)?,
         };
         let path = flags.out.join(name);
         write_file(&path, &data)?;
@@ -47,25 +47,31 @@ pub fn run(workshop: &Workshop, flags: &Package) -> Result<()> {
 
 /// The licences of what is in a module, and the notice that explains them.
 fn notices(folder: &Folder, record: &Record) -> Result<Vec<(String, Vec<u8>)>> {
-    let of_others = |name: &str| {
+    let mut others = BTreeSet::new();
+    for other in folder.records()? {
+        others.extend(
+            other
+                .sources
+                .into_keys()
+                .filter(|name| !record.sources.contains_key(name)),
+        );
+    }
+    // What belongs to no source is of the SDK, and in every module.
+    let is_other = |name: &str| {
         let rest = name.strip_prefix("LICENSE-").unwrap_or_default();
-        ["ffmpeg", "x264", "openh264", "zlib"]
-            .iter()
-            .any(|source| rest.starts_with(&format!("{source}-")) && !record.sources.contains_key(*source))
+        others.iter().any(|source| rest.starts_with(&format!("{source}-")))
     };
     let names = folder.names()?;
-    let names = names
-        .into_iter()
-        .filter(|name| name == "NOTICE.md" || name.starts_with("LICENSE-"));
     names
-        .filter(|name| !of_others(name))
+        .into_iter()
+        .filter(|name| (name == "NOTICE.md" || name.starts_with("LICENSE-")) && !is_other(name))
         .map(|name| Ok((name.clone(), folder.file(&name)?)))
         .collect()
 }
 
 /// A text of packages/, with what differs between modules filled in.
-fn text(workshop: &Workshop, file: &str, record: &Record, name: &str) -> Result<Vec<u8>> {
-    let template = String::from_utf8(release::read(&workshop.root.join("packages").join(file))?)?;
+fn text(project: &Project, file: &str, record: &Record, name: &str) -> Result<Vec<u8>> {
+    let template = String::from_utf8(dist::read(&project.root.join("packages").join(file))?)?;
     Ok(template
         .replace("@NAME@", name)
         .replace("@PACKAGE@", &name.replace('-', "_"))
@@ -75,7 +81,7 @@ fn text(workshop: &Workshop, file: &str, record: &Record, name: &str) -> Result<
         .into_bytes())
 }
 
-fn npm(workshop: &Workshop, folder: &Folder, record: &Record) -> Result<(String, Vec<u8>)> {
+fn npm(project: &Project, folder: &Folder, record: &Record) -> Result<(String, Vec<u8>)> {
     let name = format!("afmpeg-{}", record.variant);
     let (shim, shim_version) = WASI_SHIM;
     let manifest = json!({
@@ -90,14 +96,14 @@ fn npm(workshop: &Workshop, folder: &Folder, record: &Record) -> Result<(String,
         "version": folder.version,
     });
     let mut files = vec![
-        ("package.json".to_owned(), release::json(&manifest)?),
+        ("package.json".to_owned(), dist::json(&manifest)?),
         (
             "module.wasm.gz".to_owned(),
             folder.file(&format!("{}.wasm.gz", record.variant))?,
         ),
     ];
     for file in ["index.js", "index.d.ts", "README.md"] {
-        files.push((file.to_owned(), text(workshop, &format!("npm/{file}"), record, &name)?));
+        files.push((file.to_owned(), text(project, &format!("npm/{file}"), record, &name)?));
     }
     files.extend(notices(folder, record)?);
     let entries: Entries = files
@@ -107,16 +113,16 @@ fn npm(workshop: &Workshop, folder: &Folder, record: &Record) -> Result<(String,
     Ok((format!("{name}-{}.tgz", folder.version), pack::tar_gz(&entries)?))
 }
 
-fn wheel(workshop: &Workshop, folder: &Folder, record: &Record) -> Result<(String, Vec<u8>)> {
+fn wheel(project: &Project, folder: &Folder, record: &Record) -> Result<(String, Vec<u8>)> {
     let name = format!("afmpeg-{}", record.variant);
     let package = name.replace('-', "_");
     // What Python calls the first release after an upstream one.
     let version = folder.version.replacen('-', ".post", 1);
-    let wasmtime = &workshop.pins.source("wasmtime")?.version;
+    let wasmtime = &project.pins.source("wasmtime")?.version;
     let (major, _) = wasmtime.split_once('.').context("wasmtime has a version of parts")?;
     let next: u32 = major.parse::<u32>()? + 1;
     let info = format!("{package}-{version}.dist-info");
-    let readme = String::from_utf8(text(workshop, "python/README.md", record, &name)?)?;
+    let readme = String::from_utf8(text(project, "python/README.md", record, &name)?)?;
     let notices = notices(folder, record)?;
     let licence_files: String = notices
         .iter()
@@ -132,7 +138,7 @@ fn wheel(workshop: &Workshop, folder: &Folder, record: &Record) -> Result<(Strin
     let mut entries: Entries = [
         (
             format!("{package}/__init__.py"),
-            Entry::file(text(workshop, "python/__init__.py", record, &name)?),
+            Entry::file(text(project, "python/__init__.py", record, &name)?),
         ),
         (format!("{package}/py.typed"), Entry::file("")),
         (

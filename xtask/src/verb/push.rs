@@ -5,9 +5,9 @@ use afmpeg_release::{Location, Redirects, SIGNATURE, SUMS};
 use anyhow::{Context, Result};
 use serde_json::json;
 
+use crate::dist;
 use crate::error::usage;
 use crate::flags::Push;
-use crate::release;
 
 /// Variables with the login of a registry that wants one.
 const USER_VARIABLE: &str = "AFMPEG_REGISTRY_USER";
@@ -23,7 +23,7 @@ pub fn run(flags: &Push) -> Result<()> {
         ))
         .into());
     };
-    let folder = release::Folder::open(&flags.release)?;
+    let folder = dist::Folder::open(&flags.release)?;
     for record in folder.records()? {
         let name = &record.variant;
         let repository = format!("{namespace}/{name}");

@@ -1,0 +1,264 @@
+//! What must be there before anything is measured: programs, modules, inputs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use super::host::Host;
+use super::measure::Subject;
+use super::samples::{FORMAT_VERSION, Header, ModuleSizes};
+use super::workloads::{Round, Runner, Workloads};
+use crate::media::Input;
+use crate::verb;
+use xtask::build::native;
+use xtask::digest::{self, Key};
+use xtask::error::environment;
+use xtask::inputs::fetch::Fetcher;
+use xtask::inputs::tests;
+use xtask::plan::native::Native;
+use xtask::process::{self, Invocation};
+use xtask::progress::Progress;
+use xtask::project::Project;
+
+/// A source, and what a command calls its program.
+const FOREIGN_FFMPEG: &str = "foreign-ffmpeg";
+
+const INPUT_LIMIT: Duration = Duration::from_secs(600);
+
+/// What runners there are, and what there is for them to work on.
+pub struct Prepared {
+    pub header: Header,
+    subjects: BTreeMap<Runner, Result<Place, String>>,
+    /// Input -> its file.
+    pub inputs: BTreeMap<String, PathBuf>,
+    /// Of quality measurements.
+    pub native: PathBuf,
+}
+
+/// Where what a runner runs lies.
+#[derive(Clone)]
+enum Place {
+    Module { path: PathBuf, compiled: PathBuf },
+    Native { folder: PathBuf, one_core: bool },
+    Peer { script: PathBuf, package: PathBuf },
+}
+
+impl Prepared {
+    pub fn new(
+        project: &Project,
+        fetcher: &Fetcher,
+        workloads: &Workloads,
+        rounds: &[Round],
+        quick: bool,
+        progress: &Progress,
+    ) -> Result<Prepared> {
+        let host = Host::here()?;
+        let mut prepared = Prepared {
+            header: Header {
+                format_version: FORMAT_VERSION,
+                quick,
+                modules: BTreeMap::new(),
+                workloads_sha256: digest::file(&Workloads::path(&project.root))?,
+                inputs_sha256: BTreeMap::new(),
+                runners: BTreeMap::new(),
+                host,
+            },
+            subjects: BTreeMap::new(),
+            inputs: BTreeMap::new(),
+            native: PathBuf::new(),
+        };
+        let cores = prepared.header.host.cores;
+        let native = |native| native::build(project, fetcher, native, native::PROFILE, cores, progress);
+        prepared.native = native(Native::WithAssembly)?;
+        let cases = || rounds.iter().flat_map(|round| &round.cases);
+        for case in cases() {
+            if prepared.subjects.contains_key(&case.runner) {
+                continue;
+            }
+            let place = match &case.runner {
+                Runner::Module(profile) => prepared.module(project, profile, progress)?,
+                Runner::Native | Runner::NativeAll => Ok(Place::Native {
+                    folder: prepared.native.clone(),
+                    one_core: case.runner == Runner::Native,
+                }),
+                Runner::NativeC => Ok(Place::Native {
+                    folder: native(Native::WithoutAssembly)?,
+                    one_core: true,
+                }),
+                Runner::Peer => peer(project, fetcher)?,
+            };
+            prepared.subjects.insert(case.runner.clone(), place);
+        }
+        prepared.describe_runners(project)?;
+        let mut wanted: Vec<&str> = cases()
+            .flat_map(|case| &workloads.workload[&case.workload].inputs)
+            .map(String::as_str)
+            .collect();
+        // Backwards, since an input is made of earlier ones.
+        for input in workloads.input.iter().rev() {
+            if wanted.contains(&input.name.as_str()) {
+                wanted.extend(input.command.iter().flat_map(|command| command.split(' ')));
+            }
+        }
+        for input in &workloads.input {
+            if !wanted.contains(&input.name.as_str()) {
+                continue;
+            }
+            let work = progress.start(&format!("bench {}", input.name));
+            let path = prepared.input(project, fetcher, input)?;
+            work.finish("ready", None);
+            let sha256 = digest::file(&path)?;
+            prepared.header.inputs_sha256.insert(input.name.clone(), sha256);
+            prepared.inputs.insert(input.name.clone(), path);
+        }
+        for (runner, place) in &prepared.subjects {
+            if let Err(reason) = place {
+                eprintln!("warning: {} is left out, and its rows say so: {reason}", runner.name());
+            }
+        }
+        Ok(prepared)
+    }
+
+    fn module(&mut self, project: &Project, profile: &str, progress: &Progress) -> Result<Result<Place, String>> {
+        let path = project.root.join("artifacts").join(format!("{profile}.wasm"));
+        if !path.is_file() {
+            return Ok(Err(format!("it is not built: cargo xtask build --profile {profile}")));
+        }
+        let compiled = project.cache.path("bench", &format!("compiled-{profile}"));
+        let work = progress.start(&format!("bench {profile}"));
+        // Once, so that no measurement meets a cold cache without asking for it.
+        verb::program::load_as("module", &path, &compiled).with_context(|| format!("profile {profile}"))?;
+        work.finish("compiled", None);
+        let size = |form: &str| -> Result<u64> {
+            let path = path.with_extension(form);
+            Ok(fs::metadata(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?
+                .len())
+        };
+        let sizes = ModuleSizes {
+            sha256: digest::file(&path)?,
+            size_bytes: size("wasm")?,
+            gzip_bytes: size("wasm.gz")?,
+            brotli_bytes: size("wasm.br")?,
+        };
+        self.header.modules.insert(profile.to_owned(), sizes);
+        let compiled = compiled.join("module");
+        Ok(Ok(Place::Module { path, compiled }))
+    }
+
+    fn describe_runners(&mut self, project: &Project) -> Result<()> {
+        let version = &project.pins.source("ffmpeg")?.version;
+        let version_of = |program| {
+            Invocation::new(program, &project.root)
+                .arguments(["--version"])
+                .output()
+        };
+        let compiler = version_of("cc")?;
+        let compiler = compiler.lines().next().unwrap_or_default();
+        for (runner, place) in &self.subjects {
+            let text = match (runner, place) {
+                (Runner::Module(_), _) | (_, Err(_)) => continue,
+                (Runner::Peer, Ok(_)) => format!(
+                    "@ffmpeg/core {} in node {}",
+                    project.pins.source("ffmpeg-core")?.version,
+                    version_of("node")?.trim()
+                ),
+                (_, Ok(_)) => format!("FFmpeg {version} by {compiler}"),
+            };
+            self.header.runners.insert(runner.name().to_owned(), text);
+        }
+        Ok(())
+    }
+
+    /// An input from the cache, made where it is missing.
+    fn input(&self, project: &Project, fetcher: &Fetcher, input: &Input) -> Result<PathBuf> {
+        let Some(command) = &input.command else {
+            return tests::video(project, fetcher);
+        };
+        let words: Vec<String> = command.split(' ').map(str::to_owned).collect();
+        let (programs, program) = match words[0].as_str() {
+            FOREIGN_FFMPEG => foreign_ffmpeg(project, fetcher)?,
+            name => (self.native.clone(), self.native.join(name)),
+        };
+        // A folder of the cache has what it holds in its name.
+        let programs = programs.file_name().context("a folder of the cache has a name")?;
+        let mut key = Key::new("bench input")
+            .field(&input.name)
+            .field(command)
+            .field(programs.as_encoded_bytes());
+        let mut sources = Vec::new();
+        for (name, path) in &self.inputs {
+            if !words.contains(name) {
+                continue;
+            }
+            key = key.field(name).field(digest::file(path)?);
+            sources.push((name, path));
+        }
+        let (folder, _) = project.cache.folder("bench", &key.finish(), |folder| {
+            for (name, path) in &sources {
+                fs::copy(path, folder.join(name))?;
+            }
+            let invocation = Invocation::new(program.display().to_string(), folder).arguments(&words[1..]);
+            let log = project.cache.path("logs", &format!("bench-{}.log", input.name));
+            let file = fs::File::create(&log)?;
+            match invocation.run_within(INPUT_LIMIT, file.try_clone()?, file)? {
+                Some(status) if status.success() && folder.join(&input.name).is_file() => {}
+                _ => bail!(
+                    "the input {} could not be made\ncommand: {}\nits last lines:\n{}",
+                    input.name,
+                    invocation.pasteable(),
+                    process::last_lines(&log)?
+                ),
+            }
+            for (name, _) in &sources {
+                fs::remove_file(folder.join(name))?;
+            }
+            Ok(())
+        })?;
+        Ok(folder.join(&input.name))
+    }
+
+    /// What a runner runs, or why it can't.
+    pub fn subject(&self, runner: &Runner, cold: bool) -> Result<Subject, String> {
+        match self.subjects[runner].clone()? {
+            Place::Module { path, compiled } => Ok(Subject::Module { path, compiled, cold }),
+            Place::Native { folder, one_core } => Ok(Subject::Native { folder, one_core }),
+            Place::Peer { script, package } => Ok(Subject::Peer { script, package }),
+        }
+    }
+}
+
+/// The FFmpeg that has encoders that ours lacks: its folder in the cache, and the program there.
+fn foreign_ffmpeg(project: &Project, fetcher: &Fetcher) -> Result<(PathBuf, PathBuf)> {
+    let tree = fetcher.tree(FOREIGN_FFMPEG, project.pins.source(FOREIGN_FFMPEG)?)?;
+    let folder = tree.join("binaries");
+    let mut programs = fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let program = programs.next().context("foreign-ffmpeg has no program")??.path();
+    Ok((tree, program))
+}
+
+fn peer(project: &Project, fetcher: &Fetcher) -> Result<Result<Place, String>> {
+    if !process::is_installed("node") {
+        let missing = process::missing_program("node");
+        return Ok(Err(format!(
+            "{missing}: {}",
+            missing.hint.as_deref().unwrap_or_default()
+        )));
+    }
+    let package = fetcher.tree("ffmpeg-core", project.pins.source("ffmpeg-core")?)?;
+    Ok(Ok(Place::Peer {
+        script: project.root.join("bench/peer.mjs"),
+        package: package.join("dist/umd"),
+    }))
+}
+
+/// A file for a job, the same as the input and not a copy of it.
+pub fn give(input: &Path, folder: &Path, name: &str) -> Result<()> {
+    let target = folder.join(name);
+    fs::hard_link(input, &target)
+        .or_else(|_| fs::copy(input, &target).map(drop))
+        .map_err(|error| environment(format!("cannot put {name} into {}: {error}", folder.display())).into())
+}

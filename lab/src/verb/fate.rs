@@ -1,0 +1,314 @@
+//! `cargo xtask fate`: FFmpeg's own test suite on modules, in our runtime.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::fate::expectations::Expectations;
+use crate::fate::list::{self, Test};
+use crate::fate::report::{self, Run};
+use crate::fate::results::{FORMAT_VERSION, Finished, Identity, Journal, Outcome};
+use crate::fate::schedule;
+use crate::fate::tree::Tree;
+use crate::verb::program;
+use xtask::build::execute::Executor;
+use xtask::build::facts::Tools;
+use xtask::digest;
+use xtask::error::{environment, usage};
+use xtask::flags::Fate;
+use xtask::process;
+use xtask::progress::Progress;
+use xtask::project::Project;
+
+pub fn run(project: &Project, flags: &Fate) -> Result<()> {
+    let expectations = Expectations::load(&project.root)?;
+    if flags.module.is_some() && flags.profile.len() > 1 {
+        return Err(usage("--module goes with one --profile, the one that it was built from").into());
+    }
+    let mut modules = Vec::new();
+    for profile in &flags.profile {
+        project.recipe(profile)?;
+        modules.push(find_module(project, flags.module.as_deref(), profile)?);
+    }
+    let mut runs = Vec::new();
+    for (profile, module) in flags.profile.iter().zip(&modules) {
+        let suite = Suite {
+            project,
+            flags,
+            expectations: &expectations,
+            profile,
+            module,
+        };
+        runs.extend(suite.run().with_context(|| format!("profile {profile}"))?);
+    }
+    for run in &runs {
+        print!("{}", run.summary());
+    }
+    if let Some(path) = &flags.junit {
+        report::write_junit(path, &runs)?;
+    }
+    if let Some(path) = &flags.json {
+        report::write_json(path, &runs)?;
+    }
+    let fault = |run: &Run| {
+        let faults = run.faults();
+        (!faults.is_empty()).then(|| format!("profile {}:\n  {}", run.profile, faults.join("\n  ")))
+    };
+    let faults: Vec<String> = runs.iter().filter_map(fault).collect();
+    if !faults.is_empty() {
+        bail!("FATE is not as expected\n{}", faults.join("\n"));
+    }
+    Ok(())
+}
+
+/// The module to test, which must be of the FFmpeg that the tests are of.
+pub fn find_module(project: &Project, given: Option<&Path>, profile: &str) -> Result<PathBuf> {
+    let path = match given {
+        Some(path) => path.to_owned(),
+        None => project.root.join("artifacts").join(format!("{profile}.wasm")),
+    };
+    let path = path.canonicalize().map_err(|error| {
+        environment(format!("profile {profile}: no module {}: {error}", path.display()))
+            .hint(format!("cargo xtask build --profile {profile}"))
+    })?;
+    let version = &project.pins.source("ffmpeg")?.version;
+    let found = ffmpeg_version(&path, &compiled_folder(project, profile))
+        .with_context(|| format!("profile {profile}: {} is no module of FFmpeg", path.display()))?;
+    if found != *version {
+        bail!(
+            "profile {profile}: {} is FFmpeg {found}, and the tests are those of {version}: build it again with \
+             `cargo xtask build --profile {profile}`",
+            path.display()
+        );
+    }
+    Ok(path)
+}
+
+fn ffmpeg_version(module: &Path, compiled: &Path) -> Result<String> {
+    let output = program::load_as("ffmpeg", module, compiled)?.run(["ffmpeg", "-version"])?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let version = text
+        .strip_prefix("ffmpeg version ")
+        .and_then(|rest| rest.split_whitespace().next());
+    Ok(version.context("`ffmpeg -version` does not say which")?.to_owned())
+}
+
+/// Where one profile's tests work and what is kept of them.
+fn folder(project: &Project, profile: &str) -> PathBuf {
+    project.cache.path("fate", profile)
+}
+
+fn compiled_folder(project: &Project, profile: &str) -> PathBuf {
+    folder(project, profile).join("compiled")
+}
+
+/// FATE on one module.
+struct Suite<'a> {
+    project: &'a Project,
+    flags: &'a Fate,
+    expectations: &'a Expectations,
+    profile: &'a str,
+    module: &'a Path,
+}
+
+impl Suite<'_> {
+    /// Runs the tests; nothing comes of it where they are only to be listed.
+    fn run(&self) -> Result<Option<Run>> {
+        let started = Instant::now();
+        let jobs = self
+            .flags
+            .jobs
+            .map_or_else(std::thread::available_parallelism, Ok)?
+            .get();
+        let (made, tree_key) = self.make_tree(jobs)?;
+        let folder = folder(self.project, self.profile);
+        let _lock = self.project.cache.lock(&format!("fate-{}", self.profile))?;
+        fs::create_dir_all(folder.join("logs"))?;
+        let identity = Identity {
+            format_version: FORMAT_VERSION,
+            module_sha256: digest::file(self.module)?,
+            tree: tree_key,
+            engine_sha256: digest::file(&process::own_program()?)?,
+            samples: self.flags.samples.as_ref().map(|path| path.display().to_string()),
+        };
+        let results = folder.join("results");
+        let earlier = if self.flags.anew {
+            None
+        } else {
+            Journal::read(&results, &identity)
+        };
+        let tree_folder = folder.join("tree");
+        if earlier.is_none() {
+            Tree::make(&tree_folder, &made, self.module, &results)?;
+        }
+        let samples = self.flags.samples.as_deref();
+        let tree = Tree::open(&tree_folder, self.target_exec(&folder)?, samples)?;
+        let tests = self.choose(list::parse(&tree.describe()?)?)?;
+        if self.flags.list {
+            for test in &tests {
+                println!("{} {}", test.name, test.group);
+            }
+            return Ok(None);
+        }
+
+        // What has passed is kept, and in the journal even where it wasn't asked for this time.
+        let is_passed = |finished: &Finished| finished.outcome == Outcome::Passed;
+        let kept: Vec<Finished> = earlier.into_iter().flatten().filter(is_passed).collect();
+        let names: BTreeSet<&str> = tests.iter().map(|test| test.name.as_str()).collect();
+        let mut journal = Journal::create(&results, &identity, &kept)?;
+        let passed: Vec<Finished> = kept
+            .into_iter()
+            .filter(|finished| names.contains(finished.name.as_str()))
+            .collect();
+        let known = self.expectations.known_failures(self.profile);
+        let asked_for_all = self.flags.filter.is_empty() && !self.flags.slice;
+        if let Some(unknown) = known.keys().find(|name| asked_for_all && !names.contains(*name)) {
+            return Err(usage(format!(
+                "conformance/fate.toml: profile {} has no test {unknown}",
+                self.profile
+            ))
+            .into());
+        }
+
+        let mut files: Vec<String> = tests.iter().flat_map(|test| test.files.iter().cloned()).collect();
+        files.sort();
+        files.dedup();
+        let progress = Progress::new();
+        self.compile(&tree, &files, &progress)?;
+        let work = progress.start(&format!("{} inputs of tests", self.profile));
+        let making = Instant::now();
+        tree.make_files(&files, jobs, &folder.join("logs/inputs.log"))?;
+        work.finish("done", Some(making.elapsed()));
+
+        let counter = progress.count(&format!("{} FATE", self.profile), tests.len(), passed.len());
+        let limit = self.limit();
+        let mut ended = passed.clone();
+        schedule::run(
+            &tests,
+            &passed,
+            jobs,
+            |test| run_test(&tree, test, limit, &folder.join("logs")),
+            |finished| {
+                journal.add(&finished)?;
+                let note = match (finished.outcome, known.contains_key(finished.name.as_str())) {
+                    (Outcome::Passed, _) => None,
+                    (_, true) => Some(format!("known failure {}", finished.name)),
+                    (_, false) => Some(format!("FAILED {}: {}", finished.name, finished.message)),
+                };
+                counter.one(note);
+                ended.push(finished);
+                Ok(())
+            },
+        )?;
+        counter.finish();
+        ended.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Some(Run {
+            profile: self.profile.to_owned(),
+            module_sha256: identity.module_sha256,
+            seconds: started.elapsed().as_secs_f64(),
+            tests: ended,
+            known_failures: known
+                .into_iter()
+                .map(|(name, cause)| (name.to_owned(), cause.to_owned()))
+                .collect(),
+        }))
+    }
+
+    /// FATE's tree without the module, from the cache or made now, and its key.
+    fn make_tree(&self, jobs: usize) -> Result<(PathBuf, String)> {
+        let fetcher = self.project.fetcher(&self.flags.origins);
+        let tools = Tools::find(self.project, &fetcher)?;
+        let plan = self.project.fate_plan(self.profile, &tools.facts)?;
+        let executor = Executor {
+            project: self.project,
+            fetcher: &fetcher,
+            tools: &tools,
+            jobs,
+        };
+        let results = executor.run(&plan, &Progress::new())?;
+        let step = plan.steps.last().context("a plan has steps")?;
+        Ok((results.folder(&step.name)?.to_owned(), step.key.clone()))
+    }
+
+    fn limit(&self) -> Duration {
+        let default = Duration::try_from_secs_f64(self.expectations.test_seconds).unwrap_or(Duration::MAX);
+        self.flags.test_seconds.unwrap_or(default)
+    }
+
+    /// What FATE puts before each program.
+    fn target_exec(&self, folder: &Path) -> Result<String> {
+        let own = process::own_program()?;
+        let mut words = vec![own.display().to_string(), "program".into()];
+        words.extend(["--compiled".into(), folder.join("compiled").display().to_string()]);
+        words.extend(["--owner".into(), std::process::id().to_string()]);
+        words.extend(["--limit".into(), self.limit().as_secs_f64().to_string()]);
+        if let Some(samples) = &self.flags.samples {
+            words.extend(["--read".into(), samples.canonicalize()?.display().to_string()]);
+        }
+        words.push("--".into());
+        Ok(words.join(" "))
+    }
+
+    fn choose(&self, tests: Vec<Test>) -> Result<Vec<Test>> {
+        if tests.is_empty() {
+            bail!("make lists no test of FATE");
+        }
+        let chosen = if self.flags.slice {
+            self.expectations.slice(&tests)?
+        } else if self.flags.filter.is_empty() {
+            return Ok(tests);
+        } else {
+            list::filter(&tests, &self.flags.filter)?
+        };
+        Ok(list::with_what_they_need(tests, &chosen))
+    }
+
+    /// Compiles the programs that tests need, so that tests that start together do not all compile one.
+    fn compile(&self, tree: &Tree, files: &[String], progress: &Progress) -> Result<()> {
+        let compiled = compiled_folder(self.project, self.profile);
+        let programs = tree.needed_programs(files);
+        let counter = progress.count(&format!("{} programs", self.profile), programs.len(), 0);
+        for program in programs {
+            program::load(&tree.folder.join(program), &compiled)
+                .with_context(|| format!("cannot compile {program}"))?;
+            counter.one(None);
+        }
+        counter.finish();
+        Ok(())
+    }
+}
+
+fn run_test(tree: &Tree, test: &Test, limit: Duration, logs: &Path) -> Result<Finished> {
+    let log = logs.join(format!("{}.log", test.name));
+    let started = Instant::now();
+    let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+    let status = tree.test(&test.recipe).run_within(limit, file.try_clone()?, file)?;
+    let (outcome, message) = match status {
+        Some(status) if status.success() => (Outcome::Passed, String::new()),
+        Some(status) => {
+            let told = process::last_lines(&log)?;
+            let last = told.lines().rev().take(3).collect::<Vec<_>>();
+            let last: Vec<&str> = last.into_iter().rev().collect();
+            let message = format!("{status}; {} ends with: {}", log.display(), last.join(" | "));
+            (Outcome::Failed, message)
+        }
+        None => (
+            Outcome::TimedOut,
+            format!(
+                "killed after {} s; its output is in {}",
+                limit.as_secs_f64(),
+                log.display()
+            ),
+        ),
+    };
+    Ok(Finished {
+        name: test.name.clone(),
+        group: test.group.clone(),
+        outcome,
+        seconds: started.elapsed().as_secs_f64(),
+        message,
+    })
+}

@@ -1,0 +1,11 @@
+//! One verb a file.
+
+pub mod bench;
+pub mod check_targets;
+pub mod conform;
+pub mod fate;
+pub mod fuzz;
+pub mod program;
+pub mod repro;
+pub mod sample;
+pub mod test;

@@ -1,0 +1,253 @@
+//! Runs the steps of a plan. A step's result lies in the cache under its key; what is there is fresh.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::build::facts::{self, Tools};
+use crate::build::watch;
+use crate::error::environment;
+use crate::inputs::fetch::Fetcher;
+use crate::inputs::{patch, unpack};
+use crate::plan::step::{Action, Plan, Step};
+use crate::process::{self, Invocation};
+use crate::progress::{Progress, Work};
+use crate::project::Project;
+use crate::wasm;
+
+/// What running a plan needs beside the plan.
+#[derive(Debug)]
+pub struct Executor<'a> {
+    pub project: &'a Project,
+    pub fetcher: &'a Fetcher<'a>,
+    pub tools: &'a Tools,
+    pub jobs: usize,
+}
+
+/// Where each step's result lies, and how long it took if it was made now.
+#[derive(Debug)]
+pub struct Results {
+    folders: BTreeMap<String, PathBuf>,
+    pub seconds: BTreeMap<String, Duration>,
+}
+
+impl Results {
+    pub fn folder(&self, step: &str) -> Result<&Path> {
+        self.folders
+            .get(step)
+            .map(PathBuf::as_path)
+            .with_context(|| format!("no step {step} was run"))
+    }
+}
+
+impl Executor<'_> {
+    pub fn run(&self, plan: &Plan, progress: &Progress) -> Result<Results> {
+        let mut results = Results {
+            folders: BTreeMap::new(),
+            seconds: BTreeMap::new(),
+        };
+        for (position, step) in plan.steps.iter().enumerate() {
+            let label = format!("[{}/{}] {} {}", position + 1, plan.steps.len(), plan.profile, step.name);
+            let started = Instant::now();
+            let work = progress.start(&label);
+            let made = self.step(step, &results, &work).map_err(|error| match &step.recipe {
+                Some(place) => error.context(format!("its recipe is {place}")),
+                None => error,
+            });
+            let (folder, fresh) = made.with_context(|| format!("profile {}, step {}", plan.profile, step.name))?;
+            if !fresh {
+                results.seconds.insert(step.name.clone(), started.elapsed());
+            }
+            work.finish(
+                if fresh { "fresh" } else { "done" },
+                (!fresh).then(|| started.elapsed()),
+            );
+            results.folders.insert(step.name.clone(), folder);
+        }
+        Ok(results)
+    }
+
+    fn step(&self, step: &Step, results: &Results, progress: &Work) -> Result<(PathBuf, bool)> {
+        let name = step.result_name();
+        let cache = &self.project.cache;
+        cache.folder("steps", &name, |made| {
+            let mut scratch = cache.scratch()?;
+            // Compilers must not see a path that differs between machines as part of a name they keep.
+            let folder = scratch.path().join("work");
+            fs::create_dir(&folder)?;
+            let log = cache.path("logs", &format!("{name}.log"));
+            fs::write(&log, "")?;
+            let mut running = Running {
+                executor: self,
+                results,
+                progress,
+                made,
+                placeholders: vec![
+                    ("{jobs}".into(), self.jobs.to_string()),
+                    ("{sdk}".into(), self.tools.sdk.path.display().to_string()),
+                    ("{work}".into(), folder.display().to_string()),
+                ],
+                work: folder,
+                log,
+            };
+            for action in &step.actions {
+                if let Err(error) = running.action(action) {
+                    // The command that the error shows is run in there; the next build removes it.
+                    scratch.disable_cleanup(true);
+                    return Err(error);
+                }
+            }
+            facts::check_unchanged(self.project, step)
+        })
+    }
+}
+
+/// A step that runs.
+struct Running<'a> {
+    executor: &'a Executor<'a>,
+    results: &'a Results,
+    progress: &'a Work,
+    work: PathBuf,
+    made: &'a Path,
+    log: PathBuf,
+    /// What stands for the placeholders of a plan.
+    placeholders: Vec<(String, String)>,
+}
+
+impl Running<'_> {
+    fn fill(&self, text: &str) -> String {
+        let all = self.placeholders.iter();
+        all.fold(text.to_owned(), |text, (placeholder, value)| {
+            text.replace(placeholder, value)
+        })
+    }
+
+    fn action(&mut self, action: &Action) -> Result<()> {
+        let Executor { project, fetcher, .. } = self.executor;
+        match action {
+            Action::Sdk => Ok(()),
+            Action::Tool { name } => {
+                let tree = fetcher.tree(name, project.pins.source(name)?)?;
+                self.placeholders
+                    .push((format!("{{tool {name}}}"), tree.display().to_string()));
+                Ok(())
+            }
+            Action::Source { name } => {
+                self.progress.doing(&format!("unpacking {name}"));
+                let tree = fetcher.tree(name, project.pins.source(name)?)?;
+                let target = self.work.join(name);
+                unpack::copy_tree(&tree, &target)?;
+                patch::apply_series(&project.root.join("patches").join(name), &target)
+            }
+            Action::Guest { files } => self.take_guest(files),
+            Action::Result { step, to } => unpack::copy_tree(self.results.folder(step)?, &self.work.join(to)),
+            Action::Write { path, text } => write(&self.work.join(path), &self.fill(text)),
+            Action::Run {
+                directory,
+                program,
+                arguments,
+                refused,
+            } => self.run(directory, program, arguments, refused),
+            Action::Keep { from, files, to } => keep(&self.work.join(from), files, &self.made.join(to)),
+            Action::Pass(pass) => {
+                self.progress.doing(pass.name());
+                let sdk = &self.executor.tools.sdk.path;
+                pass.run(&wasm::Work {
+                    folder: &self.work,
+                    log: &self.log,
+                    wasm_opt: &self.executor.tools.wasm_opt,
+                    jobs: self.executor.jobs,
+                    host_paths: &[project.cache.root(), &project.root, sdk].map(Path::to_owned),
+                })
+            }
+        }
+    }
+
+    fn take_guest(&self, files: &[String]) -> Result<()> {
+        for file in files {
+            let target = self.work.join("guest").join(file);
+            fs::create_dir_all(target.parent().context("a file has a folder")?)?;
+            let source = self.executor.project.root.join("guest").join(file);
+            fs::copy(&source, &target).with_context(|| format!("cannot copy {}", source.display()))?;
+        }
+        Ok(())
+    }
+
+    fn run(&self, directory: &str, program: &str, arguments: &[String], refused: &[String]) -> Result<()> {
+        let program = self.fill(program);
+        let arguments: Vec<String> = arguments.iter().map(|argument| self.fill(argument)).collect();
+        let first = arguments.first().map(String::as_str).unwrap_or_default();
+        let name = program.rsplit('/').next().unwrap_or(&program);
+        self.progress.doing(&format!("{name} {first}"));
+        let mut invocation = Invocation::new(&program, &self.work.join(directory)).arguments(arguments);
+        let path = format!("{}:{}", self.work.join("bin").display(), invocation.environment["PATH"]);
+        invocation.environment.insert("PATH".into(), path);
+        // No version script may find the repository of the checkout that the cache could lie in.
+        invocation
+            .environment
+            .insert("GIT_CEILING_DIRECTORIES".into(), self.work.display().to_string());
+        let said_bytes = fs::metadata(&self.log)?.len();
+        let known = if name == "make" {
+            watch::known(&invocation)
+        } else {
+            None
+        };
+        watch::compile(
+            &invocation.directory,
+            known,
+            |state| self.progress.moves(&format!("{name}: {state}")),
+            || invocation.run(&self.log),
+        )?;
+        let log = fs::read(&self.log)?;
+        let said = String::from_utf8_lossy(&log[said_bytes as usize..]);
+        let lines: Vec<&str> = said.lines().skip(1).collect();
+        if let Some(line) = lines.iter().find(|line| refused.iter().any(|text| line.contains(text))) {
+            let rest: Vec<&str> = lines.iter().skip_while(|one| *one != line).take(4).copied().collect();
+            return Err(environment(format!(
+                "{name} does not take all of its options:\n  {}",
+                rest.join("\n  ")
+            ))
+            .hint(format!(
+                "take the option out of the recipe; the log is {}",
+                self.log.display()
+            ))
+            .into());
+        }
+        Ok(())
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::create_dir_all(path.parent().context("a file has a folder")?)?;
+    if text.starts_with("#!") {
+        process::write_program(path, text)
+    } else {
+        fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+/// Copies the files that the globs name, with their folders. A glob that finds nothing is a mistake in the recipe.
+fn keep(from: &Path, patterns: &[String], to: &Path) -> Result<()> {
+    for pattern in patterns {
+        let globs = unpack::globs(std::slice::from_ref(pattern))?;
+        let mut found = false;
+        for entry in walkdir::WalkDir::new(from).sort_by_file_name() {
+            let entry = entry?;
+            let name = entry.path().strip_prefix(from)?;
+            if entry.file_type().is_dir() || !globs.is_match(name) {
+                continue;
+            }
+            found = true;
+            let target = to.join(name);
+            fs::create_dir_all(target.parent().context("a file has a folder")?)?;
+            fs::copy(entry.path(), &target).with_context(|| format!("cannot keep {}", name.display()))?;
+        }
+        if !found {
+            bail!("the step made no {pattern}");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,11 @@
+//! Upstream inputs: pinned, fetched, verified, unpacked and patched.
+
+pub mod crates;
+pub mod fetch;
+pub mod openpgp;
+pub mod patch;
+pub mod pins;
+pub mod source;
+pub mod tests;
+pub mod unpack;
+pub mod update;

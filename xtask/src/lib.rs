@@ -1,0 +1,21 @@
+//! The build tool, as a library: the crate `lab`, which measures and tests modules, is made of it, too.
+
+#![warn(clippy::unwrap_used)]
+
+pub mod build;
+pub mod cache;
+pub mod data;
+pub mod digest;
+pub mod dist;
+pub mod error;
+pub mod flags;
+pub mod inputs;
+pub mod lab;
+pub mod lock;
+pub mod plan;
+pub mod process;
+pub mod progress;
+pub mod project;
+pub mod recipe;
+pub mod verb;
+pub mod wasm;

@@ -1,0 +1,424 @@
+//! How libraries are built: what each build system wants, for a module and for the machine that builds. What differs between
+//! libraries stands in their files (recipe/library.rs).
+
+use anyhow::{Context, Result, bail};
+
+use crate::plan::pkg_config::{self, PREFIX};
+use crate::plan::step::{Action, Planner, words};
+use crate::plan::toolchain;
+use crate::recipe::library::{Library, System, version_parts};
+
+/// What a library is built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target<'a> {
+    Wasm,
+    Native {
+        /// What the compiler says of itself.
+        compiler: &'a str,
+        with_assembly: bool,
+        /// The names of steps begin with this.
+        prefix: &'a str,
+        /// The step that makes the assembler.
+        assembler: Option<&'a str>,
+    },
+}
+
+/// As upstream builds for users.
+pub const NATIVE_OPTIMISE: &str = "-O3";
+
+/// What Autoconf's scripts and CMake say of an option that they don't know.
+const AUTOCONF_REFUSED: &str = "unrecognized options";
+const CMAKE_REFUSED: &str = "Manually-specified variables were not used by the project";
+
+/// Adds the step of a library.
+pub fn plan(planner: &mut Planner, name: &str, target: Target) -> Result<()> {
+    let document = planner.libraries.document(name)?;
+    let builder = Builder {
+        planner,
+        name,
+        library: &document.data,
+        target,
+    };
+    let actions = builder.actions().with_context(|| document.at_table("build"))?;
+    let (place, step) = (document.at_table("build"), builder.step_name(name));
+    planner.step(&step, actions, Some(place))
+}
+
+struct Builder<'a> {
+    planner: &'a Planner<'a>,
+    name: &'a str,
+    library: &'a Library,
+    target: Target<'a>,
+}
+
+impl Builder<'_> {
+    fn is_wasm(&self) -> bool {
+        self.target == Target::Wasm
+    }
+
+    fn step_name(&self, library: &str) -> String {
+        match self.target {
+            Target::Wasm => library.to_owned(),
+            Target::Native { prefix, .. } => format!("{prefix}{library}"),
+        }
+    }
+
+    fn actions(&self) -> Result<Vec<Action>> {
+        let build = &self.library.build;
+        let mut actions = match self.target {
+            Target::Wasm => toolchain::wrappers(),
+            Target::Native { compiler, .. } => vec![Action::write("compiler", compiler)],
+        };
+        actions.push(Action::source(self.name));
+        if let Target::Native {
+            assembler: Some(step), ..
+        } = self.target
+            && build.system != System::Files
+        {
+            actions.push(Action::result(step, "."));
+        }
+        self.add_guest(&mut actions);
+        let mut needs = self.planner.libraries.with_needs(self.name)?;
+        needs.retain(|need| need != self.name);
+        for need in &needs {
+            actions.push(Action::result(&self.step_name(need), PREFIX));
+        }
+        if !needs.is_empty() {
+            let (program, cxx) = match self.is_wasm() {
+                true => ("bin/wasm-pkg-config", pkg_config::WASM_CXX),
+                false => ("bin/pkg-config", pkg_config::NATIVE_CXX),
+            };
+            let script = pkg_config::script(self.planner, &needs, cxx, &format!("{{work}}/{PREFIX}"))?;
+            actions.push(Action::write(program, script));
+        }
+        if let Some(version) = &build.version {
+            let parts = version_parts(version, &self.library.source.version).context("the version has other parts")?;
+            let mut text = version.text.clone();
+            for (placeholder, value) in parts {
+                text = text.replace(&format!("{{{placeholder}}}"), &value);
+            }
+            actions.push(Action::write(format!("{}/{}", self.name, version.path), text));
+        }
+        match build.system {
+            System::Files => self.files(&mut actions)?,
+            System::Make => self.make(&mut actions, self.options()),
+            System::Configure => self.configure(&mut actions),
+            System::Autotools => self.autotools(&mut actions),
+            System::Cmake => self.cmake(&mut actions),
+            System::Meson => self.meson(&mut actions),
+        }
+        self.add_check(&mut actions);
+        self.add_kept(&mut actions);
+        Ok(actions)
+    }
+
+    /// Files of guest/ that it is compiled with.
+    fn add_guest(&self, actions: &mut Vec<Action>) {
+        let wasm = &self.library.build.wasm;
+        if !self.is_wasm() {
+            return;
+        }
+        let mut files = Vec::new();
+        if wasm.kernels.is_some() {
+            files.extend(self.planner.kernels(self.name));
+        }
+        if wasm.single_threaded {
+            files.push("single_threaded.h".to_owned());
+        }
+        if files.is_empty() {
+            return;
+        }
+        actions.push(Action::Guest { files });
+        if let Some(folder) = &wasm.kernels {
+            let (from, to) = (format!("guest/simd/{}", self.name), format!("{}/{folder}", self.name));
+            actions.push(Action::run(".", "cp", vec!["-R".into(), from, to]));
+        }
+    }
+
+    /// The folder in which the build system runs.
+    fn folder(&self) -> String {
+        match self.library.build.folder.as_str() {
+            "." => self.name.to_owned(),
+            folder => format!("{}/{folder}", self.name),
+        }
+    }
+
+    /// The way from there to the work folder. Compilers that run elsewhere take `{work}`.
+    fn work(&self) -> String {
+        match self.library.build.system {
+            System::Cmake | System::Meson => "{work}".into(),
+            _ => vec![".."; self.folder().split('/').count()].join("/"),
+        }
+    }
+
+    fn cflags(&self) -> String {
+        let build = &self.library.build;
+        let mut flags = match self.target {
+            Target::Wasm => self.planner.compile_flags(),
+            Target::Native { .. } => words(NATIVE_OPTIMISE),
+        };
+        let own = match self.target {
+            Target::Wasm => &build.wasm.cflags,
+            Target::Native { .. } => &build.native.cflags,
+        };
+        flags.extend(words(&build.cflags).into_iter().chain(words(own)));
+        if self.is_wasm() && build.wasm.single_threaded {
+            flags.extend(["-include".into(), format!("{}/guest/single_threaded.h", self.work())]);
+        }
+        if !self.library.needs.is_empty() {
+            flags.push(format!("-I{}/{PREFIX}/include", self.work()));
+        }
+        flags.join(" ")
+    }
+
+    fn fill(&self, text: &str) -> String {
+        text.replace("{cflags}", &self.cflags())
+    }
+
+    fn options(&self) -> Vec<String> {
+        let build = &self.library.build;
+        let own = match self.target {
+            Target::Wasm => build.wasm.options.clone(),
+            Target::Native { with_assembly, .. } => {
+                let mut options = build.native.options.clone();
+                if !with_assembly {
+                    options.extend(build.native.without_assembly.iter().cloned());
+                }
+                options
+            }
+        };
+        let all = own.iter().chain(&build.options);
+        all.map(|option| self.fill(option)).collect()
+    }
+
+    fn targets(&self) -> Vec<String> {
+        let build = &self.library.build;
+        let mut targets = build.targets.clone();
+        if self.is_wasm() {
+            targets.extend(build.wasm.targets.iter().cloned());
+        }
+        targets
+    }
+
+    fn environment(&self) -> Vec<String> {
+        let build = &self.library.build;
+        let own = match self.target {
+            Target::Wasm => &build.wasm.environment,
+            Target::Native { .. } => &build.native.environment,
+        };
+        own.iter()
+            .map(|(name, value)| format!("{name}={}", self.fill(value)))
+            .collect()
+    }
+
+    fn files(&self, actions: &mut Vec<Action>) -> Result<()> {
+        let build = &self.library.build;
+        let [archive] = &build.archives[..] else {
+            bail!("the system `files` makes one archive");
+        };
+        let mut objects = Vec::new();
+        for file in &build.files {
+            let name = file.rsplit('/').next().unwrap_or(file);
+            let Some((stem, kind)) = name.rsplit_once('.') else {
+                bail!("{file} has no extension that says what language it is");
+            };
+            if kind != "c" && build.files.iter().any(|other| other.ends_with(".c")) {
+                bail!("the system `files` compiles C or C++, not both");
+            }
+            objects.push(format!("{stem}.o"));
+        }
+        let is_cxx = build.files.iter().any(|file| !file.ends_with(".c"));
+        let (compiler, archiver) = match (self.is_wasm(), is_cxx) {
+            (true, false) => ("wasm-cc", "wasm-ar"),
+            (true, true) => ("wasm-c++", "wasm-ar"),
+            (false, false) => ("cc", "ar"),
+            (false, true) => ("c++", "ar"),
+        };
+        let mut compile = words(&self.cflags());
+        compile.extend(self.options());
+        compile.push("-c".into());
+        compile.extend(build.files.iter().cloned());
+        let archive = words("crD").into_iter().chain([archive.clone()]).chain(objects);
+        actions.push(Action::run(&self.folder(), compiler, compile));
+        actions.push(Action::run(&self.folder(), archiver, archive.collect()));
+        Ok(())
+    }
+
+    fn make(&self, actions: &mut Vec<Action>, options: Vec<String>) {
+        let mut arguments = words("-j{jobs}");
+        arguments.extend(options);
+        arguments.extend(self.targets());
+        actions.push(Action::run(&self.folder(), "make", arguments));
+    }
+
+    fn configure(&self, actions: &mut Vec<Action>) {
+        let mut arguments = self.environment();
+        arguments.extend(words("bash configure"));
+        arguments.extend(self.options());
+        actions.push(Action::run(&self.folder(), "env", arguments));
+        self.make(actions, Vec::new());
+    }
+
+    fn autotools(&self, actions: &mut Vec<Action>) {
+        let work = self.work();
+        // Unpacked files are as old as their unpacking, in any order, and make would generate again what came with them.
+        actions.push(Action::run(
+            self.name,
+            "find",
+            words(". -type f -exec touch -d @0 {} +"),
+        ));
+        let mut arguments: Vec<String> = match self.target {
+            Target::Wasm => words("CC=wasm-cc CXX=wasm-c++ AR=wasm-ar NM=wasm-nm RANLIB=wasm-ranlib"),
+            Target::Native { .. } => words("CC=cc CXX=c++"),
+        };
+        let pkg_config = if self.is_wasm() {
+            "wasm-pkg-config"
+        } else {
+            "pkg-config"
+        };
+        arguments.push(format!("PKG_CONFIG={{work}}/bin/{pkg_config}"));
+        arguments.push(format!("CFLAGS={}", self.cflags()));
+        arguments.push(format!("CXXFLAGS={}", self.cflags()));
+        arguments.push(format!("LDFLAGS=-L{work}/{PREFIX}/lib"));
+        // What a library says comes last, and counts.
+        arguments.extend(self.environment());
+        arguments.extend(words("sh ./configure --prefix=/ --enable-static --disable-shared"));
+        if self.is_wasm() {
+            arguments.push("--host=wasm32-unknown-wasi".into());
+        }
+        arguments.extend(self.options());
+        actions.push(Action::run_refusing(&self.folder(), "env", arguments, AUTOCONF_REFUSED));
+        self.make(actions, Vec::new());
+    }
+
+    fn cmake(&self, actions: &mut Vec<Action>) {
+        actions.extend([Action::tool("cmake"), Action::tool("ninja")]);
+        let mut arguments = words("-S . -B build -G Ninja -DCMAKE_BUILD_TYPE=None -DBUILD_SHARED_LIBS=OFF");
+        arguments.push("-DCMAKE_MAKE_PROGRAM={tool ninja}/ninja".into());
+        arguments.push(format!("-DCMAKE_C_FLAGS={}", self.cflags()));
+        arguments.push(format!("-DCMAKE_CXX_FLAGS={}", self.cflags()));
+        arguments.push(format!("-DCMAKE_PREFIX_PATH={{work}}/{PREFIX}"));
+        if self.is_wasm() {
+            actions.push(Action::write("wasm.cmake", CMAKE_TOOLCHAIN));
+            arguments.push("-DCMAKE_TOOLCHAIN_FILE={work}/wasm.cmake".into());
+        }
+        arguments.extend(self.options());
+        let program = "{tool cmake}/bin/cmake";
+        actions.push(Action::run_refusing(&self.folder(), program, arguments, CMAKE_REFUSED));
+        self.ninja(actions);
+    }
+
+    fn meson(&self, actions: &mut Vec<Action>) {
+        actions.extend([Action::tool("meson"), Action::tool("ninja")]);
+        actions.push(Action::write("bin/meson", MESON));
+        let flags = self.cflags();
+        let list = |text: &str| {
+            let quoted: Vec<String> = text.split_whitespace().map(|word| format!("'{word}'")).collect();
+            format!("[{}]", quoted.join(", "))
+        };
+        let mut arguments = words(
+            "NINJA={tool ninja}/ninja meson setup build --buildtype=plain --default-library=static --wrap-mode=nodownload \
+             -Db_ndebug=true",
+        );
+        let options = format!(
+            "[built-in options]\nc_args = {0}\ncpp_args = {0}\nprefix = '/'\n",
+            list(&flags)
+        );
+        if self.is_wasm() {
+            actions.push(Action::write("wasm.ini", format!("{MESON_CROSS}{options}")));
+            arguments.push("--cross-file={work}/wasm.ini".into());
+        } else {
+            actions.push(Action::write("native.ini", options));
+            arguments.push("--native-file={work}/native.ini".into());
+        }
+        arguments.extend(self.options());
+        actions.push(Action::run(&self.folder(), "env", arguments));
+        self.ninja(actions);
+    }
+
+    fn ninja(&self, actions: &mut Vec<Action>) {
+        let mut arguments = words("-C build -j{jobs}");
+        arguments.extend(self.targets());
+        actions.push(Action::run(&self.folder(), "{tool ninja}/ninja", arguments));
+    }
+
+    /// The program that compares kernels, where it is not a target of the build.
+    fn add_check(&self, actions: &mut Vec<Action>) {
+        if let Some(check) = &self.library.check
+            && let Some(compile) = &check.compile
+            && self.is_wasm()
+        {
+            let arguments = words(&self.fill(compile));
+            actions.push(Action::run(self.name, "wasm-c++", arguments));
+        }
+    }
+
+    fn add_kept(&self, actions: &mut Vec<Action>) {
+        let build = &self.library.build;
+        let below = |folder: &str| match folder {
+            "." => self.name.to_owned(),
+            folder => format!("{}/{folder}", self.name),
+        };
+        for headers in &build.headers {
+            let to = format!("include/{}", headers.to);
+            let to = to.trim_end_matches('/');
+            actions.push(Action::keep(&below(&headers.folder), &headers.files, to));
+        }
+        for archive in &build.archives {
+            let (folder, file) = archive.rsplit_once('/').unwrap_or((".", archive));
+            actions.push(Action::keep(&below(folder), [file], "lib"));
+        }
+        if !self.is_wasm() {
+            return;
+        }
+        let to = format!("licenses/{}", self.name);
+        actions.push(Action::keep(self.name, &self.library.license_files, &to));
+        if let Some(check) = &self.library.check {
+            actions.push(Action::keep(self.name, [&check.program], "tests"));
+        }
+    }
+}
+
+/// CMake for a system that it does not know, with compilers that are on PATH.
+const CMAKE_TOOLCHAIN: &str = "\
+set(CMAKE_SYSTEM_NAME Generic)
+set(CMAKE_SYSTEM_PROCESSOR wasm32)
+set(CMAKE_C_COMPILER wasm-cc)
+set(CMAKE_CXX_COMPILER wasm-c++)
+set(CMAKE_AR {work}/bin/wasm-ar)
+set(CMAKE_NM {work}/bin/wasm-nm)
+set(CMAKE_RANLIB {work}/bin/wasm-ranlib)
+set(CMAKE_C_COMPILER_AR ${CMAKE_AR})
+set(CMAKE_CXX_COMPILER_AR ${CMAKE_AR})
+set(CMAKE_C_COMPILER_RANLIB ${CMAKE_RANLIB})
+set(CMAKE_CXX_COMPILER_RANLIB ${CMAKE_RANLIB})
+set(CMAKE_FIND_ROOT_PATH {work}/prefix)
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+set(PKG_CONFIG_EXECUTABLE {work}/bin/wasm-pkg-config)
+";
+
+/// Meson is a package of Python, and writes no compiled code beside its source.
+const MESON: &str = "\
+#!/bin/sh
+PYTHONPATH=\"{tool meson}\" PYTHONDONTWRITEBYTECODE=1 exec python3 -m mesonbuild.mesonmain \"$@\"
+";
+
+const MESON_CROSS: &str = "\
+[binaries]
+c = 'wasm-cc'
+cpp = 'wasm-c++'
+ar = 'wasm-ar'
+nm = 'wasm-nm'
+ranlib = 'wasm-ranlib'
+pkg-config = 'wasm-pkg-config'
+[host_machine]
+system = 'wasi'
+cpu_family = 'wasm32'
+cpu = 'wasm32'
+endian = 'little'
+[properties]
+needs_exe_wrapper = true
+";

@@ -1,0 +1,330 @@
+//! Makes 64 bits wide what an engine passes in memory.
+//!
+//! On x86-64, Cranelift has registers for four integer arguments of a function. It stores a further one with its own 32 bits,
+//! and the callee loads 64. No processor forwards a store to a load that is wider, so the load waits until the store has
+//! reached the cache, at every call. An i64 is loaded as it was stored. Codecs are full of functions with five arguments and
+//! more, most of them called through pointers.
+//!
+//! So each i32 after the fourth integer becomes an i64: callers extend it, the callee wraps it, and neither needs an
+//! instruction of the machine. Types change for all functions alike, but for imported ones, and so do calls through pointers.
+
+use std::collections::HashMap;
+use std::iter;
+
+use anyhow::{Result, bail};
+use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
+use wasm_encoder::{Function, Instruction, ValType};
+use wasmparser::{ElementItems, ExternalKind, FunctionBody, Operator};
+
+use serde::Serialize;
+
+use crate::wasm::module::{self, Module};
+use crate::wasm::{Pass, Work};
+
+pub const NAME: &str = "widen";
+
+#[derive(Debug, Serialize)]
+pub struct Widen {
+    pub module: String,
+    pub to: String,
+}
+
+impl Pass for Widen {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn run(&self, work: &Work) -> Result<()> {
+        let data = work.read(&self.module)?;
+        work.write(&self.to, &widen(&Module::parse(&data)?)?)
+    }
+}
+
+const INTEGERS_IN_REGISTERS: usize = 4;
+
+/// A type that has arguments to widen.
+struct Wide {
+    ty: u32,
+    /// What it was.
+    parameters: Vec<ValType>,
+    /// Which parameters become wider.
+    positions: Vec<usize>,
+}
+
+/// The module with wide arguments.
+pub fn widen(module: &Module) -> Result<Vec<u8>> {
+    let mut new = module.edit();
+    let mut types: HashMap<u32, Wide> = HashMap::new();
+    let mut local_types = HashMap::new();
+    for (_, function) in module.bodies.iter().zip(module.first_local()..) {
+        local_types.insert(function, module.type_of(function)?);
+    }
+    let mut all: Vec<u32> = local_types.values().copied().collect();
+    all.sort_unstable();
+    all.dedup();
+    for ty in all {
+        let (parameters, results) = module::encoded(module.signature(ty)?)?;
+        let positions = in_memory(&parameters);
+        if positions.is_empty() {
+            continue;
+        }
+        let mut wide = parameters.clone();
+        for &position in &positions {
+            wide[position] = ValType::I64;
+        }
+        let ty_wide = new.add_type(wide, results);
+        types.insert(
+            ty,
+            Wide {
+                ty: ty_wide,
+                parameters,
+                positions,
+            },
+        );
+    }
+    check_what_is_seen_outside(module, &types)?;
+
+    for (body, function) in module.bodies.iter().zip(module.first_local()..) {
+        let ty = local_types[&function];
+        if let Some(wide) = types.get(&ty) {
+            new.replace_type(function, wide.ty);
+        }
+        let parameter_count = module.signature(ty)?.params().len() as u32;
+        if let Some(body) = rewrite(body, parameter_count, types.get(&ty), &types, &local_types)? {
+            new.replace_body(function, body);
+        }
+    }
+    new.finish()
+}
+
+/// Which of a function's parameters are 32-bit integers that find no register.
+fn in_memory(parameters: &[ValType]) -> Vec<usize> {
+    let is_integer = |ty: ValType| !matches!(ty, ValType::F32 | ValType::F64 | ValType::V128);
+    let integers = parameters.iter().enumerate().filter(|&(_, &ty)| is_integer(ty));
+    let further = integers.skip(INTEGERS_IN_REGISTERS);
+    further
+        .filter(|&(_, &ty)| ty == ValType::I32)
+        .map(|(position, _)| position)
+        .collect()
+}
+
+/// An export is called, and an import is reached through a pointer, with the type that the other side knows.
+fn check_what_is_seen_outside(module: &Module, types: &HashMap<u32, Wide>) -> Result<()> {
+    for export in module.exports.iter().filter(|export| export.kind == ExternalKind::Func) {
+        if types.contains_key(&module.type_of(export.index)?) {
+            bail!(
+                "the module exports {} with arguments that would become wider",
+                export.name
+            );
+        }
+    }
+    for element in &module.elements {
+        let ElementItems::Functions(functions) = &element.items else {
+            bail!("the module has a table segment of expressions");
+        };
+        for function in functions.clone() {
+            let function = function?;
+            if function < module.first_local() && types.contains_key(&module.type_of(function)?) {
+                bail!(
+                    "the address of the imported function {} is taken, whose arguments would become wider",
+                    module.name(function)
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The body, if its own arguments or those of a call in it are wider now.
+fn rewrite(
+    body: &FunctionBody,
+    parameter_count: u32,
+    own: Option<&Wide>,
+    types: &HashMap<u32, Wide>,
+    local_types: &HashMap<u32, u32>,
+) -> Result<Option<Function>> {
+    let mut groups = Vec::new();
+    for group in body.get_locals_reader()? {
+        let (count, ty) = group?;
+        groups.push((count, RoundtripReencoder.val_type(ty)?));
+    }
+    let mut locals = Locals {
+        count: parameter_count + groups.iter().map(|(count, _)| count).sum::<u32>(),
+        groups,
+        temporaries: HashMap::new(),
+    };
+    // Each wide argument gets a local of the type that the body knows.
+    let mut narrow = HashMap::new();
+    let mut instructions = Vec::new();
+    for &position in own.iter().flat_map(|wide| &wide.positions) {
+        let local = locals.add(ValType::I32);
+        narrow.insert(position as u32, local);
+        instructions.extend([
+            Instruction::LocalGet(position as u32),
+            Instruction::I32WrapI64,
+            Instruction::LocalSet(local),
+        ]);
+    }
+    let local = |index: u32| *narrow.get(&index).unwrap_or(&index);
+
+    let mut is_changed = own.is_some();
+    for operator in body.get_operators_reader()? {
+        match operator? {
+            Operator::LocalGet { local_index } => instructions.push(Instruction::LocalGet(local(local_index))),
+            Operator::LocalSet { local_index } => instructions.push(Instruction::LocalSet(local(local_index))),
+            Operator::LocalTee { local_index } => instructions.push(Instruction::LocalTee(local(local_index))),
+            Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } => bail!("the module has tail calls"),
+            operator => {
+                let callee = match &operator {
+                    Operator::Call { function_index } => local_types
+                        .get(function_index)
+                        .and_then(|ty| Some((types.get(ty)?, None))),
+                    Operator::CallIndirect {
+                        type_index,
+                        table_index,
+                    } => types.get(type_index).map(|wide| (wide, Some(*table_index))),
+                    _ => None,
+                };
+                match callee {
+                    Some((wide, table_index)) => {
+                        is_changed = true;
+                        extend(wide, table_index.is_some(), &mut locals, &mut instructions);
+                        instructions.push(match table_index {
+                            Some(table_index) => Instruction::CallIndirect {
+                                type_index: wide.ty,
+                                table_index,
+                            },
+                            None => RoundtripReencoder.instruction(operator)?,
+                        });
+                    }
+                    None => instructions.push(RoundtripReencoder.instruction(operator)?),
+                }
+            }
+        }
+    }
+    if !is_changed {
+        return Ok(None);
+    }
+    let mut function = Function::new(locals.groups);
+    for instruction in &instructions {
+        function.instruction(instruction);
+    }
+    Ok(Some(function))
+}
+
+/// Widens the arguments on top of the stack, on which a call through a pointer has the function's index, too. What lies above
+/// the first of them steps aside meanwhile; wasm-opt takes that out again, since most are made in one instruction.
+fn extend(wide: &Wide, through_pointer: bool, locals: &mut Locals, instructions: &mut Vec<Instruction<'_>>) {
+    let first = wide.positions[0];
+    let index = through_pointer.then_some(ValType::I32);
+    let above: Vec<ValType> = wide.parameters[first + 1..].iter().copied().chain(index).collect();
+    let aside = locals.temporaries(&above);
+    instructions.extend(aside.iter().rev().map(|&local| Instruction::LocalSet(local)));
+    instructions.push(Instruction::I64ExtendI32U);
+    for (position, local) in iter::zip(first + 1.., aside) {
+        instructions.push(Instruction::LocalGet(local));
+        if wide.positions.contains(&position) {
+            instructions.push(Instruction::I64ExtendI32U);
+        }
+    }
+}
+
+/// The locals of a function, with those that are added.
+struct Locals {
+    count: u32,
+    groups: Vec<(u32, ValType)>,
+    /// Those that hold arguments aside; every call may use them.
+    temporaries: HashMap<ValType, Vec<u32>>,
+}
+
+impl Locals {
+    fn add(&mut self, ty: ValType) -> u32 {
+        self.groups.push((1, ty));
+        self.count += 1;
+        self.count - 1
+    }
+
+    /// One for each of these types.
+    fn temporaries(&mut self, types: &[ValType]) -> Vec<u32> {
+        let mut used: HashMap<ValType, usize> = HashMap::new();
+        let mut found = Vec::new();
+        for &ty in types {
+            let nth = used.entry(ty).or_default();
+            let known = self.temporaries.get(&ty).and_then(|known| known.get(*nth)).copied();
+            found.push(known.unwrap_or_else(|| {
+                let local = self.add(ty);
+                self.temporaries.entry(ty).or_default().push(local);
+                local
+            }));
+            *nth += 1;
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use afmpeg::{Job, Runtime};
+
+    use super::*;
+
+    /// Calls a function with arguments in memory directly and through a pointer, the latter with one that is negative, and
+    /// ends with a code that depends on each of them.
+    const MODULE: &str = r#"(module
+        (type $long (func (param i32 i32 f64 i32 i32 i32 i64 i32 f32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+        (import "wasi_snapshot_preview1" "fd_pread" (func $imported (param i32 i32 i32 i64 i32) (result i32)))
+        (memory (export "memory") 1)
+        (table 2 funcref)
+        (elem (i32.const 1) $long)
+        (func $long (type $long) (local i32)
+            (local.set 10 (i32.const 7))
+            (local.set 5 (i32.add (local.get 5) (local.get 10)))
+            (i32.add (i32.mul (local.get 0) (i32.const 3)) (i32.add (local.get 1) (i32.add (i32.trunc_f64_s (local.get 2))
+            (i32.add (local.get 3) (i32.add (local.get 4) (i32.add (i32.mul (local.get 5) (i32.const 5))
+            (i32.add (i32.wrap_i64 (local.get 6)) (i32.add (i32.mul (local.get 7) (i32.const 2))
+            (i32.sub (i32.trunc_f32_s (local.get 8)) (local.get 9)))))))))))
+        (func $few (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))
+        (func (export "_start") (local i32)
+            (drop (call $imported (i32.const 9) (i32.const 0) (i32.const 0) (i64.const 0) (i32.const 8)))
+            (local.set 0 (call $long (i32.const 1) (i32.const 2) (f64.const 3) (i32.const 4) (i32.const 5)
+                (i32.const 6) (i64.const 7) (i32.const 8) (f32.const 9) (i32.const 10)))
+            (call $exit (call $few (call_indirect (type $long) (local.get 0) (i32.const 2) (f64.const 3) (i32.const 4)
+                (i32.const 5) (i32.const -60) (i64.const 7) (i32.const 8) (f32.const 9) (i32.const -10) (i32.const 1))))))"#;
+
+    #[test]
+    fn a_module_does_the_same_with_wide_arguments() {
+        let data = wat::parse_str(MODULE).unwrap();
+        let wide = widen(&Module::parse(&data).unwrap()).unwrap();
+        wasmparser::validate(&wide).unwrap();
+        let exit_code = |data: &[u8]| {
+            let runtime = Runtime::from_bytes(data).unwrap();
+            runtime.run(Job::new(["program"])).unwrap().exit_code
+        };
+        // 3 * (3 + 2 + 3 + 4 + 5 + 5 * 13 + 7 + 16 + 9 - 10) + 2 + 3 + 4 + 5 - 5 * 53 + 7 + 16 + 9 + 10, and one.
+        assert_eq!(exit_code(&data), 104);
+        assert_eq!(exit_code(&wide), 104);
+
+        let module = Module::parse(&wide).unwrap();
+        let long = module.signature(module.type_of(module.function("long").unwrap()).unwrap());
+        let long: Vec<String> = long.unwrap().params().iter().map(ToString::to_string).collect();
+        assert_eq!(long.join(" "), "i32 i32 f64 i32 i32 i64 i64 i64 f32 i64");
+        let imported = module.signature(module.type_of(module.function("imported").unwrap()).unwrap());
+        assert_eq!(imported.unwrap().params().last(), Some(&wasmparser::ValType::I32));
+    }
+
+    #[test]
+    fn what_others_call_must_stay_as_it_is() {
+        let refused = |text: &str| {
+            let data = wat::parse_str(text).unwrap();
+            format!("{:#}", widen(&Module::parse(&data).unwrap()).unwrap_err())
+        };
+        let exported = refused(r#"(module (func (export "five") (param i32 i32 i32 i32 i32)))"#);
+        assert!(exported.contains("exports five"), "{exported}");
+        let taken = refused(
+            r#"(module (import "host" "five" (func $five (param i32 i32 i32 i32 i32)))
+                (table 1 funcref) (elem (i32.const 0) $five) (func (param i32 i32 i32 i32 i32)))"#,
+        );
+        assert!(taken.contains("imported function five"), "{taken}");
+    }
+}

@@ -1,3 +1,6 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# Copyright (c) 2026 the afmpeg authors
+
 """Runs a module in wasmtime's own WASI: python3 wasmtime_wasi.py MODULE COMPILED ARGUMENT...
 
 The module gets the current folder and nothing else. COMPILED is where its code is kept for the next run.

@@ -1,3 +1,6 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# Copyright (c) 2026 the afmpeg authors
+
 # Builds what the module is linked from: FFmpeg's libraries and the objects of two of its programs, `ffmpeg` and
 # `ffprobe`, for one module. Run in FFmpeg's configured source folder: make -f PATH/ffmpeg.mak afmpeg
 #
@@ -26,14 +29,14 @@ fftools/ffmpeg_threadmessage.o: CFLAGS += -iquote libavutil
 fftools/ffmpeg_threadmessage.c: libavutil/threadmessage.c
 	$(Q)cp $< $@
 
-# AFMPEG_COLD_FLAGS, where given, are for what holds no hot loops, most of it; of two -O flags the last one counts. GNU make
-# applies the pattern that fits best last, so a codec named below gets AFMPEG_HOT_FLAGS back.
+# AFMPEG_COLD_FLAGS, where given, are for files without hot loops, which are most; of two -O flags the last one counts. GNU make
+# applies the most specific pattern last, so a codec named below gets AFMPEG_HOT_FLAGS back.
 ifdef AFMPEG_COLD_FLAGS
 afmpeg_hot := aac% ac3% av1% cabac% ffv1% flac% h263% h264% hevc/% hpel% idct% intra% jpeg% me_cmp% mjpeg% motion_% mpeg4video% \
               mpeg12% mpegaudio% mpegvideo% opus% png% prores% qpel% simple_idct% vc1% videodsp% vorbis% vp8% vp9% wasm/% %dsp
 $(foreach folder,libavcodec libavdevice libavfilter libavformat fftools,$(eval $(folder)/%.o: CFLAGS += $(AFMPEG_COLD_FLAGS)))
 $(foreach codec,$(afmpeg_hot),$(eval libavcodec/$(codec).o: CFLAGS += $(AFMPEG_HOT_FLAGS)))
-# The C of these is large, and kernels do its work but for more than 8 bits.
+# The C code of these is large, and only video of more than 8 bits uses it: for 8 bits there are kernels.
 $(foreach codec,h264pred h264qpel vp9dsp_%,$(eval libavcodec/$(codec).o: CFLAGS += $(AFMPEG_COLD_FLAGS)))
 endif
 

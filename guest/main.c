@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // One module, two programs: argv[0] chooses, as with busybox. FFmpeg's programs keep their own main(), renamed by
 // ffmpeg.mak; what their shared code expects of "the program" is defined here.
 #include <errno.h>
@@ -31,7 +34,7 @@ static int names_ffprobe(const char *path)
 }
 
 // A program that fails on a system error returns the error's number, negated, and scripts know Linux's: a missing input
-// is 254. WASI numbers its errors otherwise. Left out is what has number 1 here: FFmpeg also returns -1 for "failed".
+// is 254. WASI has other numbers. Number 1 is left out, as FFmpeg also returns -1 for "failed".
 static const unsigned char linux_error[] = {
     [EACCES] = 13,    [EAGAIN] = 11, [EBADF] = 9,       [EBUSY] = 16,        [EDOM] = 33,     [EDQUOT] = 122,
     [EEXIST] = 17,
@@ -42,7 +45,7 @@ static const unsigned char linux_error[] = {
     [ERANGE] = 34,    [EROFS] = 30,  [ESPIPE] = 29,     [ETIMEDOUT] = 110,   [EXDEV] = 18,    [ENOTCAPABLE] = 1,
 };
 
-// What the process ends with. An exit status has eight bits, and WASI does not cut it.
+// The exit status of the process. It has eight bits, and WASI does not truncate it.
 static int exit_status(int status)
 {
     if (status < 0 && status > -(int)sizeof linux_error && linux_error[-status] != 0)

@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // FFmpeg's two programs, as ffmpeg.mak names them. Included by force into their sources, so that the compiler checks
 // these declarations against the definitions, and by main.c, which runs them.
 #ifndef AFMPEG_PROGRAMS_H

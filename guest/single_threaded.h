@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // openh264 asks for pthreads and semaphores even when it runs one thread. The guest's pthreads (guest/threads) are
 // coroutines that may leave by unwinding the stack: if a codec could reach them, Asyncify would instrument its hot loops.
 // So the codecs get none: a lock of one thread is always free, a thread can't be started, nothing can be waited for.

@@ -1,9 +1,12 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // Threads inside one WebAssembly module, without threads of the engine: each pthread is a coroutine that runs until it
 // has to wait. README.md says how that works; the functions themselves are those of <pthread.h>.
 #ifndef AFMPEG_THREADS_H
 #define AFMPEG_THREADS_H
 
-// Exit codes of the process for what no thread can be told about. stderr says which thread and what it was doing.
+// Exit codes of the process for errors that no caller can handle. stderr names the thread and what it was doing.
 enum {
     AFMPEG_EXIT_DEADLOCK = 70,       // every thread waits for another one
     AFMPEG_EXIT_UNSUSPENDABLE = 71,  // a thread has to wait beneath a caller that cannot be suspended
@@ -16,7 +19,7 @@ enum {
 // what FFmpeg needs of it: a fraction, since WebAssembly keeps scalars and return addresses outside of linear memory.
 enum {
     AFMPEG_STACK_BYTES = 2 << 20,
-    AFMPEG_STACK_GUARD_BYTES = 32 << 10, // of it, at the low end: what is written there is an overflow, but no harm
+    AFMPEG_STACK_GUARD_BYTES = 32 << 10, // of that, at the low end: a write there is found as an overflow and has damaged nothing
 };
 
 // Runs program(argc, argv) as the first thread and schedules it and the threads that it creates. Returns what program

@@ -1,6 +1,9 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // Local time, which wasi-libc takes for UTC: here it is what the variable TZ says, in POSIX's form, such as CET-1 or
 // EST5EDT,M3.2.0,M11.1.0. A name of a zone (Europe/Berlin) would need files that a sandbox does not have; it means UTC, as
-// does any other text that is no rule. Part of the library libwasi_gaps.a, which the linker reads before the C library.
+// does any other text that is not such a rule. Part of the library libwasi_gaps.a, which the linker reads before the C library.
 #define _BSD_SOURCE // declares timegm() and tm_gmtoff
 #include <ctype.h>
 #include <stdbool.h>
@@ -100,7 +103,7 @@ static bool parse(const char *text, struct zone *zone)
 {
     if (!name(&text, zone->name[0]) || !span(&text, 24, &zone->offset[0]))
         return false;
-    zone->offset[0] = -zone->offset[0]; // POSIX counts to the west
+    zone->offset[0] = -zone->offset[0]; // POSIX counts towards the west
     if (*text == '\0')
         return true;
     zone->has_summer_time = true;

@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // What FFmpeg's configure looks for and wasi-libc lacks. It is a library, libwasi_gaps.a, linked while configure runs, so
 // that FFmpeg finds these functions as it would on any system.
 #define _BSD_SOURCE  // declares getentropy()

@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // FFmpeg's libraries are configured without threads, its ffmpeg program has those of guest/threads. Included by force into
 // the program's sources, after the libraries' configuration, which it corrects.
 #ifndef AFMPEG_WITH_THREADS_H

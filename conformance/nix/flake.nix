@@ -1,3 +1,6 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# Copyright (c) 2026 the afmpeg authors
+
 # Stands in for nixpkgs where there is no network: just the attributes that ../../flake.nix uses, so that a wrong name fails.
 # Derivations are real ones of Nix, that nobody can build.
 {

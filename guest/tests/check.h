@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // What the tests of the guest share. A test is a program: it exits with 0, or says what failed and exits with 1.
 #ifndef AFMPEG_TESTS_CHECK_H
 #define AFMPEG_TESTS_CHECK_H

@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // A signal wakes one waiter, the one that has waited longest; a broadcast wakes all, in that order.
 #include "check.h"
 

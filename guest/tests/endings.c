@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // The ways in which a process ends well, whatever its threads are doing: argv[1] says which. Exit code 7 is expected,
 // but for the one where the last thread ends, which is 0.
 #include "check.h"

@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // What ends the process, because no thread can be told about it: argv[1] says which. tests.toml says what is expected;
 // to return from here is a failure.
 #include "check.h"

@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // qsort belongs to the C library, which is never instrumented: a comparison may use threads as long as it needn't wait,
 // and one that has to ends the process. Only the build's pass makes the difference, so this is its test.
 #include "check.h"

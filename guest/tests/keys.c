@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // Thread-specific values: apart in each thread, destroyed at its end, gone with their key.
 #include "check.h"
 

@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // Create, join, detach, exit, self, equal, attributes, names and errno.
 #include "check.h"
 

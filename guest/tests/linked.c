@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // The functions under test are ours. wasi-libc has a function of each name too, which does nothing or fails; one that
 // came into the link by way of another would be used without a word. Each of its files also defines a name that
 // nobody else does, and a weak reference shows whether it was linked without pulling it in. (pthread_self's file is

@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // Threads that have ended leave nothing behind, and one that cannot be created leaves everything as it was.
 #include "check.h"
 

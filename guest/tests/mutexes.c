@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // Mutexes exclude, also while their owner waits; their kinds; nobody starves.
 #include "check.h"
 

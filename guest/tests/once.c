@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // pthread_once runs the initialiser once and lets everybody wait for its end, also when it has to wait itself.
 #include "check.h"
 

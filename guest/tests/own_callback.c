@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // A function of our own program may wait beneath a call through a pointer of another function of it.
 #include "check.h"
 

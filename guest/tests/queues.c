@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // Producers and consumers over bounded queues in a row, as FFmpeg's demuxers, decoders, filters and muxers are.
 #include "check.h"
 

@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // Deep stacks work, and survive suspension at their deepest. (What goes deeper is in fatal.c.)
 #include "check.h"
 

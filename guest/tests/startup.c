@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // What needs no waiting works before main and after the threads: constructors and exit handlers lock and look up.
 #include "check.h"
 

@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // What a switch from thread to thread costs, printed; README.md has figures. argv[1] is how many to measure.
 #include "check.h"
 

@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // Local time by the variable TZ. The moments are what `TZ=... date` says elsewhere.
 #include "../time_zone.c"
 

@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // Deadlines: they come when they should, an idle program sleeps until then, and threads that are busy don't delay them.
 #include "check.h"
 

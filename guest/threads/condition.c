@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // Condition variables. A signal wakes the thread that has waited longest, and only that one.
 #include "internal.h"
 
@@ -5,7 +8,7 @@
 #include <time.h>
 #include <wasi/api.h>
 
-// Kept in pthread_cond_t itself. All zero, as PTHREAD_COND_INITIALIZER has it, is one that goes by the wall clock.
+// Kept in pthread_cond_t itself. All zero, as PTHREAD_COND_INITIALIZER has it, is one that uses the wall clock.
 struct __attribute__((may_alias)) condition {
     bool is_monotonic;
     struct afmpeg_queue waiters;
@@ -20,8 +23,8 @@ static struct condition *state_of(pthread_cond_t *condition)
 
 int pthread_cond_init(pthread_cond_t *restrict condition, const pthread_condattr_t *restrict attributes)
 {
-    // wasi-libc's pthread_condattr_setclock() keeps WASI's number of the clock in the low bits, as musl does with its own;
-    // its pthread_condattr_getclock() says nothing.
+    // wasi-libc's pthread_condattr_setclock() keeps WASI's ID of the clock in the low bits, as musl does with its own;
+    // its pthread_condattr_getclock() does not return it.
     const unsigned clock = attributes != NULL ? attributes->__attr & INT_MAX : __WASI_CLOCKID_REALTIME;
     *state_of(condition) = (struct condition){ .is_monotonic = clock == __WASI_CLOCKID_MONOTONIC };
     return 0;

@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // How a thread leaves the processor and comes back: the only file that knows Asyncify.
 //
 // A thread that has to wait calls afmpeg_suspend, which makes every function between it and afmpeg_run_threads save

@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // What the files of the thread library share. They include it first; nothing else includes it.
 //
 // One rule holds it together: every function that may wait reaches afmpeg_suspend through direct calls. The build
@@ -36,7 +39,7 @@ struct afmpeg_unwound_frames {
 enum afmpeg_phase { AFMPEG_IN_PROGRAM, AFMPEG_IN_ENTRY, AFMPEG_IN_DESTRUCTOR };
 
 enum afmpeg_wait_kind {
-    AFMPEG_WAITS_FOR_NOTHING, // that another thread could give: it sleeps or lets the others go first
+    AFMPEG_WAITS_FOR_NOTHING, // that another thread could give: it sleeps or yields
     AFMPEG_WAITS_FOR_MUTEX,
     AFMPEG_WAITS_FOR_CONDITION,
     AFMPEG_WAITS_FOR_THREAD,

@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // Mutexes. They exclude for real, although only one thread runs at a time, because FFmpeg holds one while it waits for
 // room in a queue.
 //

@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // pthread_once, whose initialiser may itself wait.
 #include "internal.h"
 

@@ -1,5 +1,8 @@
-// The last words before the process ends for a reason that no caller can handle. They go out unbuffered and nothing is
-// flushed, as with abort(): what the program has buffered may be in any state.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
+// The message before the process ends for a reason that no caller can handle. It is written unbuffered and nothing is
+// flushed, as with abort(): the buffers of the program may be in any state.
 #include "internal.h"
 
 #include <stdio.h>

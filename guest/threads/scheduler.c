@@ -1,5 +1,8 @@
-// Who runs next: a queue of the threads that can run, a list of those that wait for the clock, and nothing that
-// depends on anything else, so that a program without timeouts takes the same path every time.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
+// The scheduler: a queue of the threads that can run and a list of those that wait for the clock. The order depends on
+// nothing else, so a program without timeouts takes the same path every time.
 #include "internal.h"
 
 #include <errno.h>
@@ -122,7 +125,7 @@ static void wake_those_due(void)
     }
 }
 
-// Says how long, not until when: some engines take the one for the other, and some never wake from a sleep of nothing.
+// Sleeps for a duration, as some engines take an absolute time for one; and not for zero, from which some never wake.
 static void sleep_until(int64_t deadline_ns)
 {
     int64_t delay_ns;
@@ -182,7 +185,7 @@ int sched_yield(void)
 int afmpeg_usleep(unsigned microseconds)
 {
     const int64_t deadline_ns = after_ns(now_ns(CLOCK_MONOTONIC), INT64_C(1000) * microseconds);
-    // A sleep ends without anyone's help, so where it cannot let the others run it may hold them up.
+    // A sleep ends by itself, so where other threads cannot run meanwhile it may hold them up.
     if (!afmpeg_can_suspend()) {
         sleep_until(deadline_ns);
         return 0;

@@ -1,4 +1,7 @@
-// Where the stacks come from, and how an overflow is noticed: WebAssembly has no pages that trap.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
+// Allocates stacks and finds overflows of them: WebAssembly has no pages that trap.
 #include "internal.h"
 
 #include <stdlib.h>

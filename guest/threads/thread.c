@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 // The life of a thread, from pthread_create to the end of its stack and, when someone has taken its result, of itself.
 #include "internal.h"
 

@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 /** What came of a job. */
 export interface Result {
   /** The program's own exit code: 0 is success, and a failure is no exception. */

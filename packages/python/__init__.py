@@ -1,3 +1,6 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# Copyright (c) 2026 the afmpeg authors
+
 """FFmpeg's own ffmpeg and ffprobe as one WebAssembly module, on files in memory, in a sandbox.
 
     from @PACKAGE@ import ffmpeg

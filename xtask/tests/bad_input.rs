@@ -123,7 +123,9 @@ fn a_patch_that_no_longer_applies_is_named() {
     let folder = fixture.root().join("patches/zlib");
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("series"), "0001-change.patch\n").unwrap();
-    let patch = |line: &str| format!("why\n\n--- a/crc32.c\n+++ b/crc32.c\n@@ -1 +1 @@\n-{line}\n+/* other */\n");
+    let patch = |line: &str| {
+        format!("diff --git a/crc32.c b/crc32.c\n--- a/crc32.c\n+++ b/crc32.c\n@@ -1 +1 @@\n-{line}\n+/* other */\n")
+    };
     fs::write(folder.join("0001-change.patch"), patch("/* something older */")).unwrap();
     run(fixture.build_zlib()).expect(
         1,
@@ -143,7 +145,10 @@ fn what_is_edited_while_a_step_runs_is_not_kept() {
     let folder = fixture.root().join("patches/zlib");
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("series"), "0001-add.patch\n").unwrap();
-    let patch = |line: &str| format!("why\n\n--- /dev/null\n+++ b/added.c\n@@ -0,0 +1 @@\n+/* {line} */\n");
+    let patch = |line: &str| {
+        let head = "diff --git a/added.c b/added.c\nnew file mode 100644\n--- /dev/null\n+++ b/added.c\n";
+        format!("{head}@@ -0,0 +1 @@\n+/* {line} */\n")
+    };
     fs::write(folder.join("0001-add.patch"), patch("before")).unwrap();
     let child = start_held(&fixture);
     fs::write(folder.join("0001-add.patch"), patch("after")).unwrap();

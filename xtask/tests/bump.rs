@@ -297,8 +297,10 @@ fn a_patch_that_no_longer_applies_leaves_the_pin() {
     let folder = upstream.fixture.root().join("patches/zlib");
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("series"), "0001-fits.patch\n0002-does-not.patch\n").unwrap();
-    let patch =
-        |name: &str, line: &str| format!("why\n\n--- a/{name}\n+++ b/{name}\n@@ -2 +2 @@\n-{line}\n+/* ours */\n");
+    let patch = |name: &str, line: &str| {
+        let head = format!("diff --git a/{name} b/{name}\n--- a/{name}\n+++ b/{name}\n");
+        format!("{head}@@ -2 +2 @@\n-{line}\n+/* ours */\n")
+    };
     fs::write(folder.join("0001-fits.patch"), patch("crc32.c", "/* new */")).unwrap();
     fs::write(folder.join("0002-does-not.patch"), patch("trees.c", "/* old */")).unwrap();
     let given = sha256(&upstream.archive);

@@ -1,6 +1,38 @@
-/* Compares each kernel that openh264's tables of functions take with the C that it stands for, on random and extreme input: what it
- * returns, and all memory around what it writes. Arguments: a number that the random input begins with, and "--bench", to be told the
- * nanoseconds that each takes. The report has a line for each family of functions that has kernels. */
+/*!
+ * \copy
+ *     Copyright (c)  2026, the afmpeg authors
+ *     SPDX-License-Identifier: BSD-2-Clause
+ *
+ *     Redistribution and use in source and binary forms, with or without
+ *     modification, are permitted provided that the following conditions
+ *     are met:
+ *
+ *        * Redistributions of source code must retain the above copyright
+ *          notice, this list of conditions and the following disclaimer.
+ *
+ *        * Redistributions in binary form must reproduce the above copyright
+ *          notice, this list of conditions and the following disclaimer in
+ *          the documentation and/or other materials provided with the
+ *          distribution.
+ *
+ *     THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS
+ *     "AS IS" AND ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT
+ *     LIMITED TO, THE IMPLIED WARRANTIES OF MERCHANTABILITY AND FITNESS
+ *     FOR A PARTICULAR PURPOSE ARE DISCLAIMED. IN NO EVENT SHALL THE
+ *     COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ *     INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING,
+ *     BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES;
+ *     LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+ *     CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT
+ *     LIABILITY, OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN
+ *     ANY WAY OUT OF THE USE OF THIS SOFTWARE, EVEN IF ADVISED OF THE
+ *     POSSIBILITY OF SUCH DAMAGE.
+ *
+ */
+
+/* Compares each kernel in openh264's tables of functions with the C function that it replaces, on random and extreme input: the
+ * value that is returned, and all memory around the results. Arguments: a seed for the random input, and "--bench" to print the
+ * nanoseconds that each function takes. The report has a line for each family of functions that has kernels. */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,7 +46,7 @@
 #include "param_svc.h"
 #include "sample.h"
 #include "encode_mb_aux.h"
-/* Which functions the analysis has chosen, it tells nobody else. */
+/* The analysis keeps the functions that it has chosen private. */
 #define private public
 #include "vaacalculation.h"
 #undef private
@@ -47,7 +79,7 @@ struct Memory {
   }
 };
 
-/* The numbers that the calls of one round share. */
+/* The parameters that all calls of one round have. */
 struct Round {
   int32_t alpha, beta, x, y, qp;
 };
@@ -120,7 +152,7 @@ Round FillInput (int32_t i, int32_t coefficient_range) {
   return round;
 }
 
-/* Calls both on the same memory, many times. Where there is no kernel, there is only the C to be timed. */
+/* Calls both on the same memory, many times. Without a kernel, only the C function is timed. */
 template <class Function, class Call>
 void Check (const char* name, Function c, Function kernel, int32_t coefficient_range, Call call) {
   bool has_kernel = kernel != c && kernel != nullptr;
@@ -191,7 +223,7 @@ void CheckSamples (const SSampleDealingFunc& c, const SSampleDealingFunc& simd) 
     [] (PIntraPred4x4Combined3Func f, Memory & m, const Round & r) {
       return f (m.block (0), kiStride, m.block (1), kiStride, m.runs, m.numbers, r.alpha, r.beta, r.qp);
     });
-    /* What is left in the last plane, where the C makes its predictions, is of no use to anyone. */
+    /* The last plane is scratch memory of the C code, so it is not compared. */
     Check ("intra_satd_chroma", &WelsSampleSatdIntra8x8Combined3_c, simd.pfIntra8x8Combined3Satd, 1,
     [] (PIntraPred8x8Combined3Func f, Memory & m, const Round & r) {
       int32_t best = f (m.block (0), kiStride, m.block (1), kiStride, m.numbers, r.qp, m.planes[2], m.block (0) + 16, m.block (1) + 16);
@@ -275,7 +307,7 @@ void CheckCoefficients (const SWelsFuncPtrList& c, const SWelsFuncPtrList& simd)
     Check ("dct_4x4", c.pfDctT4, simd.pfDctT4, 1, dct);
     Check ("dct_8x8", c.pfDctFourT4, simd.pfDctFourT4, 1, dct);
   });
-  /* Coefficients beyond these overflow 16 bits, which the C does in part only. */
+  /* Larger coefficients overflow 16 bits, which the C code has in some places only. */
   auto idct = [] (PIDctFunc f, Memory & m, const Round & r) {
     f (m.block (1) + r.x, kiStride, m.block (0) + r.y, kiStride, m.coefs);
     return 0;

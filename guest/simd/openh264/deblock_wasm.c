@@ -1,3 +1,40 @@
+/*!
+ * \copy
+ *     Copyright (c)  2026, the afmpeg authors
+ *     SPDX-License-Identifier: BSD-2-Clause
+ *
+ *     Redistribution and use in source and binary forms, with or without
+ *     modification, are permitted provided that the following conditions
+ *     are met:
+ *
+ *        * Redistributions of source code must retain the above copyright
+ *          notice, this list of conditions and the following disclaimer.
+ *
+ *        * Redistributions in binary form must reproduce the above copyright
+ *          notice, this list of conditions and the following disclaimer in
+ *          the documentation and/or other materials provided with the
+ *          distribution.
+ *
+ *     THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS
+ *     "AS IS" AND ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT
+ *     LIMITED TO, THE IMPLIED WARRANTIES OF MERCHANTABILITY AND FITNESS
+ *     FOR A PARTICULAR PURPOSE ARE DISCLAIMED. IN NO EVENT SHALL THE
+ *     COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ *     INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING,
+ *     BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES;
+ *     LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+ *     CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT
+ *     LIABILITY, OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN
+ *     ANY WAY OUT OF THE USE OF THIS SOFTWARE, EVEN IF ADVISED OF THE
+ *     POSSIBILITY OF SUCH DAMAGE.
+ *
+ *     Parts of this file are also in
+ *     FFmpeg's libavcodec/wasm/h264_deblock.c (LGPL-2.1-or-later) and
+ *     x264's common/wasm/deblock.c (GPL-2.0-or-later);
+ *     their authors license them under those licences too.
+ *
+ */
+
 /* Deblocking. Names and results are those of deblocking_common.cpp. As there, "V" filters edges between rows, "H" those between
  * columns. */
 
@@ -10,7 +47,7 @@ static ALWAYS_INLINE v128_t below (v128_t a, v128_t b, v128_t limit) {
   return wasm_u8x16_lt (absolute_difference_u8 (a, b), limit);
 }
 
-/* Where the edge is filtered at all. */
+/* All bits set where the edge is filtered. */
 static ALWAYS_INLINE v128_t filtered (v128_t p1, v128_t p0, v128_t q0, v128_t q1, int32_t alpha, int32_t beta) {
   v128_t betas = wasm_i8x16_splat (beta);
   v128_t mask = wasm_v128_and (below (p0, q0, wasm_i8x16_splat (alpha)), below (p1, p0, betas));
@@ -72,7 +109,7 @@ static ALWAYS_INLINE v128_t load_tc (const int8_t* tc) {
   return wasm_i8x16_shuffle (four, four, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
 }
 
-/* A round interleaves registers that lie half of their number apart. */
+/* A round interleaves register i with the one half of their number further on. */
 static ALWAYS_INLINE void unpack_round_i8 (v128_t r[8]) {
   v128_t t[8];
   for (int32_t i = 0; i < 4; i++) {
@@ -142,7 +179,7 @@ static ALWAYS_INLINE void filter_side_eq4 (const v128_t p[4], v128_t q0, v128_t 
   out[2] = wasm_v128_bitselect (wasm_u8x16_narrow_i16x8 (low[2], high[2]), p[2], mask_strong);
 }
 
-/* Both directions share this one, which is long and seldom called. */
+/* One function for both directions, as it is long and seldom called. */
 static __attribute__ ((noinline)) void filter_luma_eq4 (v128_t r[8], int32_t alpha, int32_t beta) {
   v128_t p[4] = {r[3], r[2], r[1], r[0]}, q[4] = {r[4], r[5], r[6], r[7]}, betas = wasm_i8x16_splat (beta);
   v128_t mask = filtered (p[1], p[0], q[0], q[1], alpha, beta);

@@ -1,3 +1,39 @@
+/*!
+ * \copy
+ *     Copyright (c)  2026, the afmpeg authors
+ *     SPDX-License-Identifier: BSD-2-Clause
+ *
+ *     Redistribution and use in source and binary forms, with or without
+ *     modification, are permitted provided that the following conditions
+ *     are met:
+ *
+ *        * Redistributions of source code must retain the above copyright
+ *          notice, this list of conditions and the following disclaimer.
+ *
+ *        * Redistributions in binary form must reproduce the above copyright
+ *          notice, this list of conditions and the following disclaimer in
+ *          the documentation and/or other materials provided with the
+ *          distribution.
+ *
+ *     THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS
+ *     "AS IS" AND ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT
+ *     LIMITED TO, THE IMPLIED WARRANTIES OF MERCHANTABILITY AND FITNESS
+ *     FOR A PARTICULAR PURPOSE ARE DISCLAIMED. IN NO EVENT SHALL THE
+ *     COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ *     INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING,
+ *     BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES;
+ *     LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+ *     CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT
+ *     LIABILITY, OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN
+ *     ANY WAY OUT OF THE USE OF THIS SOFTWARE, EVEN IF ADVISED OF THE
+ *     POSSIBILITY OF SUCH DAMAGE.
+ *
+ *     Parts of this file are also in
+ *     x264's common/wasm/pixel.c (GPL-2.0-or-later);
+ *     their authors license them under that licence too.
+ *
+ */
+
 /* SAD, SATD and the costs of intra modes. Names and results are those of sad_common.cpp and sample.cpp. */
 
 #include "wasm.h"
@@ -70,7 +106,7 @@ SAD (4, 4)
 
 /****************************************************************************
  * SATD: sums of 4x4 Hadamard transformed differences. All coefficients of a block are even or all are odd, so the sum of 16 of
- * them is even, and halving each block's, as the C does, is halving the whole.
+ * them is even, and halving the sum is the same as halving that of each block, as the C code does.
  ****************************************************************************/
 
 static ALWAYS_INLINE void butterfly (v128_t* a, v128_t* b) {
@@ -163,7 +199,7 @@ int32_t WelsSampleSatd4x4_wasm (uint8_t* pSample1, int32_t iStride1, uint8_t* pS
  * Intra modes: the three predictions are made in registers, and each row of the source is loaded once
  ****************************************************************************/
 
-/* Of equal costs the first one wins, in the order in which the C tries the modes. */
+/* Of modes of equal cost the first one is taken, in the order of the C code. */
 static ALWAYS_INLINE int32_t best_of_3 (int32_t cost0, int32_t mode0, int32_t cost1, int32_t mode1, int32_t cost2, int32_t mode2,
                                         int32_t* best_mode) {
   int32_t best = cost0;

@@ -1,3 +1,35 @@
+/*!
+ * \copy
+ *     Copyright (c)  2026, the afmpeg authors
+ *     SPDX-License-Identifier: BSD-2-Clause
+ *
+ *     Redistribution and use in source and binary forms, with or without
+ *     modification, are permitted provided that the following conditions
+ *     are met:
+ *
+ *        * Redistributions of source code must retain the above copyright
+ *          notice, this list of conditions and the following disclaimer.
+ *
+ *        * Redistributions in binary form must reproduce the above copyright
+ *          notice, this list of conditions and the following disclaimer in
+ *          the documentation and/or other materials provided with the
+ *          distribution.
+ *
+ *     THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS
+ *     "AS IS" AND ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT
+ *     LIMITED TO, THE IMPLIED WARRANTIES OF MERCHANTABILITY AND FITNESS
+ *     FOR A PARTICULAR PURPOSE ARE DISCLAIMED. IN NO EVENT SHALL THE
+ *     COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ *     INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING,
+ *     BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES;
+ *     LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+ *     CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT
+ *     LIABILITY, OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN
+ *     ANY WAY OUT OF THE USE OF THIS SOFTWARE, EVEN IF ADVISED OF THE
+ *     POSSIBILITY OF SUCH DAMAGE.
+ *
+ */
+
 /* Transforms. Names and results are those of encode_mb_aux.cpp and decode_mb_aux.cpp. */
 
 #include "wasm.h"
@@ -89,8 +121,8 @@ static ALWAYS_INLINE v128_t add_residual (v128_t prediction, v128_t residual) {
   return wasm_i16x8_add (prediction, rounded);
 }
 
-/* Here rows come first, as in the standard: halves are rounded. The C adds up in 32 bits what is here in 16, which differs only for
- * coefficients that no encoder makes. */
+/* Here rows come first, as in the standard: halves are rounded. The C code has sums of 32 bits, these are of 16, which differs only
+ * for coefficients that no encoder makes. */
 static ALWAYS_INLINE void idct_8x4 (uint8_t* rec, int32_t rec_stride, const uint8_t* pred, int32_t pred_stride, const int16_t* dct) {
   v128_t r[4];
   load_columns (dct, dct + 16, r);

@@ -1,4 +1,36 @@
-/* What video analysis asks of a picture and the one before it. Names and results are those of vaacalcfuncs.cpp and md.cpp. */
+/*!
+ * \copy
+ *     Copyright (c)  2026, the afmpeg authors
+ *     SPDX-License-Identifier: BSD-2-Clause
+ *
+ *     Redistribution and use in source and binary forms, with or without
+ *     modification, are permitted provided that the following conditions
+ *     are met:
+ *
+ *        * Redistributions of source code must retain the above copyright
+ *          notice, this list of conditions and the following disclaimer.
+ *
+ *        * Redistributions in binary form must reproduce the above copyright
+ *          notice, this list of conditions and the following disclaimer in
+ *          the documentation and/or other materials provided with the
+ *          distribution.
+ *
+ *     THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS
+ *     "AS IS" AND ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT
+ *     LIMITED TO, THE IMPLIED WARRANTIES OF MERCHANTABILITY AND FITNESS
+ *     FOR A PARTICULAR PURPOSE ARE DISCLAIMED. IN NO EVENT SHALL THE
+ *     COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ *     INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING,
+ *     BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES;
+ *     LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+ *     CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT
+ *     LIABILITY, OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN
+ *     ANY WAY OUT OF THE USE OF THIS SOFTWARE, EVEN IF ADVISED OF THE
+ *     POSSIBILITY OF SUCH DAMAGE.
+ *
+ */
+
+/* Video analysis of a picture and the one before it. Names and results are those of vaacalcfuncs.cpp and md.cpp. */
 
 #include "wasm.h"
 #include "vector.h"
@@ -8,15 +40,15 @@ static ALWAYS_INLINE v128_t sums_of_blocks (v128_t upper, v128_t lower) {
   return wasm_i32x4_add (wasm_i32x4_shuffle (upper, lower, 0, 2, 4, 6), wasm_i32x4_shuffle (upper, lower, 1, 3, 5, 7));
 }
 
-/* The largest byte of each half comes into its lowest byte. */
+/* Puts the largest byte of each half into its lowest byte. */
 static ALWAYS_INLINE v128_t max_of_halves (v128_t bytes) {
   bytes = wasm_u8x16_max (bytes, wasm_u64x2_shr (bytes, 32));
   bytes = wasm_u8x16_max (bytes, wasm_u64x2_shr (bytes, 16));
   return wasm_u8x16_max (bytes, wasm_u64x2_shr (bytes, 8));
 }
 
-/* From one row of macroblocks to the next. Where the width is no multiple of 16, the C goes astray by the remainder with each row; so
- * does this. */
+/* The step from one row of macroblocks to the next. If the width is not a multiple of 16, the C code is off by the remainder
+ * after each row; results must be the same, so this is, too. */
 static ALWAYS_INLINE int32_t next_macroblock_row (int32_t width, int32_t stride) {
   return 16 * stride - (width & 15);
 }

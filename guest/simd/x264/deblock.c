@@ -1,3 +1,29 @@
+/*****************************************************************************
+ * deblock.c: deblocking for WebAssembly
+ *****************************************************************************
+ * Copyright (C) 2026 the afmpeg authors
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * This program is free software; you can redistribute it and/or modify
+ * it under the terms of the GNU General Public License as published by
+ * the Free Software Foundation; either version 2 of the License, or
+ * (at your option) any later version.
+ *
+ * This program is distributed in the hope that it will be useful,
+ * but WITHOUT ANY WARRANTY; without even the implied warranty of
+ * MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the
+ * GNU General Public License for more details.
+ *
+ * You should have received a copy of the GNU General Public License
+ * along with this program; if not, write to the Free Software
+ * Foundation, Inc., 51 Franklin Street, Fifth Floor, Boston, MA  02111, USA.
+ *
+ * Parts of this file are also in
+ * FFmpeg's libavcodec/wasm/h264_deblock.c (LGPL-2.1-or-later) and
+ * openh264's codec/common/wasm/deblock_wasm.c (BSD-2-Clause);
+ * their authors license them under those licences too.
+ *****************************************************************************/
+
 /* Deblocking, 8-bit. Names and results are those of common/deblock.c. */
 
 #include "common/common.h"
@@ -11,7 +37,7 @@ static ALWAYS_INLINE v128_t below( v128_t a, v128_t b, v128_t limit )
     return wasm_u8x16_lt( absolute_difference_u8( a, b ), limit );
 }
 
-/* Where the edge is filtered at all. */
+/* All bits set where the edge is filtered. */
 static ALWAYS_INLINE v128_t filtered( v128_t p1, v128_t p0, v128_t q0, v128_t q1, int alpha, int beta )
 {
     v128_t betas = wasm_i8x16_splat( beta );
@@ -89,7 +115,7 @@ static ALWAYS_INLINE v128_t unpack_high_u8( v128_t a, v128_t b )
     return wasm_i8x16_shuffle( a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31 );
 }
 
-/* A round interleaves registers that lie half of their number apart. */
+/* A round interleaves register i with the one half of their number further on. */
 static ALWAYS_INLINE void unpack_round_u8( v128_t r[8] )
 {
     v128_t t[8];
@@ -334,7 +360,8 @@ static ALWAYS_INLINE v128_t motion_differs( int8_t *ref, int16_t (*mv)[2], int d
 {
     v128_t low  = wasm_i16x8_narrow_i32x4( vectors_differ( mv, distance, limits ), vectors_differ( mv + 8, distance, limits ) );
     v128_t high = wasm_i16x8_narrow_i32x4( vectors_differ( mv + 16, distance, limits ), vectors_differ( mv + 24, distance, limits ) );
-    /* A vector's two marks make a 32-bit number that is not zero if either is set, and saturation keeps it so. */
+    /* The marks of the two components of a vector are taken together as a 32-bit number, which is not zero if either is set;
+ * narrowing it with saturation leaves it so. */
     v128_t differ = wasm_i8x16_narrow_i16x8( low, high );
     return wasm_v128_or( differ, wasm_v128_xor( load_cache( ref ), load_cache( ref - distance ) ) );
 }
@@ -347,7 +374,7 @@ static ALWAYS_INLINE v128_t strengths( uint8_t *nnz, int8_t ref[2][X264_SCAN8_LU
     if( bframe )
         moved = wasm_v128_or( moved, motion_differs( ref[1] + X264_SCAN8_0, mv[1] + X264_SCAN8_0, distance, limits ) );
     v128_t coded = wasm_v128_or( load_cache( nnz + X264_SCAN8_0 ), load_cache( nnz + X264_SCAN8_0 - distance ) );
-    /* 1 where something moved, 2 where something is coded. */
+    /* 1 where motion differs, 2 where there are coefficients. */
     moved = wasm_u8x16_min( moved, one );
     coded = wasm_u8x16_min( coded, one );
     return wasm_u8x16_max( moved, wasm_i8x16_add( coded, coded ) );
@@ -358,7 +385,7 @@ static void deblock_strength_wasm( uint8_t nnz[X264_SCAN8_SIZE], int8_t ref[2][X
 {
     v128_t limits = wasm_i32x4_splat( 4 | mvy_limit << 16 );
     v128_t vertical = strengths( nnz, ref, mv, 1, limits, bframe );
-    /* Rows of edges become edges of rows. */
+    /* Transposes, as the result has edges one by one. */
     wasm_v128_store( bs[0], wasm_i8x16_shuffle( vertical, vertical, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15 ) );
     wasm_v128_store( bs[1], strengths( nnz, ref, mv, 8, limits, bframe ) );
 }

@@ -1,10 +1,31 @@
+/*****************************************************************************
+ * mc.c: motion compensation for WebAssembly
+ *****************************************************************************
+ * Copyright (C) 2026 the afmpeg authors
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * This program is free software; you can redistribute it and/or modify
+ * it under the terms of the GNU General Public License as published by
+ * the Free Software Foundation; either version 2 of the License, or
+ * (at your option) any later version.
+ *
+ * This program is distributed in the hope that it will be useful,
+ * but WITHOUT ANY WARRANTY; without even the implied warranty of
+ * MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the
+ * GNU General Public License for more details.
+ *
+ * You should have received a copy of the GNU General Public License
+ * along with this program; if not, write to the Free Software
+ * Foundation, Inc., 51 Franklin Street, Fifth Floor, Boston, MA  02111, USA.
+ *****************************************************************************/
+
 /* Motion compensation, 8-bit. Names and results are those of common/mc.c. */
 
 #include "common/common.h"
 #include "wasm.h"
 #include "vector.h"
 
-/* Calls for blocks are many and blocks are small: each width has a loop of its own, inlined where it is used. */
+/* Blocks are small and there are many calls, so each width has a loop of its own, inlined where it is used. */
 
 /****************************************************************************
  * Copies, averages, weights
@@ -171,7 +192,7 @@ static weight_fn_t mc_weight_wtab_wasm[6] =
  * Luma: quarter-pel positions are averages of two of the four half-pel planes
  ****************************************************************************/
 
-/* Where a vector points to, and what is averaged with it unless the position is whole or half. */
+/* The pixels that a vector points to, and those to average them with unless the position is whole or half. */
 static ALWAYS_INLINE const pixel *reference( pixel *src[4], intptr_t i_src, int mvx, int mvy, const pixel **second )
 {
     int qpel_idx = ((mvy&3)<<2) + (mvx&3);
@@ -235,7 +256,7 @@ static void mc_luma_wasm( pixel *dst, intptr_t i_dst, pixel *src[4], intptr_t i_
             copy( dst + x, i_dst, first + x, i_src, 4, height );
 }
 
-/* Where nothing needs to be averaged or weighted, the reference itself is given back. */
+/* Returns the reference itself if nothing has to be averaged or weighted. */
 static pixel *get_ref_wasm( pixel *dst, intptr_t *i_dst, pixel *src[4], intptr_t i_src, int mvx, int mvy, int width, int height,
                             const x264_weight_t *weight )
 {
@@ -428,7 +449,7 @@ static ALWAYS_INLINE void store_lowres( pixel *dst, pixel *dsth, v128_t column, 
     wasm_v128_store64_lane( dsth, both, 1 );
 }
 
-/* Widths are multiples of 8. Vertical averages come first, as they are in the C: two roundings up. */
+/* Widths are multiples of 8. Vertical averages come first, as in the C code; both averages round up. */
 static void frame_init_lowres_core_wasm( pixel *src0, pixel *dst0, pixel *dsth, pixel *dstv, pixel *dstc, intptr_t src_stride,
                                          intptr_t dst_stride, int width, int height )
 {

@@ -1,4 +1,25 @@
-/* Quantization and what is asked of coefficients, 8-bit. Names and results are those of common/quant.c. */
+/*****************************************************************************
+ * quant.c: quantisation for WebAssembly
+ *****************************************************************************
+ * Copyright (C) 2026 the afmpeg authors
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * This program is free software; you can redistribute it and/or modify
+ * it under the terms of the GNU General Public License as published by
+ * the Free Software Foundation; either version 2 of the License, or
+ * (at your option) any later version.
+ *
+ * This program is distributed in the hope that it will be useful,
+ * but WITHOUT ANY WARRANTY; without even the implied warranty of
+ * MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the
+ * GNU General Public License for more details.
+ *
+ * You should have received a copy of the GNU General Public License
+ * along with this program; if not, write to the Free Software
+ * Foundation, Inc., 51 Franklin Street, Fifth Floor, Boston, MA  02111, USA.
+ *****************************************************************************/
+
+/* Quantization and properties of coefficients, 8-bit. Names and results are those of common/quant.c. */
 
 #include "common/common.h"
 #include "wasm.h"
@@ -61,7 +82,7 @@ static int quant_4x4_dc_wasm( dctcoef dct[16], int mf, int bias )
 }
 
 /* Eight coefficients by eight 32-bit factors, which are below 32768, so that 16-bit factors give the same products. The sums
- * with the rounding are of 32 bits, then cut to 16 as the C cuts them, not saturated. */
+ * with the rounding have 32 bits and are truncated to 16, as in the C code, not saturated. */
 static ALWAYS_INLINE void dequant_8_shl( dctcoef *dct, const int *mf, int shift )
 {
     v128_t factors = wasm_i16x8_narrow_i32x4( wasm_v128_load( mf ), wasm_v128_load( mf + 4 ) );
@@ -129,7 +150,7 @@ static void denoise_dct_wasm( dctcoef *dct, uint32_t *sum, udctcoef *offset, int
 }
 
 /****************************************************************************
- * Questions about 4 to 64 coefficients, answered by a mask with a bit for each that is not zero
+ * Properties of 4 to 64 coefficients, from a mask with a bit for each that is not zero
  ****************************************************************************/
 
 /* Saturated to bytes, a coefficient that is not zero stays so. */

@@ -1,4 +1,31 @@
-/* Loads, stores and steps that the kernels share. An engine makes one instruction of each intrinsic here, or says so. */
+/*****************************************************************************
+ * vector.h: helpers of the kernels for WebAssembly
+ *****************************************************************************
+ * Copyright (C) 2026 the afmpeg authors
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * This program is free software; you can redistribute it and/or modify
+ * it under the terms of the GNU General Public License as published by
+ * the Free Software Foundation; either version 2 of the License, or
+ * (at your option) any later version.
+ *
+ * This program is distributed in the hope that it will be useful,
+ * but WITHOUT ANY WARRANTY; without even the implied warranty of
+ * MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the
+ * GNU General Public License for more details.
+ *
+ * You should have received a copy of the GNU General Public License
+ * along with this program; if not, write to the Free Software
+ * Foundation, Inc., 51 Franklin Street, Fifth Floor, Boston, MA  02111, USA.
+ *
+ * Parts of this file are also in
+ * FFmpeg's libavcodec/wasm/vector.h (LGPL-2.1-or-later) and
+ * openh264's codec/common/wasm/vector.h (BSD-2-Clause);
+ * their authors license them under those licences too.
+ *****************************************************************************/
+
+/* Loads, stores and steps that the kernels share. The intrinsics here are those that an engine on x86-64 compiles to one
+ * instruction each; where one takes several, a comment says so. */
 
 #ifndef X264_WASM_VECTOR_H
 #define X264_WASM_VECTOR_H

@@ -1,3 +1,24 @@
+/*
+ * Copyright (c) 2026 the afmpeg authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * This file is part of FFmpeg.
+ *
+ * FFmpeg is free software; you can redistribute it and/or
+ * modify it under the terms of the GNU Lesser General Public
+ * License as published by the Free Software Foundation; either
+ * version 2.1 of the License, or (at your option) any later version.
+ *
+ * FFmpeg is distributed in the hope that it will be useful,
+ * but WITHOUT ANY WARRANTY; without even the implied warranty of
+ * MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the GNU
+ * Lesser General Public License for more details.
+ *
+ * You should have received a copy of the GNU Lesser General Public
+ * License along with FFmpeg; if not, write to the Free Software
+ * Foundation, Inc., 51 Franklin Street, Fifth Floor, Boston, MA 02110-1301 USA
+ */
+
 /* Decoding a binary symbol, for any engine of WebAssembly. Results are those of cabac_functions.h. */
 
 #ifndef AVCODEC_WASM_CABAC_H
@@ -15,13 +36,14 @@
 #define UNCHECKED_BITSTREAM_READER !CONFIG_SAFE_BITSTREAM_READER
 #endif
 
-/* What a state comes with: the range of the less probable symbol for each quarter of the range, the state after the more
- * probable symbol, and the one after the less probable. Its row is loaded at once. */
+/* A row for each state: the range of the less probable symbol for each quarter of the range, the state after the more probable
+ * symbol, and the state after the less probable one. A row is one load. */
 extern const uint8_t ff_cabac_states_wasm[128][8];
 
-/* Each symbol's range follows from the one before, so what counts is how many steps lie between. A predicted branch is none,
- * so the compiler is told to keep it; a shift takes a range out of the row, and counts zeros, in fewer than a table takes. The
- * state is stored first: for all that the compiler knows it may be part of the decoder, which it would load again. */
+/* The range of each symbol depends on the one before, so the time is that of the chain of instructions between them. A branch
+ * that is predicted is not part of it, so __builtin_expect keeps the compiler from replacing it by a select; taking the range
+ * out of the row by a shift, and counting zeros, is a shorter chain than loads from tables. The state is stored before the
+ * decoder's fields are loaded: the compiler must assume that it is one of them, and would load them again after the store. */
 #define get_cabac_inline get_cabac_inline_wasm
 static av_always_inline int get_cabac_inline_wasm(CABACContext *c, uint8_t *const state)
 {

@@ -1,5 +1,26 @@
-/* For each state of CABAC, what libavcodec/cabac.c has in two tables: the range of the less probable symbol for each quarter of
- * the range, the next state after the more probable symbol, the one after the less probable, and two bytes that fill the row. */
+/*
+ * Copyright (c) 2026 the afmpeg authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * This file is part of FFmpeg.
+ *
+ * FFmpeg is free software; you can redistribute it and/or
+ * modify it under the terms of the GNU Lesser General Public
+ * License as published by the Free Software Foundation; either
+ * version 2.1 of the License, or (at your option) any later version.
+ *
+ * FFmpeg is distributed in the hope that it will be useful,
+ * but WITHOUT ANY WARRANTY; without even the implied warranty of
+ * MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the GNU
+ * Lesser General Public License for more details.
+ *
+ * You should have received a copy of the GNU Lesser General Public
+ * License along with FFmpeg; if not, write to the Free Software
+ * Foundation, Inc., 51 Franklin Street, Fifth Floor, Boston, MA 02110-1301 USA
+ */
+
+/* The contents of two tables of libavcodec/cabac.c, a row for each state: the range of the less probable symbol for each quarter
+ * of the range, the state after the more probable symbol, the state after the less probable one, and two unused bytes. */
 
 #include "libavutil/mem_internal.h"
 #include "cabac.h"

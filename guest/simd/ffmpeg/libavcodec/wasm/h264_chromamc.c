@@ -1,3 +1,24 @@
+/*
+ * Copyright (c) 2026 the afmpeg authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * This file is part of FFmpeg.
+ *
+ * FFmpeg is free software; you can redistribute it and/or
+ * modify it under the terms of the GNU Lesser General Public
+ * License as published by the Free Software Foundation; either
+ * version 2.1 of the License, or (at your option) any later version.
+ *
+ * FFmpeg is distributed in the hope that it will be useful,
+ * but WITHOUT ANY WARRANTY; without even the implied warranty of
+ * MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the GNU
+ * Lesser General Public License for more details.
+ *
+ * You should have received a copy of the GNU Lesser General Public
+ * License along with FFmpeg; if not, write to the Free Software
+ * Foundation, Inc., 51 Franklin Street, Fifth Floor, Boston, MA 02110-1301 USA
+ */
+
 /* Motion compensation of chroma, 8-bit, blocks 8 and 4 wide. Results are those of h264chroma_template.c. */
 
 #include "libavutil/cpu.h"
@@ -41,7 +62,7 @@ static av_always_inline void chroma_mc(uint8_t *dst, const uint8_t *src, ptrdiff
             row = next;
         }
     } else {
-        /* The neighbour that has no weight is not read: it may lie outside of the buffer. */
+        /* A neighbour whose weight is zero is not read, as it may lie outside of the buffer. */
         ptrdiff_t step = y ? stride : !!x;
         v128_t first = wasm_i16x8_splat(64 - 8 * (x + y)), second = wasm_i16x8_splat(8 * (x + y));
         for (int i = 0; i < h; i++, dst += stride, src += stride)

@@ -1,3 +1,29 @@
+/*
+ * Copyright (c) 2026 the afmpeg authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * This file is part of FFmpeg.
+ *
+ * FFmpeg is free software; you can redistribute it and/or
+ * modify it under the terms of the GNU Lesser General Public
+ * License as published by the Free Software Foundation; either
+ * version 2.1 of the License, or (at your option) any later version.
+ *
+ * FFmpeg is distributed in the hope that it will be useful,
+ * but WITHOUT ANY WARRANTY; without even the implied warranty of
+ * MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the GNU
+ * Lesser General Public License for more details.
+ *
+ * You should have received a copy of the GNU Lesser General Public
+ * License along with FFmpeg; if not, write to the Free Software
+ * Foundation, Inc., 51 Franklin Street, Fifth Floor, Boston, MA 02110-1301 USA
+ *
+ * Parts of this file are also in
+ * x264's common/wasm/deblock.c (GPL-2.0-or-later) and
+ * openh264's codec/common/wasm/deblock_wasm.c (BSD-2-Clause);
+ * their authors license them under those licences too.
+ */
+
 /* Deblocking, 8-bit. Results are those of h264dsp_template.c, and strengths those of h264_loopfilter.c. */
 
 #include "vector.h"
@@ -10,7 +36,7 @@ static av_always_inline v128_t below(v128_t a, v128_t b, v128_t limit)
     return wasm_u8x16_lt(wasm_v128_or(wasm_u8x16_sub_sat(a, b), wasm_u8x16_sub_sat(b, a)), limit);
 }
 
-/* Where the edge is filtered at all. */
+/* All bits set where the edge is filtered. */
 static av_always_inline v128_t filtered(v128_t p1, v128_t p0, v128_t q0, v128_t q1, int alpha, int beta)
 {
     v128_t betas = wasm_i8x16_splat(beta);
@@ -287,8 +313,8 @@ static av_always_inline v128_t vectors_differ(const int16_t (*mv)[2], const int1
     return wasm_u16x8_ge(wasm_i16x8_abs(difference), limits);
 }
 
-/* Sixteen lanes, not zero where vectors differ: the two marks of a vector make a 32-bit number that is not zero if either is
- * set, and saturation keeps it so. */
+/* Sixteen lanes, not zero where vectors differ. The marks of the two components of a vector are taken together as a 32-bit
+ * number, which is not zero if either mark is set; narrowing it with saturation leaves it so. */
 static av_always_inline v128_t motion_differs(const int16_t (*mv)[2], const int16_t (*neighbour)[2], v128_t limits)
 {
     v128_t row0 = vectors_differ(mv, neighbour, limits), row1 = vectors_differ(mv + 8, neighbour + 8, limits);
@@ -309,7 +335,7 @@ static av_always_inline v128_t strengths(const uint8_t *nnz, const int8_t ref[2]
         v128_t ref1 = load_cache(ref[1] + own), neighbour_ref1 = load_cache(ref[1] + neighbour);
         differ = wasm_v128_or(differ, motion_differs(mv[1] + own, mv[1] + neighbour, limits));
         differ = wasm_v128_or(differ, wasm_v128_xor(ref1, neighbour_ref1));
-        /* Nothing differs either if the two lists have merely changed places. */
+        /* Motion is also equal if it is that of the other list on the other side. */
         v128_t crosswise = wasm_v128_or(motion_differs(mv[0] + own, mv[1] + neighbour, limits),
                                         motion_differs(mv[1] + own, mv[0] + neighbour, limits));
         crosswise = wasm_v128_or(crosswise, wasm_v128_xor(ref0, neighbour_ref1));
@@ -322,13 +348,14 @@ static av_always_inline v128_t strengths(const uint8_t *nnz, const int8_t ref[2]
     return wasm_u8x16_max(differ, wasm_i8x16_add(coded, coded));
 }
 
-/* All edges, whatever edges, step and the masks say: what they leave out is not read or has no motion that differs. */
+/* Computes all edges and ignores edges, step and the masks: the caller does not read the edges that these leave out, or the
+ * motion on both sides of them is the same. */
 void ff_h264_loop_filter_strength_wasm(int16_t bS[2][4][4], uint8_t nnz[40], int8_t ref[2][40], int16_t mv[2][40][2],
                                        int bidir, int edges, int step, int mask_mv0, int mask_mv1, int field)
 {
     v128_t limits = wasm_i32x4_splat(4 | (field ? 2 : 4) << 16);
     v128_t vertical = strengths(nnz, ref, mv, 1, limits, bidir), horizontal = strengths(nnz, ref, mv, 8, limits, bidir);
-    /* Rows of vertical edges become edges of rows. */
+    /* Transposes, as the result has vertical edges edge by edge. */
     vertical = wasm_i8x16_shuffle(vertical, vertical, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     wasm_v128_store(bS[0][0], wasm_u16x8_extend_low_u8x16(vertical));
     wasm_v128_store(bS[0][2], wasm_u16x8_extend_high_u8x16(vertical));

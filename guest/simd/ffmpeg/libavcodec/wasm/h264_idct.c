@@ -1,3 +1,28 @@
+/*
+ * Copyright (c) 2026 the afmpeg authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * This file is part of FFmpeg.
+ *
+ * FFmpeg is free software; you can redistribute it and/or
+ * modify it under the terms of the GNU Lesser General Public
+ * License as published by the Free Software Foundation; either
+ * version 2.1 of the License, or (at your option) any later version.
+ *
+ * FFmpeg is distributed in the hope that it will be useful,
+ * but WITHOUT ANY WARRANTY; without even the implied warranty of
+ * MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the GNU
+ * Lesser General Public License for more details.
+ *
+ * You should have received a copy of the GNU Lesser General Public
+ * License along with FFmpeg; if not, write to the Free Software
+ * Foundation, Inc., 51 Franklin Street, Fifth Floor, Boston, MA 02110-1301 USA
+ *
+ * Parts of this file are also in
+ * x264's common/wasm/dct.c (GPL-2.0-or-later);
+ * their authors license them under that licence too.
+ */
+
 /* Inverse transforms, 8-bit. Results are those of h264idct_template.c. */
 
 #include "libavcodec/h264_parse.h"
@@ -5,8 +30,9 @@
 #include "vector.h"
 #include "h264dsp.h"
 
-/* The C code keeps 16 bits between its passes and 32 within them. Here it is 16 everywhere, which is the same until sums
- * overflow; where what goes into a pass is so large that they could, which only damaged streams have, the C code does it. */
+/* The C code has 16 bits between its passes and 32 within them. These kernels have 16 everywhere, which gives the same results
+ * unless a sum overflows. Where the input of a pass is so large that one could, as in damaged streams only, the C code is
+ * called. */
 
 /* Not zero where any of the numbers may be out of -limit .. limit - 1; limit is a power of two. */
 static av_always_inline v128_t exceeding(v128_t numbers, int limit)
@@ -33,7 +59,7 @@ static av_always_inline void idct_add(uint8_t *dst, int16_t *block, ptrdiff_t st
 {
     v128_t r01 = add_first(wasm_v128_load(block), 32), r23 = wasm_v128_load(block + 8);
     idct4_1d(&r01, &r23);
-    /* A pass adds up no more than 3.5 of the largest number. The first one may wrap around: so does the C code. */
+    /* A sum of a pass is at most 3.5 times the largest input. Sums of the first pass may wrap around, as they do in the C code. */
     if (wasm_v128_any_true(wasm_v128_or(exceeding(r01, 8192), exceeding(r23, 8192)))) {
         ff_h264_idct_add_8_c(dst, block, stride);
         return;
@@ -48,7 +74,7 @@ static av_always_inline void idct_add(uint8_t *dst, int16_t *block, ptrdiff_t st
     wasm_v128_store(block + 8, wasm_i16x8_const_splat(0));
 }
 
-/* Adding to bytes with saturation: what is added and what is subtracted, one of them zero. */
+/* Adds to bytes with saturation: a positive difference is added and a negative one subtracted, the other operand being zero. */
 typedef struct DC {
     v128_t up, down;
 } DC;
@@ -103,7 +129,7 @@ static av_always_inline void idct8_1d(v128_t r[8])
     r[7] = wasm_i16x8_sub(b0, b7);
 }
 
-/* A pass adds up no more than 7.875 of the largest number. */
+/* A sum of a pass is at most 7.875 times the largest input. */
 static av_always_inline int idct8_overflows(const v128_t r[8])
 {
     v128_t any = exceeding(r[0], 4096);
@@ -164,7 +190,7 @@ void ff_h264_idct_add16_wasm(uint8_t *dst, const int *block_offset, int16_t *blo
     }
 }
 
-/* Blocks whose DC is not in their own coefficients: nnz doesn't count it. */
+/* Blocks whose DC comes from another transform, so that nnz does not count it. */
 static av_always_inline void idct_add_intra(uint8_t *dst, int16_t *block, ptrdiff_t stride, int nnz)
 {
     if (nnz)

@@ -1,6 +1,27 @@
+/*
+ * Copyright (c) 2026 the afmpeg authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * This file is part of FFmpeg.
+ *
+ * FFmpeg is free software; you can redistribute it and/or
+ * modify it under the terms of the GNU Lesser General Public
+ * License as published by the Free Software Foundation; either
+ * version 2.1 of the License, or (at your option) any later version.
+ *
+ * FFmpeg is distributed in the hope that it will be useful,
+ * but WITHOUT ANY WARRANTY; without even the implied warranty of
+ * MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the GNU
+ * Lesser General Public License for more details.
+ *
+ * You should have received a copy of the GNU Lesser General Public
+ * License along with FFmpeg; if not, write to the Free Software
+ * Foundation, Inc., 51 Franklin Street, Fifth Floor, Boston, MA 02110-1301 USA
+ */
+
 /* Intra prediction, 8-bit: the directions of blocks of 4x4 and 8x8, and planes. Results are those of h264pred_template.c.
  *
- * Along a direction lies the block's edge, filtered; each row of the block is that edge, moved on by a step. */
+ * In a directional mode each row of the block is the filtered edge, shifted by one more step than the row before. */
 
 #include "libavutil/attributes.h"
 #include "libavutil/cpu.h"
@@ -10,7 +31,7 @@
 #include "libavcodec/h264pred.h"
 #include "vector.h"
 
-/* (a + 2 b + c + 2) >> 2. Averages round up, which is taken back for the one of a and c. */
+/* (a + 2 b + c + 2) >> 2. The instruction for averages rounds up, which is corrected for the average of a and c. */
 static av_always_inline v128_t filter_3_taps(v128_t a, v128_t b, v128_t c)
 {
     v128_t odd = wasm_v128_and(wasm_v128_xor(a, c), wasm_i8x16_splat(1));
@@ -249,7 +270,7 @@ static av_always_inline int sum_i32(v128_t vector)
     return wasm_i32x4_extract_lane(vector, 0) + wasm_i32x4_extract_lane(vector, 1);
 }
 
-/* How steep a row or column of 16 is, its predecessor included. */
+/* The slope of a row or column of 16 pixels and the pixel before it. */
 static av_always_inline int slope_of_16(v128_t edge, int corner)
 {
     v128_t low = wasm_i32x4_dot_i16x8(wasm_u16x8_extend_low_u8x16(edge), wasm_i16x8_const(-7, -6, -5, -4, -3, -2, -1, 0));
@@ -263,7 +284,7 @@ static av_always_inline int slope_of_8(v128_t edge, int corner)
     return (17 * (sum_i32(sums) - 4 * corner) + 16) >> 5;
 }
 
-/* No pixel of a plane leaves 16 bits before it's shifted: its corners don't. */
+/* Pixels fit into 16 bits before they are shifted, as those in the corners of the plane do. */
 static av_always_inline void store_plane(uint8_t *src, ptrdiff_t stride, int first, int h, int v, int size)
 {
     v128_t down = wasm_i16x8_splat(v), right = wasm_i16x8_splat(8 * h);

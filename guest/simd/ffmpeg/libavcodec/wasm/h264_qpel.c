@@ -1,3 +1,24 @@
+/*
+ * Copyright (c) 2026 the afmpeg authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * This file is part of FFmpeg.
+ *
+ * FFmpeg is free software; you can redistribute it and/or
+ * modify it under the terms of the GNU Lesser General Public
+ * License as published by the Free Software Foundation; either
+ * version 2.1 of the License, or (at your option) any later version.
+ *
+ * FFmpeg is distributed in the hope that it will be useful,
+ * but WITHOUT ANY WARRANTY; without even the implied warranty of
+ * MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the GNU
+ * Lesser General Public License for more details.
+ *
+ * You should have received a copy of the GNU Lesser General Public
+ * License along with FFmpeg; if not, write to the Free Software
+ * Foundation, Inc., 51 Franklin Street, Fifth Floor, Boston, MA 02110-1301 USA
+ */
+
 /* Motion compensation of luma, 8-bit, blocks of 16x16 and 8x8. Results are those of h264qpel_template.c. */
 
 #include <string.h>
@@ -8,11 +29,11 @@
 #include "libavcodec/h264qpel.h"
 #include "vector.h"
 
-/* A quarter-pel position is the average of two others, which are whole or half-pel. The first is a plane to the filter that
- * makes the second. So a filter has four forms: what it makes is averaged with such a plane or not, and then put into the
- * picture or averaged with it. */
+/* A quarter-pel position is the average of two positions that are whole or half-pel. One of them is given as a plane to the
+ * filter that computes the other. So a filter has four forms: its result is averaged with a plane or not, and is then stored
+ * into the picture or averaged with it. */
 
-/* Eight numbers, pixels but for overshoots. */
+/* Eight 16-bit numbers, which may lie outside of the range of pixels. */
 static av_always_inline void store_row(uint8_t *dst, v128_t row, const uint8_t *plane, int l2, int average)
 {
     row = wasm_u8x16_narrow_i16x8(row, row);
@@ -74,7 +95,7 @@ static av_always_inline void v_or_hv_lowpass(uint8_t *dst, ptrdiff_t dst_stride,
 #pragma clang loop unroll(disable)
     for (int x = 0; x < size; x += 8) {
         const uint8_t *next = src + x - 2 * stride;
-        /* Not an array: clang would move that in memory. */
+        /* Six variables, as clang would keep an array in memory. */
         v128_t r0 = row(next, hv), r1 = row(next + stride, hv), r2 = row(next + 2 * stride, hv);
         v128_t r3 = row(next + 3 * stride, hv), r4 = row(next + 4 * stride, hv);
         next += 5 * stride;
@@ -88,7 +109,7 @@ static av_always_inline void v_or_hv_lowpass(uint8_t *dst, ptrdiff_t dst_stride,
     }
 }
 
-/* Out of line, and once for both sizes: a call costs little beside 64 pixels. */
+/* One function for both sizes, not inlined: a call is short beside the work on 64 pixels. */
 #define FILTERS(op, average)                                                                                           \
 static av_noinline void op##_h(uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, ptrdiff_t stride, int size)     \
 {                                                                                                                      \

@@ -1,3 +1,24 @@
+/*
+ * Copyright (c) 2026 the afmpeg authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * This file is part of FFmpeg.
+ *
+ * FFmpeg is free software; you can redistribute it and/or
+ * modify it under the terms of the GNU Lesser General Public
+ * License as published by the Free Software Foundation; either
+ * version 2.1 of the License, or (at your option) any later version.
+ *
+ * FFmpeg is distributed in the hope that it will be useful,
+ * but WITHOUT ANY WARRANTY; without even the implied warranty of
+ * MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the GNU
+ * Lesser General Public License for more details.
+ *
+ * You should have received a copy of the GNU Lesser General Public
+ * License along with FFmpeg; if not, write to the Free Software
+ * Foundation, Inc., 51 Franklin Street, Fifth Floor, Boston, MA 02110-1301 USA
+ */
+
 /* Weighted prediction, 8-bit, blocks 16 and 8 wide. Results are those of h264dsp_template.c. */
 
 #include "vector.h"
@@ -36,7 +57,7 @@ void ff_h264_weight_pixels8_wasm(uint8_t *block, ptrdiff_t stride, int height, i
     weight_pixels(block, stride, height, log2_denom, weight, offset, 8);
 }
 
-/* Pairs of pixels by pairs of weights, in 32 bits: two large weights of the same sign leave 16. */
+/* Multiplies pairs of pixels by pairs of weights in 32 bits: with two large weights of one sign, sums do not fit into 16. */
 static av_always_inline v128_t weigh_pairs(v128_t pairs, v128_t weights, v128_t offset, int shift)
 {
     v128_t low  = wasm_i32x4_dot_i16x8(wasm_u16x8_extend_low_u8x16(pairs), weights);

@@ -1,3 +1,24 @@
+/*
+ * Copyright (c) 2026 the afmpeg authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * This file is part of FFmpeg.
+ *
+ * FFmpeg is free software; you can redistribute it and/or
+ * modify it under the terms of the GNU Lesser General Public
+ * License as published by the Free Software Foundation; either
+ * version 2.1 of the License, or (at your option) any later version.
+ *
+ * FFmpeg is distributed in the hope that it will be useful,
+ * but WITHOUT ANY WARRANTY; without even the implied warranty of
+ * MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the GNU
+ * Lesser General Public License for more details.
+ *
+ * You should have received a copy of the GNU Lesser General Public
+ * License along with FFmpeg; if not, write to the Free Software
+ * Foundation, Inc., 51 Franklin Street, Fifth Floor, Boston, MA 02110-1301 USA
+ */
+
 /* Undoing PNG's row filters. */
 
 #include <wasm_simd128.h>
@@ -8,7 +29,7 @@
 #include "libavutil/intreadwrite.h"
 #include "libavcodec/pngdsp.h"
 
-/* Of 3 and 6 bytes more is loaded than a pixel, but no more than the row. */
+/* Of pixels of 3 and 6 bytes, a little more is loaded, but nothing beyond the row. */
 static av_always_inline v128_t load_pixel(const uint8_t *src, int bpp)
 {
     return bpp > 4 ? wasm_u16x8_load8x8(src) : wasm_u16x8_extend_low_u8x16(wasm_v128_load32_zero(src));
@@ -31,9 +52,9 @@ static av_always_inline void store_pixel(uint8_t *dst, v128_t pixel, int bpp)
     }
 }
 
-/* A pixel needs the one to its left, so its channels are all that can be done at once, and what counts is how many steps
- * lie between two pixels: all three sums are made while it is decided which of them is right.
- * Paeth chooses of left (a), above (b) and their corner (c) what is nearest to a + b - c. That is the smaller of a and b where
+/* A pixel depends on the one to its left, so only its channels can be computed at once, and the time is that of the chain of
+ * instructions from one pixel to the next. To shorten it all three sums are computed before it is known which one is needed.
+ * Paeth chooses of left (a), above (b) and the corner (c) the one that is nearest to a + b - c. That is the smaller of a and b where
  * the larger is at most 3c - a - b, the larger where that is at most the smaller, and else c. */
 static av_always_inline void add_paeth_prediction(uint8_t *dst, const uint8_t *src, const uint8_t *top, int w, int bpp)
 {

@@ -1,4 +1,31 @@
-/* Loads, stores and steps that kernels share. An engine makes one instruction of each intrinsic here, or says so. */
+/*
+ * Copyright (c) 2026 the afmpeg authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * This file is part of FFmpeg.
+ *
+ * FFmpeg is free software; you can redistribute it and/or
+ * modify it under the terms of the GNU Lesser General Public
+ * License as published by the Free Software Foundation; either
+ * version 2.1 of the License, or (at your option) any later version.
+ *
+ * FFmpeg is distributed in the hope that it will be useful,
+ * but WITHOUT ANY WARRANTY; without even the implied warranty of
+ * MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the GNU
+ * Lesser General Public License for more details.
+ *
+ * You should have received a copy of the GNU Lesser General Public
+ * License along with FFmpeg; if not, write to the Free Software
+ * Foundation, Inc., 51 Franklin Street, Fifth Floor, Boston, MA 02110-1301 USA
+ *
+ * Parts of this file are also in
+ * x264's common/wasm/vector.h (GPL-2.0-or-later) and
+ * openh264's codec/common/wasm/vector.h (BSD-2-Clause);
+ * their authors license them under those licences too.
+ */
+
+/* Loads, stores and steps that kernels share. The intrinsics here are those that an engine on x86-64 compiles to one
+ * instruction each; where one takes several, a comment says so. */
 
 #ifndef AVCODEC_WASM_VECTOR_H
 #define AVCODEC_WASM_VECTOR_H
@@ -9,13 +36,16 @@
 
 #include "libavutil/attributes.h"
 
-/* A number that may change, for all that clang knows: it neither unrolls loops by it nor makes one for each case. */
+/* The value, of which the compiler no longer knows where it comes from: it can not unroll a loop by it, nor compile a loop once
+ * for each value that it may have. The statement makes no instruction. It is volatile, so that two uses of one value are not
+ * taken for the same; each use says what it is for. */
 static av_always_inline int opaque(int value)
 {
     __asm__ volatile("" : "+r"(value));
     return value;
 }
 
+/* The same of a pointer. */
 static av_always_inline const void *opaque_pointer(const void *pointer)
 {
     __asm__ volatile("" : "+r"(pointer));
@@ -64,8 +94,8 @@ static av_always_inline v128_t unpack_high_u8(v128_t a, v128_t b)
     return wasm_i8x16_shuffle(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 }
 
-/* Interleaves registers that lie half of their number apart. That rotates an index of bytes by one bit: a block of 2^n rows is
- * transposed after n rounds. */
+/* Interleaves register i with register i + count / 2. That rotates the index of each byte by one bit, so that a block of 2^n
+ * rows is transposed after n rounds. */
 static av_always_inline void unpack_round_u8(v128_t *r, int count)
 {
     v128_t t[8];

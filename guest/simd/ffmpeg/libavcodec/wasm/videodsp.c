@@ -1,3 +1,24 @@
+/*
+ * Copyright (c) 2026 the afmpeg authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * This file is part of FFmpeg.
+ *
+ * FFmpeg is free software; you can redistribute it and/or
+ * modify it under the terms of the GNU Lesser General Public
+ * License as published by the Free Software Foundation; either
+ * version 2.1 of the License, or (at your option) any later version.
+ *
+ * FFmpeg is distributed in the hope that it will be useful,
+ * but WITHOUT ANY WARRANTY; without even the implied warranty of
+ * MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the GNU
+ * Lesser General Public License for more details.
+ *
+ * You should have received a copy of the GNU Lesser General Public
+ * License along with FFmpeg; if not, write to the Free Software
+ * Foundation, Inc., 51 Franklin Street, Fifth Floor, Boston, MA 02110-1301 USA
+ */
+
 /* The edges of a picture, repeated outside of it. Results are those of videodsp_template.c. */
 
 #include "libavutil/attributes.h"
@@ -7,7 +28,7 @@
 #include "libavcodec/videodsp.h"
 #include "vector.h"
 
-/* Nothing but these bytes is written: the last store may overlap the one before it. */
+/* Writes no other bytes: the last store may overlap the one before it. */
 static av_always_inline void copy_row(uint8_t *dst, const uint8_t *src, int size)
 {
     if (size >= 16) {
@@ -24,6 +45,7 @@ static av_always_inline void copy_row(uint8_t *dst, const uint8_t *src, int size
         wasm_v128_store32_lane(dst, first, 0);
         wasm_v128_store32_lane(dst + size - 4, last, 0);
     } else {
+        /* Opaque, as clang would unroll the loop. */
         for (int x = 0; x < opaque(size); x++)
             dst[x] = src[x];
     }
@@ -34,7 +56,7 @@ static av_always_inline v128_t splat(const uint8_t *pixel, int shift)
     return shift ? wasm_v128_load16_splat(pixel) : wasm_v128_load8_splat(pixel);
 }
 
-/* Pixels of one value, likewise. */
+/* The same with pixels of one value. */
 static av_always_inline void fill_row(uint8_t *dst, v128_t value, int size)
 {
     if (size >= 16) {
@@ -46,12 +68,13 @@ static av_always_inline void fill_row(uint8_t *dst, v128_t value, int size)
         wasm_v128_store64_lane(dst + size - 8, value, 0);
     } else {
         uint64_t bytes = wasm_i64x2_extract_lane(value, 0);
+        /* Opaque, as clang would unroll the loop. */
         for (int x = 0; x < opaque(size); x++, bytes >>= 8)
             dst[x] = bytes;
     }
 }
 
-/* Pixels have 1 << shift bytes; what is there of the block is a rectangle of it, or its nearest row or column. */
+/* Pixels have 1 << shift bytes. The part of the block inside of the picture is a rectangle, or the nearest row or column. */
 static av_always_inline void emulated_edge_mc(uint8_t *buf, const uint8_t *src, ptrdiff_t buf_linesize,
                                               ptrdiff_t src_linesize, int block_w, int block_h, int src_x, int src_y, int w,
                                               int h, int shift)

@@ -1,4 +1,25 @@
-/* Intra prediction, 8-bit: the modes that clang makes little of. Results are those of vp9dsp_template.c. */
+/*
+ * Copyright (c) 2026 the afmpeg authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * This file is part of FFmpeg.
+ *
+ * FFmpeg is free software; you can redistribute it and/or
+ * modify it under the terms of the GNU Lesser General Public
+ * License as published by the Free Software Foundation; either
+ * version 2.1 of the License, or (at your option) any later version.
+ *
+ * FFmpeg is distributed in the hope that it will be useful,
+ * but WITHOUT ANY WARRANTY; without even the implied warranty of
+ * MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the GNU
+ * Lesser General Public License for more details.
+ *
+ * You should have received a copy of the GNU Lesser General Public
+ * License along with FFmpeg; if not, write to the Free Software
+ * Foundation, Inc., 51 Franklin Street, Fifth Floor, Boston, MA 02110-1301 USA
+ */
+
+/* Intra prediction, 8-bit: the modes that clang does not vectorise well. Results are those of vp9dsp_template.c. */
 
 #include "libavutil/mem_internal.h"
 #include "vector.h"
@@ -6,7 +27,7 @@
 
 #define ARGUMENTS uint8_t *dst, ptrdiff_t stride, const uint8_t *left, const uint8_t *top
 
-/* Above, plus how far the left neighbour is from the corner: as bytes that are added and subtracted, one of them zero. */
+/* Adds left - corner to the pixels above: a positive difference is added and a negative one subtracted, with saturation. */
 static av_always_inline void tm(ARGUMENTS, int size)
 {
     const int width = FFMIN(size, 16);

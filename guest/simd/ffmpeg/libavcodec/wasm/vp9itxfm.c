@@ -1,3 +1,24 @@
+/*
+ * Copyright (c) 2026 the afmpeg authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * This file is part of FFmpeg.
+ *
+ * FFmpeg is free software; you can redistribute it and/or
+ * modify it under the terms of the GNU Lesser General Public
+ * License as published by the Free Software Foundation; either
+ * version 2.1 of the License, or (at your option) any later version.
+ *
+ * FFmpeg is distributed in the hope that it will be useful,
+ * but WITHOUT ANY WARRANTY; without even the implied warranty of
+ * MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the GNU
+ * Lesser General Public License for more details.
+ *
+ * You should have received a copy of the GNU Lesser General Public
+ * License along with FFmpeg; if not, write to the Free Software
+ * Foundation, Inc., 51 Franklin Street, Fifth Floor, Boston, MA 02110-1301 USA
+ */
+
 /* Inverse transforms, 8-bit. Results are those of vp9dsp_template.c. */
 
 #include <string.h>
@@ -6,10 +27,10 @@
 #include "vector.h"
 #include "vp9dsp.h"
 
-/* The C code keeps 16 bits between its passes and 32 within them. Here it is 16 throughout, which is the same until something
- * overflows. Nothing does where magnitudes of what goes into a transform add up to less than this limit: all that is computed on
- * the way is a sum of inputs of which none counts more than sqrt(2) times, rounding apart. Where it's more, in some blocks of
- * extreme contrast and in damaged streams, the C code does the block. */
+/* The C code has 16 bits between its passes and 32 within them. These kernels have 16 throughout, which gives the same results
+ * unless a sum overflows. None does if the magnitudes of the inputs of a transform add up to less than this limit, as every
+ * intermediate result is a sum of inputs with factors up to sqrt(2), apart from rounding. Blocks above the limit, which are some
+ * of extreme contrast and those of damaged streams, are left to the C code. */
 #define LIMIT 23000
 
 typedef void (*ItxfmAdd)(uint8_t *dst, ptrdiff_t stride, int16_t *block, int eob);
@@ -96,8 +117,8 @@ static av_always_inline void join(v128_t *out, const v128_t *even, const v128_t 
     }
 }
 
-/* Each DCT is one of half its size, of the even inputs, and one of the odd ones. in has inputs step apart. What differs when half
- * of them are zero are the first rotations alone. */
+/* Each DCT consists of a DCT of half its size, of the even inputs, and a part for the odd ones. The inputs lie `step` apart in
+ * `in`. If half of them are zero, only the first rotations differ. */
 
 static av_always_inline void idct8_inputs(v128_t t[8], const v128_t *in, int step, int count)
 {
@@ -157,7 +178,7 @@ static av_noinline void idct16(v128_t *r, int count)
     join(r, even, odd, 16);
 }
 
-/* As a table, where there are so many that code would be large. */
+/* A table, as code for so many factors would be large. */
 typedef struct Rotation {
     uint8_t a, b;
     int16_t to_x[2], to_y[2];
@@ -422,7 +443,7 @@ static av_noinline int itxfm_add_8x8(uint8_t *dst, ptrdiff_t stride, int16_t *bl
     return 1;
 }
 
-/* Of DC alone, the same is added to all pixels: with saturation, so what is added and what is subtracted, one of them zero. */
+/* With DC alone, all pixels get the same sum: a positive one is added and a negative one subtracted, with saturation. */
 static av_always_inline void idct_dc_add(uint8_t *dst, ptrdiff_t stride, int16_t *block, int size, int shift)
 {
     int dc = ((block[0] * 11585 + (1 << 13)) >> 14) * 11585 + (1 << 13);
@@ -494,7 +515,7 @@ static av_noinline void itxfm_add_4x4(uint8_t *dst, ptrdiff_t stride, int16_t *b
 
 #define ARGUMENTS uint8_t *dst, ptrdiff_t stride, int16_t *block, int eob
 
-/* Of a scan's first coefficients, numbers below say how many lie in the block's upper left or left part. */
+/* The numbers that eob is compared with below: so many of the first coefficients of a scan lie in the upper left or left part. */
 
 static void idct_idct_4x4_add(ARGUMENTS)
 {

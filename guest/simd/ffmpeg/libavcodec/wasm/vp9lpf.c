@@ -1,3 +1,24 @@
+/*
+ * Copyright (c) 2026 the afmpeg authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * This file is part of FFmpeg.
+ *
+ * FFmpeg is free software; you can redistribute it and/or
+ * modify it under the terms of the GNU Lesser General Public
+ * License as published by the Free Software Foundation; either
+ * version 2.1 of the License, or (at your option) any later version.
+ *
+ * FFmpeg is distributed in the hope that it will be useful,
+ * but WITHOUT ANY WARRANTY; without even the implied warranty of
+ * MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the GNU
+ * Lesser General Public License for more details.
+ *
+ * You should have received a copy of the GNU Lesser General Public
+ * License along with FFmpeg; if not, write to the Free Software
+ * Foundation, Inc., 51 Franklin Street, Fifth Floor, Boston, MA 02110-1301 USA
+ */
+
 /* Loop filters, 8-bit. Results are those of vp9dsp_template.c. */
 
 #include "libavutil/mem_internal.h"
@@ -5,7 +26,7 @@
 #include "vp9dsp.h"
 
 /* A filter works on rows above and below an edge, p7 .. p0 | q0 .. q7, on 16 or 8 positions along it. For edges between columns
- * these rows are turned into a buffer and back. */
+ * the pixels are transposed into a buffer and back. */
 
 static av_always_inline v128_t difference(v128_t a, v128_t b)
 {
@@ -97,7 +118,7 @@ static av_noinline void smooth_16(uint8_t *dst, ptrdiff_t stride, v128_t mask)
     smooth(dst, stride, mask, 16);
 }
 
-/* How far from the edge rows may have changed. */
+/* The distance from the edge up to which rows may have changed. */
 enum Reach { NOTHING, TWO_ROWS, THREE_ROWS, SEVEN_ROWS };
 
 /* Limits are splats, or of two halves; smoothing over 8 is where smoothed says so. */

@@ -1,3 +1,24 @@
+/*
+ * Copyright (c) 2026 the afmpeg authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * This file is part of FFmpeg.
+ *
+ * FFmpeg is free software; you can redistribute it and/or
+ * modify it under the terms of the GNU Lesser General Public
+ * License as published by the Free Software Foundation; either
+ * version 2.1 of the License, or (at your option) any later version.
+ *
+ * FFmpeg is distributed in the hope that it will be useful,
+ * but WITHOUT ANY WARRANTY; without even the implied warranty of
+ * MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the GNU
+ * Lesser General Public License for more details.
+ *
+ * You should have received a copy of the GNU Lesser General Public
+ * License along with FFmpeg; if not, write to the Free Software
+ * Foundation, Inc., 51 Franklin Street, Fifth Floor, Boston, MA 02110-1301 USA
+ */
+
 /* Motion compensation, 8-bit, but for bilinear filters and references of another size. Results are those of
  * vp9dsp_template.c. */
 
@@ -76,7 +97,7 @@ static av_always_inline void v_8(uint8_t *dst, ptrdiff_t dst_stride, const uint8
 #pragma clang loop unroll(disable)
     for (int x = 0; x < width; x += 8) {
         const uint8_t *next = src + x - 3 * stride;
-        /* Not an array: clang would move that in memory. */
+        /* Eight variables, as clang would keep an array in memory. */
         v128_t r0 = wasm_u16x8_load8x8(next), r1 = wasm_u16x8_load8x8(next + stride);
         v128_t r2 = wasm_u16x8_load8x8(next + 2 * stride), r3 = wasm_u16x8_load8x8(next + 3 * stride);
         v128_t r4 = wasm_u16x8_load8x8(next + 4 * stride), r5 = wasm_u16x8_load8x8(next + 5 * stride);
@@ -147,7 +168,7 @@ static av_noinline void put_v(PARAMETERS, const int16_t *filter)
         v_4(dst, dst_stride, src, stride, h, tap);
 }
 
-/* The decoder sees to it that there is one row more than the seven that are needed. */
+/* The decoder guarantees one row more than the seven that are needed. */
 static av_noinline void put_hv(PARAMETERS, const int16_t *filter_x, const int16_t *filter_y)
 {
     LOCAL_ALIGNED_16(uint8_t, rows, [64 * (64 + 8)]);
@@ -174,7 +195,7 @@ static av_noinline void avg(PARAMETERS)
         average(dst, dst_stride, src, stride, 4, h);
 }
 
-/* By way of a buffer: filters that average as they store would be as much code again, and hardly faster. */
+/* Through a buffer: filters that average as they store would double the code for little speed. */
 static av_noinline void avg_h(PARAMETERS, const int16_t *filter)
 {
     LOCAL_ALIGNED_16(uint8_t, block, [64 * 64]);
@@ -244,7 +265,7 @@ av_cold void ff_vp9dsp_mc_init_wasm(VP9DSPContext *dsp)
     INIT_WIDTHS(0, put)
     INIT_WIDTHS(1, avg)
 
-    /* clang makes of copies, and of averages 4 wide, what could be written here. */
+    /* Copies, and averages 4 wide, are left to the C code: clang compiles it as well as kernels would be. */
     for (int type = 0; type < N_FILTERS; type++) {
         dsp->mc[0][type][1][0][0] = avg64;
         dsp->mc[1][type][1][0][0] = avg32;

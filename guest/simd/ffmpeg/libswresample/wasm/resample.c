@@ -1,3 +1,24 @@
+/*
+ * Copyright (c) 2026 the afmpeg authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * This file is part of FFmpeg.
+ *
+ * FFmpeg is free software; you can redistribute it and/or
+ * modify it under the terms of the GNU Lesser General Public
+ * License as published by the Free Software Foundation; either
+ * version 2.1 of the License, or (at your option) any later version.
+ *
+ * FFmpeg is distributed in the hope that it will be useful,
+ * but WITHOUT ANY WARRANTY; without even the implied warranty of
+ * MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the GNU
+ * Lesser General Public License for more details.
+ *
+ * You should have received a copy of the GNU Lesser General Public
+ * License along with FFmpeg; if not, write to the Free Software
+ * Foundation, Inc., 51 Franklin Street, Fifth Floor, Boston, MA 02110-1301 USA
+ */
+
 /* Resampling of floating-point samples. */
 
 #include <wasm_simd128.h>
@@ -7,8 +28,8 @@
 #include "libavutil/cpu_internal.h"
 #include "libswresample/resample.h"
 
-/* C sums up products of even taps and of odd ones, each in order. Here two outputs' such sums are in one register, and no
- * sum is added up in another order. */
+/* The C code adds up the products of even taps and those of odd taps, each in order. Here the two sums of two outputs are in one
+ * register, and each is added up in the same order, as floating-point results depend on it. */
 static av_always_inline v128_t add_4_taps(v128_t sums, const float *src0, const float *src1,
                                           const float *filter0, const float *filter1)
 {

@@ -1,3 +1,24 @@
+/*
+ * Copyright (c) 2026 the afmpeg authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * This file is part of FFmpeg.
+ *
+ * FFmpeg is free software; you can redistribute it and/or
+ * modify it under the terms of the GNU Lesser General Public
+ * License as published by the Free Software Foundation; either
+ * version 2.1 of the License, or (at your option) any later version.
+ *
+ * FFmpeg is distributed in the hope that it will be useful,
+ * but WITHOUT ANY WARRANTY; without even the implied warranty of
+ * MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the GNU
+ * Lesser General Public License for more details.
+ *
+ * You should have received a copy of the GNU Lesser General Public
+ * License along with FFmpeg; if not, write to the Free Software
+ * Foundation, Inc., 51 Franklin Street, Fifth Floor, Boston, MA 02110-1301 USA
+ */
+
 /* Horizontal scaling to 15 bits, of 8 bits and of up to 16. */
 
 #include <string.h>
@@ -12,7 +33,7 @@ static av_always_inline v128_t add_pairs(v128_t a, v128_t b)
     return wasm_i32x4_add(wasm_i32x4_shuffle(a, b, 0, 2, 4, 6), wasm_i32x4_shuffle(a, b, 1, 3, 5, 7));
 }
 
-/* As C stores an int in an int16_t: limited above, cut off below. */
+/* As the C code stores an int into an int16_t: clipped from above, but truncated from below. */
 static av_always_inline void store_15(int16_t *dst, int count, v128_t sums, int shift)
 {
     v128_t values = wasm_i32x4_min(wasm_i32x4_shr(sums, shift), wasm_i32x4_const_splat(INT16_MAX));
@@ -100,7 +121,7 @@ void ff_hscale8to15_4_simd128(SwsInternal *c, int16_t *dst, int dst_w, const uin
     }
 }
 
-/* Filters of one coefficient are mostly for what keeps its width, where samples lie side by side. */
+/* Filters of one coefficient mostly belong to planes that keep their width, where samples lie side by side. */
 static av_always_inline void hscale_1(int16_t *dst, int dst_w, const uint8_t *src, const int16_t *filter,
                                       const int32_t *filter_pos, int shift, int is_16)
 {

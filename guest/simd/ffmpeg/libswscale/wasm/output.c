@@ -1,3 +1,24 @@
+/*
+ * Copyright (c) 2026 the afmpeg authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * This file is part of FFmpeg.
+ *
+ * FFmpeg is free software; you can redistribute it and/or
+ * modify it under the terms of the GNU Lesser General Public
+ * License as published by the Free Software Foundation; either
+ * version 2.1 of the License, or (at your option) any later version.
+ *
+ * FFmpeg is distributed in the hope that it will be useful,
+ * but WITHOUT ANY WARRANTY; without even the implied warranty of
+ * MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the GNU
+ * Lesser General Public License for more details.
+ *
+ * You should have received a copy of the GNU Lesser General Public
+ * License along with FFmpeg; if not, write to the Free Software
+ * Foundation, Inc., 51 Franklin Street, Fifth Floor, Boston, MA 02110-1301 USA
+ */
+
 /* Vertical scaling of 15-bit lines to 8-bit planes. */
 
 #include <wasm_simd128.h>
@@ -19,7 +40,7 @@ void ff_yuv2plane1_8_simd128(const int16_t *src, uint8_t *dest, int dst_w, const
     v128_t dithers = load_dither(dither, offset);
     int i = 0;
 
-    /* Where a sum saturates it is clipped, too. */
+    /* A sum that saturates is clipped in the C code, too. */
     for (; i + 16 <= dst_w; i += 16) {
         v128_t low = wasm_i16x8_shr(wasm_i16x8_add_sat(wasm_v128_load(src + i), dithers), 7);
         v128_t high = wasm_i16x8_shr(wasm_i16x8_add_sat(wasm_v128_load(src + i + 8), dithers), 7);

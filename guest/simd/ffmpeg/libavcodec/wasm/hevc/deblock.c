@@ -1,18 +1,40 @@
+/*
+ * Copyright (c) 2026 the afmpeg authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * This file is part of FFmpeg.
+ *
+ * FFmpeg is free software; you can redistribute it and/or
+ * modify it under the terms of the GNU Lesser General Public
+ * License as published by the Free Software Foundation; either
+ * version 2.1 of the License, or (at your option) any later version.
+ *
+ * FFmpeg is distributed in the hope that it will be useful,
+ * but WITHOUT ANY WARRANTY; without even the implied warranty of
+ * MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the GNU
+ * Lesser General Public License for more details.
+ *
+ * You should have received a copy of the GNU Lesser General Public
+ * License along with FFmpeg; if not, write to the Free Software
+ * Foundation, Inc., 51 Franklin Street, Fifth Floor, Boston, MA 02110-1301 USA
+ */
+
 /* Deblocking, 8 and 10 bits. Results are those of h26x/h2656_deblock_template.c. */
 
 #include "libavutil/attributes.h"
 #include "libavcodec/wasm/hevc/hevcdsp.h"
 
-/* A filter works on eight positions along an edge in 16 bits, a register to each distance from it: p3 p2 p1 p0 | q0 q1 q2 q3.
- * The first four positions are a group, and the others are one. */
+/* A filter works on eight positions along an edge in 16 bits, with a register for each distance from the edge:
+ * p3 p2 p1 p0 | q0 q1 q2 q3. Lanes 0 to 3 and lanes 4 to 7 are two groups, about which the standard decides apart. */
 
-/* In all lanes what the group's first and last ones are together. */
+/* Each lane gets the sum of the first and the last lane of its group. */
 static av_always_inline v128_t ends_sum(v128_t lanes)
 {
     return wasm_i16x8_add(wasm_i16x8_shuffle(lanes, lanes, 0, 0, 0, 0, 4, 4, 4, 4),
                           wasm_i16x8_shuffle(lanes, lanes, 3, 3, 3, 3, 7, 7, 7, 7));
 }
 
+/* The same with a bitwise and. */
 static av_always_inline v128_t ends_and(v128_t lanes)
 {
     return wasm_v128_and(wasm_i16x8_shuffle(lanes, lanes, 0, 0, 0, 0, 4, 4, 4, 4),
@@ -57,7 +79,7 @@ static av_always_inline v128_t weak_delta(v128_t p2, v128_t p1, v128_t p0, v128_
     return clip(wasm_i16x8_shr(wasm_i16x8_add(target, delta), 1), wasm_u16x8_shr(tc, 1));
 }
 
-/* Whether anything is filtered. What comes out may exceed the range of pixels. */
+/* Filters r in place and returns 0 if no position was filtered. Results may lie outside of the range of pixels. */
 static av_always_inline int filter_luma(v128_t r[8], v128_t tc, int beta)
 {
     v128_t p3 = r[0], p2 = r[1], p1 = r[2], p0 = r[3], q0 = r[4], q1 = r[5], q2 = r[6], q3 = r[7];
@@ -106,14 +128,14 @@ static av_always_inline int filter_luma(v128_t r[8], v128_t tc, int beta)
     return 1;
 }
 
-/* Two numbers become four lanes each. */
+/* Each of two numbers in four lanes. */
 static av_always_inline v128_t load_tc(const int32_t *tc, int bits)
 {
     v128_t both = wasm_v128_load64_zero(tc);
     return wasm_i16x8_shl(wasm_i16x8_shuffle(both, both, 0, 0, 0, 0, 2, 2, 2, 2), bits - 8);
 }
 
-/* One function for all, as the filter is long: rows or columns, and 8 or 10 bits, decide about loads and stores only. */
+/* One function, as the filter is long, and directions and bit depths differ in loads and stores only. */
 static av_noinline void loop_filter_luma(uint8_t *pix, ptrdiff_t stride, int beta, const int32_t *tc, int columns, int bits)
 {
     v128_t r[8];
@@ -259,7 +281,7 @@ static void v_loop_filter_chroma_10(uint8_t *pix, ptrdiff_t stride, const int32_
     v_loop_filter_chroma(pix, stride, tc, 10);
 }
 
-/* The functions of the same names with _c take no_p and no_q, which lossless blocks have; they stay those of the C. */
+/* The functions with _c at the end of their names, for lossless blocks (no_p, no_q), stay those in C. */
 av_cold void ff_hevc_deblock_init_simd128(HEVCDSPContext *c, int bit_depth)
 {
     if (bit_depth == 8) {

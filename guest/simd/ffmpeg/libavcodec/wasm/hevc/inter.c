@@ -1,20 +1,41 @@
+/*
+ * Copyright (c) 2026 the afmpeg authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * This file is part of FFmpeg.
+ *
+ * FFmpeg is free software; you can redistribute it and/or
+ * modify it under the terms of the GNU Lesser General Public
+ * License as published by the Free Software Foundation; either
+ * version 2.1 of the License, or (at your option) any later version.
+ *
+ * FFmpeg is distributed in the hope that it will be useful,
+ * but WITHOUT ANY WARRANTY; without even the implied warranty of
+ * MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the GNU
+ * Lesser General Public License for more details.
+ *
+ * You should have received a copy of the GNU Lesser General Public
+ * License along with FFmpeg; if not, write to the Free Software
+ * Foundation, Inc., 51 Franklin Street, Fifth Floor, Boston, MA 02110-1301 USA
+ */
+
 /* Motion compensation, 8 and 10 bits. Results are those of hevc/dsp_template.c, for pixels of no more bits than these. */
 
 #include "libavutil/attributes.h"
 #include "libavcodec/hevc/dsp.h"
 #include "libavcodec/wasm/hevc/hevcdsp.h"
 
-/* A filter makes numbers of 14 bits, in strips of eight columns whatever the width. Either they are the result (put), or
- * become pixels, alone (uni) or after adding the prediction from another picture (bi). Weights are a second pass, see weigh().
+/* A filter computes numbers of 14 bits, in strips of eight columns whatever the width. They are stored (put), or are turned into
+ * pixels, alone (uni) or after the prediction from another picture is added (bi). Weights are a second pass, see weigh().
  *
- * There are no conditions within a loop over rows: Cranelift moves arithmetic into the branches that use what it makes, and
- * does it again for the next row. */
+ * Loops over rows have no conditions: Cranelift moves arithmetic into the branches that use its results, and does it again for
+ * the next row. */
 
-/* Filtering in both directions with eight taps gives -16830 to 33247, a little more than 16 bits hold. So such a filter gives
- * this much less, and who takes its results adds it. */
+/* Filtering in both directions with eight taps gives -16830 to 33247, more than 16 bits can hold. So this is subtracted from the
+ * results of such a filter, and the code that uses them adds it again. */
 #define QPEL_HV_BIAS 512
 
-/* Where the rows of a strip go. */
+/* The place that the rows of a strip are stored to. */
 typedef struct Target {
     uint8_t *dst;
     ptrdiff_t stride;
@@ -36,7 +57,7 @@ static av_always_inline void store_row(Target *to, v128_t row, int bits, int put
     if (put) {
         wasm_v128_store(to->dst, wasm_i16x8_add(row, wasm_i16x8_splat(to->rounding)));
     } else {
-        /* Where sums saturate, so does the pixel. */
+        /* A sum that saturates belongs to a pixel that is clipped. */
         row = wasm_i16x8_add_sat(row, wasm_v128_load(to->src2));
         row = wasm_i16x8_add_sat(row, wasm_i16x8_splat(to->rounding));
         store_8_pixels(to->dst, wasm_i16x8_shr(row, to->shift), bits);
@@ -62,11 +83,11 @@ static av_always_inline void load_pairs(v128_t pairs[4], v128_t all, int taps)
     }
 }
 
-/* Pixels in pairs give every other result, those after a step of one pixel the rest. */
+/* Products of pairs of pixels give the even results; the odd ones come from pairs that begin one pixel later. */
 static av_always_inline v128_t filter_row(const uint8_t *src, const v128_t pairs[4], int taps, int bits)
 {
     const int pixel = bits > 8 ? 2 : 1;
-    /* With a base that it can't take apart, clang makes offsets a part of loads. */
+    /* clang would compute the address of each load; from a base that it knows nothing of, the offset is part of the load. */
     src = opaque_pointer(src - (taps / 2 - 1) * pixel);
     v128_t even = wasm_i32x4_dot_i16x8(load_8_pixels(src, bits), pairs[0]);
     v128_t odd  = wasm_i32x4_dot_i16x8(load_8_pixels(src + pixel, bits), pairs[0]);
@@ -89,7 +110,7 @@ static av_always_inline v128_t filter_column(const uint8_t *src, ptrdiff_t strid
     return sum;
 }
 
-/* A memcpy() of each row would be a call into the engine. size counts bytes; it is even. */
+/* size counts bytes and is even. memcpy() would be a call of the engine for each row. */
 static av_noinline void copy_rows(uint8_t *dst, ptrdiff_t stride, const uint8_t *src, ptrdiff_t src_stride, int height,
                                   int size)
 {
@@ -98,6 +119,7 @@ static av_noinline void copy_rows(uint8_t *dst, ptrdiff_t stride, const uint8_t 
 #pragma clang loop unroll(disable)
         for (; x + 16 <= size; x += 16)
             wasm_v128_store(dst + x, wasm_v128_load(src + x));
+        /* Else clang makes a loop over rows for each case of the rest. */
         int rest = opaque(size);
         if (rest & 8)
             wasm_v128_store64_lane(dst + x, wasm_v128_load64_zero(src + x), 0), x += 8;
@@ -110,22 +132,24 @@ static av_noinline void copy_rows(uint8_t *dst, ptrdiff_t stride, const uint8_t 
 
 enum { PUT, PIXELS };
 
-/* Nothing but a strip's own columns is written: of narrow ones through a buffer, in rows of 16 bytes. */
+/* Only the columns of a strip may be written. Strips of less than eight go through a buffer with rows of 16 bytes. */
 static av_always_inline Target strip(uint8_t *dst, ptrdiff_t stride, const int16_t *src2, int bias, int width,
                                      uint8_t *narrow, int bits, int output)
 {
     static const int16_t zeros[8];
     if (output == PUT)
         return (Target) { dst, stride, .rounding = bias };
-    /* Of one picture alone, a row of zeros is added to each. */
+    /* Without a second prediction a row of zeros is added, so that the loop over rows is the same. */
     int shift = src2 ? 15 - bits : 14 - bits;
+    /* The shift is opaque as a precaution: clang 22 makes one loop for both shifts without it, too. */
     Target to = { dst, stride, src2 ? src2 : zeros, src2 ? MAX_PB_SIZE : 0, bias + (1 << (shift - 1)), opaque(shift) };
+    /* Else clang copies the code below, with its calls, for narrow strips. */
     if (opaque(width) < 8)
         to.dst = narrow, to.stride = 16;
     return to;
 }
 
-/* Filters in one direction, but for columns of 10 bits; or pixels as they are (no taps). */
+/* Filters in one direction, except for columns of 10 bits. Without taps it copies pixels. */
 static av_always_inline void predict_direct(uint8_t *dst, ptrdiff_t stride, const uint8_t *src, ptrdiff_t src_stride,
                                             const int16_t *src2, int height, int fraction, int width, int taps, int vertical,
                                             int bits, int output)
@@ -145,6 +169,7 @@ static av_always_inline void predict_direct(uint8_t *dst, ptrdiff_t stride, cons
             store_row(&to, vertical ? filter_column(from, src_stride, factors, taps)
                            : taps   ? filter_row(from, factors, taps, bits)
                                     : wasm_i16x8_shl(load_8_pixels(from, bits), 14 - bits), bits, output == PUT);
+        /* Opaque as in strip(); a precaution, too. */
         if (output == PIXELS && opaque(width - x) < 8)
             copy_rows(dst, stride, narrow, 16, height, (width - x) * pixel);
         src += 8 * pixel;
@@ -153,8 +178,8 @@ static av_always_inline void predict_direct(uint8_t *dst, ptrdiff_t stride, cons
     }
 }
 
-/* The other filters along columns are two passes. The first one interleaves each row with the one before it: rows of what the
- * filter along rows makes, or of pixels (no taps). */
+/* The other filters along columns have two passes. The first one interleaves each row, which is a result of the filter along
+ * rows, or pixels if there are no taps, with the row before it. */
 static av_always_inline void interleave_rows(v128_t *rows, const uint8_t *src, ptrdiff_t stride, int count, int fraction,
                                              int taps, int bits)
 {
@@ -163,7 +188,7 @@ static av_always_inline void interleave_rows(v128_t *rows, const uint8_t *src, p
         load_pairs(pairs, load_coefficients(taps, fraction), taps);
     for (int y = 0; y < count; y++, src += stride, rows += 2) {
         v128_t row = taps ? filter_row(src, pairs, taps, bits) : load_8_pixels(src, bits);
-        /* Coefficients along columns add up to 64, and results are divided by that: what is taken off here they lack, too. */
+        /* Coefficients along columns add up to 64, and results are divided by 64, so they lack the same. */
         if (taps == 8)
             row = wasm_i16x8_sub(row, wasm_i16x8_const_splat(QPEL_HV_BIAS));
         rows[0] = unpack_low_i16(before, row);
@@ -172,8 +197,8 @@ static av_always_inline void interleave_rows(v128_t *rows, const uint8_t *src, p
     }
 }
 
-/* The second one multiplies them in pairs, but for the first, which had none before it. So nothing has to move from register to
- * register from one row to the next. */
+/* The second pass multiplies pairs of rows, which lie interleaved in memory, so that no row moves from register to register. The
+ * first row is no pair: none came before it. */
 static av_always_inline void predict_columns(Target *target, const v128_t *rows, int height, v128_t coefficients, int taps,
                                              int bits, int put)
 {
@@ -181,6 +206,7 @@ static av_always_inline void predict_columns(Target *target, const v128_t *rows,
     v128_t pairs[4];
     load_pairs(pairs, coefficients, taps);
     for (int y = 0; y < height; y++, rows += 2) {
+        /* As in filter_row(): offsets become part of the loads. */
         const v128_t *from = opaque_pointer(rows);
         v128_t low = wasm_i32x4_dot_i16x8(from[2], pairs[0]), high = wasm_i32x4_dot_i16x8(from[3], pairs[0]);
         for (int i = 1; i < taps / 2; i++) {
@@ -218,10 +244,10 @@ INTERLEAVE(qpel_interleave_10, 8, 10)
 
 typedef struct Filter {
     void (*interleave)(v128_t *rows, const uint8_t *src, ptrdiff_t stride, int count, int fraction);
-    void (*columns[2])(Target *to, const v128_t *rows, int height, v128_t coefficients); /* Of PUT and of PIXELS. */
+    void (*columns[2])(Target *to, const v128_t *rows, int height, v128_t coefficients); /* The functions for PUT and for PIXELS. */
     int taps, bits;
     int bias;
-    int scale; /* Bits by which coefficients along columns are shifted: pixels of 10 bits become 14 when divided by 64. */
+    int scale; /* The left shift of coefficients along columns, so that after the division by 64 pixels of 10 bits have become 14 bits. */
 } Filter;
 
 static av_always_inline void predict(const Filter *filter, int output, uint8_t *dst, ptrdiff_t stride, const uint8_t *src,
@@ -298,11 +324,11 @@ TWO_PASSES(epel_hv_10)
 typedef struct Weights {
     int src, src2;      /* Factors. */
     int rounding, shift;
-    int offset;         /* Of what the shift leaves. */
+    int offset;         /* Added after the shift. */
 } Weights;
 
-/* Of numbers of 14 bits in rows of MAX_PB_SIZE, and of a second prediction in such rows: pixels. Where the numbers exceed 16
- * bits, see QPEL_HV_BIAS, they have wrapped around; without the bias they come back. */
+/* Computes pixels of numbers of 14 bits and a second prediction, both in rows of MAX_PB_SIZE. Numbers that exceeded 16 bits (see
+ * QPEL_HV_BIAS) have wrapped around; subtracting the bias undoes it. */
 static av_noinline void weigh(uint8_t *dst, ptrdiff_t stride, const int16_t *src, int bias, const int16_t *src2, int height,
                               int width, Weights weights, int bits)
 {
@@ -322,6 +348,7 @@ static av_noinline void weigh(uint8_t *dst, ptrdiff_t stride, const int16_t *src
             low  = wasm_i32x4_add(wasm_i32x4_shr(low, weights.shift), offset);
             high = wasm_i32x4_add(wasm_i32x4_shr(high, weights.shift), offset);
             v128_t pixels = wasm_i16x8_narrow_i32x4(low, high);
+            /* Else clang makes a loop for each bit depth. */
             if (opaque(bits) > 8)
                 store_8_pixels(to, pixels, 10);
             else
@@ -355,7 +382,7 @@ static av_noinline void predict_bi_w(Put *put, int bias, int bits, uint8_t *dst,
           bits);
 }
 
-/* The other functions of a filter. Most blocks of a stream that has weights have such that do nothing. */
+/* The other functions of a filter. Even in streams that have weights, those of most blocks change nothing. */
 #define PREDICTIONS(filter, uni, bias, bits)                                                                           \
 static void put_uni_##filter(uint8_t *dst, ptrdiff_t stride, const uint8_t *src, ptrdiff_t src_stride, int height,     \
                              intptr_t mx, intptr_t my, int width)                                                      \

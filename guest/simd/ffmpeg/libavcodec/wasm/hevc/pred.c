@@ -1,3 +1,24 @@
+/*
+ * Copyright (c) 2026 the afmpeg authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * This file is part of FFmpeg.
+ *
+ * FFmpeg is free software; you can redistribute it and/or
+ * modify it under the terms of the GNU Lesser General Public
+ * License as published by the Free Software Foundation; either
+ * version 2.1 of the License, or (at your option) any later version.
+ *
+ * FFmpeg is distributed in the hope that it will be useful,
+ * but WITHOUT ANY WARRANTY; without even the implied warranty of
+ * MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the GNU
+ * Lesser General Public License for more details.
+ *
+ * You should have received a copy of the GNU Lesser General Public
+ * License along with FFmpeg; if not, write to the Free Software
+ * Foundation, Inc., 51 Franklin Street, Fifth Floor, Boston, MA 02110-1301 USA
+ */
+
 /* Intra prediction, 8 and 10 bits. Results are those of hevc/pred_template.c. Strides count pixels here. */
 
 #include "libavutil/attributes.h"
@@ -44,7 +65,7 @@ static av_always_inline void predict_planar(uint8_t *dst, const uint8_t *top, co
     for (int x = 0; x < size; x += 8) {
         v128_t column = wasm_i16x8_add(wasm_i16x8_splat(x), wasm_i16x8_const(1, 2, 3, 4, 5, 6, 7, 8));
         v128_t distance = wasm_i16x8_sub(wasm_i16x8_splat(size), column), above = load_8_pixels(top + x * pixel, bits);
-        /* What is the same in all rows, and what changes by as much from each to the next. */
+        /* The part of the sum that does not depend on the row, and the difference from each row to the next. */
         v128_t sum = wasm_i16x8_add(wasm_i16x8_mul(right, column), wasm_i16x8_splat(size));
         sum = wasm_i16x8_add(sum, wasm_i16x8_shl(above, log2_size));
         v128_t step = wasm_i16x8_sub(bottom, above);
@@ -75,18 +96,20 @@ static av_always_inline void predict_dc(uint8_t *dst, const uint8_t *top, const 
         uint8_t *to = dst + x * pixel;
         v128_t above = load_8_pixels(top + x * pixel, bits);
         for (int y = 0; y < size; y++)
+            /* Else clang makes a loop for each width. */
             store_8_or_4_pixels(to + y * stride * pixel, row, opaque(width), bits);
         if (c_idx == 0 && size < 32)
             store_8_or_4_pixels(to, wasm_i16x8_shr(wasm_i16x8_add(above, edge), 2), width, bits);
     }
     if (c_idx == 0 && size < 32) {
+        /* Else clang unrolls the loop. */
         for (int y = 1; y < size; y++)
             set_pixel(dst, y * stride, (get_pixel(left, opaque(y), bits) + 3 * dc + 2) >> 2, bits);
         set_pixel(dst, 0, (get_pixel(left, 0, bits) + 2 * dc + get_pixel(top, 0, bits) + 2) >> 2, bits);
     }
 }
 
-/* Eight pixels of a line: between those that lie idx and idx + 1 after the line's own. */
+/* Eight pixels of a line, each interpolated between two neighbours of the reference; position counts 32nds of a pixel. */
 static av_always_inline v128_t interpolate(const uint8_t *ref, int position, int bits)
 {
     const int pixel = bits > 8 ? 2 : 1;
@@ -97,7 +120,7 @@ static av_always_inline v128_t interpolate(const uint8_t *ref, int position, int
     return wasm_i16x8_shr(wasm_i16x8_add(wasm_i16x8_add(a, b), wasm_i16x8_const_splat(16)), 5);
 }
 
-/* Modes of 18 and more predict rows from above, the others columns from the left: those are rows until they are stored. */
+/* Modes from 18 on predict rows from above. The others predict columns from the left, which are transposed when stored. */
 static av_always_inline void predict_angular(uint8_t *dst, const uint8_t *top, const uint8_t *left, ptrdiff_t stride,
                                              int c_idx, int mode, int size, int bits)
 {
@@ -113,6 +136,7 @@ static av_always_inline void predict_angular(uint8_t *dst, const uint8_t *top, c
         uint8_t *own = extended + size * pixel;
         for (int i = 0; i <= size; i += 8)
             wasm_v128_store(own + i * pixel, wasm_v128_load(ref + i * pixel));
+        /* Opaque, as clang would unroll the loop. */
         for (int i = last; i <= opaque(-1); i++) {
             int from = -1 + ((i * inverse_angles[mode - 11] + 128) >> 8);
             if (bits > 8)
@@ -153,6 +177,7 @@ static av_always_inline void predict_angular(uint8_t *dst, const uint8_t *top, c
 
     /* Straight down or right: the edge takes half of the other edge's slope. */
     if (angle == 0 && c_idx == 0 && size < 32)
+        /* Opaque, as clang would unroll the loop. */
         for (int i = 0; i < opaque(size); i++)
             set_pixel(dst, rows ? i * stride : i,
                       get_pixel(main, 0, bits) + ((get_pixel(side, i, bits) - get_pixel(side, -1, bits)) >> 1), bits);
@@ -184,7 +209,7 @@ static av_always_inline void smooth_edges(uint8_t *filtered_left, uint8_t *filte
     set_pixel(filtered_top, -1, corner, bits);
 }
 
-/* A line from the pixel before it to the last one of 64. */
+/* 64 pixels on a straight line from first, which is the pixel before them, to last. */
 static av_always_inline void straighten(uint8_t *dst, int first, int last, int bits)
 {
     v128_t sum = wasm_i16x8_splat(64 * first + 32), slope = wasm_i16x8_splat(last - first);

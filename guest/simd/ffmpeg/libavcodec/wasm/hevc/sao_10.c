@@ -1,10 +1,31 @@
+/*
+ * Copyright (c) 2026 the afmpeg authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * This file is part of FFmpeg.
+ *
+ * FFmpeg is free software; you can redistribute it and/or
+ * modify it under the terms of the GNU Lesser General Public
+ * License as published by the Free Software Foundation; either
+ * version 2.1 of the License, or (at your option) any later version.
+ *
+ * FFmpeg is distributed in the hope that it will be useful,
+ * but WITHOUT ANY WARRANTY; without even the implied warranty of
+ * MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the GNU
+ * Lesser General Public License for more details.
+ *
+ * You should have received a copy of the GNU Lesser General Public
+ * License along with FFmpeg; if not, write to the Free Software
+ * Foundation, Inc., 51 Franklin Street, Fifth Floor, Boston, MA 02110-1301 USA
+ */
+
 /* Sample adaptive offset, 10 bits; sao.c has it for 8. Results are those of h26x/h2656_sao_template.c. */
 
 #include "libavutil/attributes.h"
 #include "libavcodec/defs.h"
 #include "libavcodec/wasm/hevc/hevcdsp.h"
 
-/* Widths that are no multiples of eight are at the right edge of the picture, where rows go on. */
+/* Widths that are not multiples of eight occur at the right edge of the picture, where rows have room after it. */
 static av_always_inline void add_offsets(uint8_t *dst, v128_t pixels, v128_t offsets)
 {
     wasm_v128_store(dst, clip_pixels(wasm_i16x8_add(pixels, offsets), 10));
@@ -41,7 +62,7 @@ static void sao_edge_filter(uint8_t *dst, const uint8_t *src, ptrdiff_t stride_d
     const ptrdiff_t stride = 2 * MAX_PB_SIZE + AV_INPUT_BUFFER_PADDING_SIZE;
     const ptrdiff_t neighbours[4] = { 2, stride, stride + 2, stride - 2 };
     ptrdiff_t neighbour = neighbours[direction];
-    /* The sums of two signs, from -2 to 2, are places in a table of 16-bit numbers: two bytes that follow each other. */
+    /* The sum of two signs, from -2 to 2, is an index into a table of 16-bit numbers: the indices of its two bytes. */
     v128_t table = wasm_i16x8_make(offsets[1], offsets[2], offsets[0], offsets[3], offsets[4], 0, 0, 0);
     for (int y = 0; y < height; y++, dst += stride_dst, src += stride)
         for (int x = 0; x < 2 * width; x += 16) {

@@ -1,3 +1,24 @@
+/*
+ * Copyright (c) 2026 the afmpeg authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * This file is part of FFmpeg.
+ *
+ * FFmpeg is free software; you can redistribute it and/or
+ * modify it under the terms of the GNU Lesser General Public
+ * License as published by the Free Software Foundation; either
+ * version 2.1 of the License, or (at your option) any later version.
+ *
+ * FFmpeg is distributed in the hope that it will be useful,
+ * but WITHOUT ANY WARRANTY; without even the implied warranty of
+ * MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the GNU
+ * Lesser General Public License for more details.
+ *
+ * You should have received a copy of the GNU Lesser General Public
+ * License along with FFmpeg; if not, write to the Free Software
+ * Foundation, Inc., 51 Franklin Street, Fifth Floor, Boston, MA 02110-1301 USA
+ */
+
 /* Inverse transforms, and adding what they give to predictions, 8 and 10 bits. Results are those of hevc/dsp_template.c. */
 
 #include "libavutil/attributes.h"
@@ -49,10 +70,10 @@ ADD_RESIDUAL(8, 10)
 ADD_RESIDUAL(16, 10)
 ADD_RESIDUAL(32, 10)
 
-/* Transforms are multiplications by a matrix, in both directions; between them numbers have 16 bits. Rows are multiplied in
+/* A transform is a multiplication by a matrix in each direction, with 16-bit numbers between the two. Rows are multiplied in
  * pairs. */
 
-/* One direction of 4x4: rows 0 and 1 in one register, 2 and 3 in the other. Those that come out are columns. */
+/* One direction of 4x4, with rows 0 and 1 in one register and 2 and 3 in the other. The result is transposed. */
 static av_always_inline void pass_4x4(v128_t *rows01, v128_t *rows23, const int16_t matrix[4][4], int shift)
 {
     const v128_t rounding = wasm_i32x4_splat(1 << (shift - 1));
@@ -84,8 +105,8 @@ static const int16_t cosine_4[4][4] = {
     { 64, 64, 83, 36 }, { 64, -64, 36, -83 }, { 64, -64, -36, 83 }, { 64, 64, -83, -36 }
 };
 
-/* The larger ones: results are symmetric but for what odd rows add to them, by these factors; even rows make a transform of
- * half the size. */
+/* The larger transforms: even rows are a transform of half the size, whose results are used twice, once plus and once minus the
+ * sum of the odd rows, which have these factors. */
 static const int16_t odd_factors[4 * 4 + 8 * 8 + 16 * 16] = {
      89,  75,  50,  18,
      75, -18, -89, -50,
@@ -119,12 +140,12 @@ static const int16_t odd_factors[4 * 4 + 8 * 8 + 16 * 16] = {
       4, -13,  22, -31,  38, -46,  54, -61,  67, -73,  78, -82,  85, -88,  90, -90,
 };
 
-/* Of eight numbers in 32 bits, the first and the last four; or of a pair of rows. */
+/* Eight 32-bit numbers, the first four and the last four; or a pair of rows, interleaved. */
 typedef struct Halves {
     v128_t low, high;
 } Halves;
 
-/* Of the rows at hand, a number, the others are zero. */
+/* Row `row`, or zeros if there are no more than `rows`. */
 static av_always_inline v128_t load_row(const int16_t *src, int size, int row, int rows)
 {
     return row < rows ? wasm_v128_load(src + row * size) : wasm_i16x8_const_splat(0);
@@ -151,7 +172,7 @@ static av_always_inline Halves subtract(Halves a, Halves b)
     return (Halves) { wasm_i32x4_sub(a.low, b.low), wasm_i32x4_sub(a.high, b.high) };
 }
 
-/* From a transform of half the size to one of size points, in place: each sum becomes two. Results come from both ends. */
+/* Makes a transform of size points of one of half the size, in place: each sum becomes two results, one from each end. */
 static av_always_inline void add_odd_rows(Halves *sums, int points, const int16_t *odd, const int16_t *src, int size,
                                           int rows)
 {
@@ -174,7 +195,7 @@ static av_always_inline void add_odd_rows(Halves *sums, int points, const int16_
     }
 }
 
-/* One direction, eight columns at a time, which become rows. */
+/* One direction, eight columns at a time; the result is transposed. */
 static av_always_inline void pass(int16_t *dst, const int16_t *src, int size, int rows, int columns, int shift)
 {
     for (int x = 0; x < columns; x += 8, src += 8, dst += 8 * size) {

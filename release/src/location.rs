@@ -1,4 +1,4 @@
-//! Where releases lie, and how a file of one is read from there.
+//! The places that releases are read from: folders, web servers and registries.
 
 use std::fmt;
 use std::fs::File;

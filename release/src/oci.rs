@@ -49,7 +49,7 @@ pub struct Registry {
     credentials: Option<(String, String)>,
     /// The server that gives tokens for this registry, where it is neither the registry nor one of [`TOKEN_SERVERS`].
     token_server: Option<String>,
-    /// What the registry wants to see with each call, once it has said so.
+    /// The `Authorization` value of further calls, once the registry has asked for one.
     authorization: Mutex<Option<Credential>>,
 }
 
@@ -165,7 +165,7 @@ impl Registry {
         token.ok_or_else(unknown)
     }
 
-    /// Whether this server may be shown the password for the registry.
+    /// Returns whether this server may receive the password for the registry.
     fn gives_tokens(&self, own: &Uri, server: &Uri) -> bool {
         let is = |host: &str| http::parse(&Registry::server(host)).is_ok_and(|uri| http::same_server(&uri, server));
         let paired = TOKEN_SERVERS
@@ -291,14 +291,14 @@ impl Registry {
     }
 }
 
-/// Whether a registry may send us to this server: to no other than itself in the clear, and from the network to none of
-/// this machine's.
+/// Returns whether the client follows the registry to this server. Over plain HTTP only localhost is allowed, and a
+/// registry on the network may not send it to localhost.
 fn may_send_to(registry: &Uri, server: &Uri) -> bool {
     let inward = http::is_loopback(server) && !http::is_loopback(registry);
     http::is_private(server) && !inward
 }
 
-/// Where a challenge says that tokens are given, with what it says to ask for.
+/// Returns the address of a challenge's token server, with the challenge's service and scope as query.
 fn token_address(registry: &Uri, parameters: &str) -> Option<String> {
     let parameters = parameters_of(parameters);
     let mut address = (*parameters.get("realm")?).to_owned();
@@ -352,7 +352,7 @@ fn expect(response: Response<Body>, address: &str, statuses: &[u16]) -> Result<R
     }
 }
 
-/// What a registry says, which is never long.
+/// Parses a JSON response of limited size.
 fn json_of(response: Response<Body>) -> io::Result<Value> {
     let reader = response.into_body().into_reader().take(SMALL_FILE_MAX_BYTES);
     Ok(serde_json::from_reader(reader)?)

@@ -77,7 +77,7 @@ fn serve(answer: impl Fn(Request) -> (u16, String, Vec<u8>) + Send + 'static) ->
     address
 }
 
-/// What each server was shown of its clients.
+/// The requests that a server received.
 type Seen = Arc<Mutex<Vec<String>>>;
 
 struct Servers {
@@ -221,11 +221,11 @@ fn tokens_are_asked_for_as_they_are_needed_and_only_their_server_sees_the_passwo
     );
 }
 
-/// What hostile servers do with a request; any other is answered with 404.
+/// A hostile server's response to a request; `None` is answered with 404.
 type Trick = fn(request: &Request, thief: &str) -> Option<(u16, String)>;
 
-/// Pushes with a password to a registry that does this, while another server waits for what is not its own. Returns
-/// what came of it, and the requests that each of the two got.
+/// Pushes with a password to a hostile registry, while another server records what it receives. Returns the error, and
+/// the requests that each of the two servers received.
 fn push_to_hostile(trick: Trick, redirects: Redirects) -> (Error, Vec<String>, Vec<String>) {
     let seen_by_thief = Seen::default();
     let seen = seen_by_thief.clone();

@@ -96,7 +96,7 @@ impl Release {
         )
     }
 
-    /// Pulls what must be refused, and sees that nothing of it is kept.
+    /// Pulls a release that must be refused, and checks that nothing of it is kept.
     #[track_caller]
     fn refused(&self, place: &str) -> Error {
         let error = self.pull_from(place).expect_err("a bad release was taken");

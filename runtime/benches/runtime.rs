@@ -1,4 +1,4 @@
-//! What docs/runtime.md gives figures of: how fast things start, what limits cost, what memory and cores give.
+//! Measures the figures of docs/runtime.md: start-up, limits, memory and cores.
 //!
 //! `AFMPEG_TEST_MODULE=… AFMPEG_TEST_VIDEO=… cargo bench --package afmpeg --features command`, on a machine that does nothing
 //! else.

@@ -1,7 +1,7 @@
 //! The same calls on the same real directory, answered by afmpeg and by wasmtime-wasi's preview 1: the same error
 //! numbers, the same bytes, the same tree in the end.
 //!
-//! What differs on purpose is in [`differs_on_purpose`], and the calls that the strategy does not make:
+//! The intended differences are in [`differs_on_purpose`]; calls with other differences are not made:
 //!
 //! - Several buffers at a time: wasmtime-wasi uses the first that is not empty, which is allowed; afmpeg uses all.
 //! - Inodes, devices and times, which differ between any two directories. Inodes are hashes in wasmtime-wasi.
@@ -34,7 +34,7 @@ const TRUNCATE: u64 = 8;
 const READ: u64 = 1 << 1;
 const WRITE: u64 = 1 << 6;
 
-/// Where answers of a known size go.
+/// The address of results of a known size.
 const RESULT: u64 = SCRATCH as u64 + 0x8000;
 const OTHER_PATH: u64 = SCRATCH as u64 + 0x1000;
 const LISTING_SIZE_BYTES: u32 = 4096;
@@ -170,7 +170,7 @@ enum Step {
     },
 }
 
-/// A listing is compared without inodes and in the order of names, all else as it is.
+/// A listing is compared without inodes and in the order of names, everything else as it is.
 #[derive(Clone, Copy, PartialEq)]
 enum Answer {
     Plain,
@@ -360,7 +360,7 @@ fn listing(bytes: &[u8]) -> Vec<(String, u8)> {
     entries
 }
 
-/// What both may answer differently, each for a reason.
+/// Returns whether the two may answer differently; each case has its reason beside it.
 fn differs_on_purpose(step: &Step, (ours, theirs): (u64, u64), names_have_moved: bool) -> bool {
     const BADF: u64 = 8;
     const INVAL: u64 = 28;
@@ -419,7 +419,8 @@ fn moves_names(step: &Step) -> bool {
     }
 }
 
-/// Whether a path climbs out, can only name a directory, or can name nothing.
+/// Returns whether a path climbs out of its tree, can only name a directory, or can name nothing, judged by its text
+/// alone.
 fn is_refused_by_its_letters(path: &str) -> bool {
     let mut depth = 0;
     let climbs = path.split('/').any(|part| {
@@ -501,7 +502,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![3 => files, 2 => paths]
 }
 
-/// What lies below a folder: of files the bytes, of links the target.
+/// Returns a folder's content: the bytes of files and the targets of links.
 fn tree(folder: &Path) -> BTreeMap<PathBuf, (bool, Vec<u8>)> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];

@@ -81,11 +81,11 @@ pub struct Sandbox {
     #[arg(long, value_name = "SIZE", value_parser = size_bytes, default_value = "4G")]
     pub host_memory_max: u64,
 
-    /// How many files the program may have open at a time
+    /// Number of files that the program may have open at a time
     #[arg(long, value_name = "COUNT", default_value_t = 256)]
     pub open_files_max: usize,
 
-    /// How many files and folders the program may make
+    /// Number of files and folders that the program may create
     #[arg(long, value_name = "COUNT")]
     pub names_max: Option<u64>,
 
@@ -97,7 +97,7 @@ pub struct Sandbox {
     #[arg(long)]
     pub progress: bool,
 
-    /// Where compiled code is kept [default: afmpeg/aot in XDG_CACHE_HOME or ~/.cache]
+    /// Folder of compiled code [default: afmpeg/aot in XDG_CACHE_HOME or ~/.cache]
     #[arg(long, value_name = "PATH", conflicts_with = "no_cache")]
     pub cache_dir: Option<PathBuf>,
 
@@ -211,11 +211,11 @@ pub struct Batch {
     /// The jobs, or - for standard input
     pub jobs: PathBuf,
 
-    /// Where the results are kept [default: the name of the jobs, with .results.jsonl; none for standard input]
+    /// File of results [default: the name of the jobs, with .results.jsonl; none for standard input]
     #[arg(long, value_name = "PATH")]
     pub results: Option<PathBuf>,
 
-    /// How many jobs run at a time [default: the number of cores]
+    /// Number of jobs that run at a time [default: the number of cores]
     #[arg(long, value_name = "COUNT")]
     pub parallel: Option<std::num::NonZeroUsize>,
 }
@@ -247,7 +247,7 @@ pub struct Pull {
     #[arg(long, value_name = "HOST")]
     pub redirect_host: Vec<String>,
 
-    /// Where modules are kept [default: afmpeg/releases in XDG_CACHE_HOME or ~/.cache]
+    /// Folder of pulled modules [default: afmpeg/releases in XDG_CACHE_HOME or ~/.cache]
     #[arg(long, value_name = "PATH")]
     pub into: Option<PathBuf>,
 }

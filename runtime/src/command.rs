@@ -62,7 +62,7 @@ pub struct Output {
     options: Vec<(String, String)>,
 }
 
-/// What is to be done with an output's streams of one kind.
+/// The options for an output's streams of one kind.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Streams {
     without: bool,
@@ -102,13 +102,13 @@ impl Input {
         Input::new(graph.into(), false).format("lavfi")
     }
 
-    /// Where to begin.
+    /// Sets the position at which reading begins.
     pub fn seek(mut self, position: Duration) -> Input {
         self.seek = Some(position);
         self
     }
 
-    /// How much to read.
+    /// Sets the duration that is read.
     pub fn duration(mut self, duration: Duration) -> Input {
         self.duration = Some(duration);
         self
@@ -164,7 +164,7 @@ impl Output {
         Output::url("-").format("null")
     }
 
-    /// How long the output may be.
+    /// Limits the duration of the output.
     pub fn duration(mut self, duration: Duration) -> Output {
         self.duration = Some(duration);
         self
@@ -235,7 +235,7 @@ impl Output {
         self
     }
 
-    /// How many video frames are written at most.
+    /// Limits the number of video frames that are written.
     pub fn frames_max(mut self, count: u64) -> Output {
         self.frames_max = Some(count);
         self

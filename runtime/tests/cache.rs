@@ -116,7 +116,7 @@ fn child_of(program: &Path, folder: &Path, module: &Path) -> Command {
     command
 }
 
-/// What a child said of its cache.
+/// Returns the cache status that a child process printed.
 #[track_caller]
 fn said(child: std::process::Child) -> String {
     let output = child.wait_with_output().unwrap();

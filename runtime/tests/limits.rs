@@ -32,7 +32,7 @@ const PERM: u64 = 63;
 const ROFS: u64 = 69;
 const XDEV: u64 = 75;
 
-/// What a limit says to the caller of a guest that fails as it is refused.
+/// Returns the limit, and its figures, that the caller gets of a guest that fails after a refusal.
 fn reached(script: &Script, job: impl FnOnce(Job) -> Job) -> (Limit, u64, u64) {
     match script.run_and_fail(job) {
         Err(Error::Limit {
@@ -456,7 +456,7 @@ fn what_two_jobs_append_is_all_there() {
     }
 }
 
-/// What a multipart upload would be.
+/// A stand-in for a multipart upload.
 #[derive(Default)]
 struct Parts(Mutex<Vec<(u64, Vec<u8>)>>);
 

@@ -1,4 +1,5 @@
-//! What jobs take of this process's memory. A file of its own, as the process is what is measured.
+//! The memory of this process that jobs take. These tests have a file of their own, since they measure the whole
+//! process.
 
 #![cfg(target_os = "linux")]
 
@@ -16,7 +17,7 @@ fn resident_peak_bytes() -> u64 {
     peak.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
 }
 
-/// What is measured is the process, so only one test runs at a time.
+/// Only one test runs at a time, since the process is measured.
 static ALONE: Mutex<()> = Mutex::new(());
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a guest can do with WASI, well-meaning or hostile.
+//! The WASI calls of guests, well-meaning and hostile.
 
 #[path = "support/hostile_calls.rs"]
 mod hostile_calls;

@@ -9,9 +9,9 @@ use crate::samples::{Origin, Sample, Stock};
 pub struct Case {
     pub line: String,
     pub files: Vec<File>,
-    /// What it was made of, for people.
+    /// A description of the case's origin, for the report.
     pub made_of: String,
-    /// What it is sure to reach, if it gets that far.
+    /// The demuxer, decoder or filter that the case reaches if the program gets that far.
     pub demuxer: Option<String>,
     pub decoder: Option<String>,
     pub bitstream_filter: Option<String>,

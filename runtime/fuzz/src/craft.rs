@@ -7,7 +7,7 @@ pub enum Media {
     Subtitle,
 }
 
-/// What the container claims of its stream.
+/// The parameters of the stream, as the container states them.
 pub struct Claims {
     pub media: Media,
     pub tag: [u8; 4],

@@ -1,6 +1,6 @@
-//! What files of formats begin with that the module reads and can't write, so that their readers get past the first look.
+//! The first bytes of formats that the module reads but cannot write, so that damaged files pass the demuxers' probes.
 
-/// A demuxer, and the head of its files; what is asked for in between is zero.
+/// A demuxer, and the first bytes of its files; bytes in between that are not checked are zero.
 pub const HEADS: &[(&str, &[u8])] = &[
     ("4xm", b"RIFF\0\x10\0\x004XMVLIST\0\x08\0\0HEAD"),
     ("aa", b"\0\0\x10\0\x57\x90\x75\x36"),

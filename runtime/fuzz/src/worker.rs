@@ -25,10 +25,10 @@ const LATE_MAX: Duration = Duration::from_secs(2);
 /// By the clock on the wall, for a job that was not stopped and waits.
 const LATE_WAITING_MAX: Duration = Duration::from_secs(30);
 const TOLD_EVERY: Duration = Duration::from_secs(1);
-/// What the process may keep of the jobs that it ran.
+/// The memory that the process may keep of jobs that have ended.
 const KEPT_MAX_BYTES: u64 = 256 << 20;
 
-/// What a worker tells.
+/// A worker's message to the driver.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
@@ -252,7 +252,7 @@ fn media(
     }
 }
 
-/// What the program says that it has come to.
+/// Counts the components that the program's output shows to have been reached.
 fn reach(case: &Case, output: &Output, stock: &Stock, tally: &mut Tally) {
     for (name, tried) in [
         (&case.demuxer, &mut tally.demuxers),

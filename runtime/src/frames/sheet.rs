@@ -10,7 +10,7 @@ use bytes::Bytes;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// How wide the pictures of a sheet are if nothing else is asked for.
+/// The default width of the pictures of a sheet, in pixels.
 const WIDTH_DEFAULT: u32 = 320;
 
 /// As many pixels as a sheet may have. Its parts are in memory as well, with four bytes a pixel.

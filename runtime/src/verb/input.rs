@@ -8,10 +8,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Where a file that the user names is found by the program.
+/// The path, in the guest, of the folder with the user's file.
 pub const FOLDER: &str = "/input";
 
-/// What the user named.
+/// The user's input.
 pub enum Given {
     File(Alone),
     Pipe(Pipe),

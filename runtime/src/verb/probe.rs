@@ -1,4 +1,4 @@
-//! `afmpeg probe`: what a media file is.
+//! `afmpeg probe`: describes a media file.
 
 use super::info::print;
 use super::input::{self, Alone, FOLDER, Given};

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How far one run of ffmpeg has come.
+/// The progress of one run of ffmpeg.
 pub struct Bar {
     bar: ProgressBar,
     duration: Arc<Mutex<Option<Duration>>>,
@@ -27,7 +27,7 @@ impl Bar {
         }
     }
 
-    /// Lets a job of ffmpeg's move this bar. What ffmpeg says goes to standard error above it.
+    /// Makes a job of ffmpeg move this bar. ffmpeg's messages go to standard error above it.
     pub fn show(&self, job: Job) -> Job {
         let (bar, duration) = (self.bar.clone(), self.duration.clone());
         let job = job.progress(move |progress| {

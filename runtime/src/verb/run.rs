@@ -97,7 +97,7 @@ pub fn limits(job: Job, sandbox: &Sandbox) -> Job {
     job
 }
 
-/// What the shell will see of a program's exit code: its low byte, but never a success that was none.
+/// Returns the exit code for the shell: the program's low byte, but never 0 for a failure.
 fn exit_code(code: i32) -> u8 {
     match (code, code as u8) {
         (0, _) => 0,

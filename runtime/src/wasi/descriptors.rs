@@ -8,7 +8,7 @@ use crate::job::Limit;
 use crate::stdio::Stream;
 use std::sync::Arc;
 
-/// What a file descriptor of the guest stands for.
+/// The object behind a guest's file descriptor.
 pub enum Descriptor {
     Stream(Stream),
     File(OpenFile),
@@ -44,11 +44,11 @@ pub struct Descriptors {
 struct Slot {
     descriptor: Descriptor,
     _memory: Share,
-    /// What an opened file takes of the runtime's.
+    /// An open file's share of the runtime's budget.
     _open_file: Option<Share>,
 }
 
-/// What a descriptor takes besides its path: its slot, the file behind it and what keeps count of it.
+/// The memory of a descriptor besides its path: its slot, the file behind it and their accounting.
 const DESCRIPTOR_SIZE_BYTES: u64 = 512;
 
 impl Descriptors {

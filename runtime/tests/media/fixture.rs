@@ -19,7 +19,7 @@ pub const SOURCE_FRAMES: usize = 132;
 pub const SOURCE_FRAMES_PER_SECOND: usize = 25;
 pub const SOURCE_SAMPLES_PER_SECOND: usize = 48_000;
 
-/// What no job here comes near to, even on a busy machine: one that takes as long hangs.
+/// Far longer than any job here takes, even on a busy host: a job that reaches it hangs.
 const TIMEOUT: Duration = Duration::from_secs(120);
 /// The first start compiles the module.
 const TIMEOUT_FIRST: Duration = Duration::from_secs(900);
@@ -184,7 +184,7 @@ impl Studio {
     }
 }
 
-/// How raw frames are laid out.
+/// The layout of raw frames.
 #[derive(Clone, Copy)]
 pub struct Pixels {
     pub format: &'static str,
@@ -248,7 +248,7 @@ impl Run {
         }
     }
 
-    /// What the program finds on its standard input, through a pipe.
+    /// Sets the data that the program reads from its standard input, through a pipe.
     pub fn stdin(mut self, input: impl Into<Vec<u8>>) -> Run {
         self.command.stdin(Stdio::piped());
         self.input = Some(input.into());
@@ -387,7 +387,7 @@ impl Drop for Running {
     }
 }
 
-/// What a process has used up to a moment, where the system tells: on Linux.
+/// The resources that a process has used so far; on Linux.
 #[derive(Clone, Copy)]
 pub struct Usage {
     pub cpu_time: Duration,

@@ -56,7 +56,7 @@ fn rgb(rgba: &[u8]) -> Vec<u8> {
     rgba.chunks_exact(4).flat_map(|pixel| &pixel[..3]).copied().collect()
 }
 
-/// What is wrong with the pictures of a file; whether ffmpeg shows any is told too.
+/// Returns the faults of a file's pictures, and whether ffmpeg shows any.
 fn compare(path: &Path) -> (bool, Vec<String>) {
     let (files, name) = alone(path);
     let mut wrong = Vec::new();

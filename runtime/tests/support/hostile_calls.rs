@@ -17,20 +17,20 @@ const WRITTEN_MAX_BYTES: u64 = 1 << 20;
 const OPEN_FILES_MAX: usize = 40;
 /// Enough for any sequence on a busy machine; few need it.
 const TIMEOUT: Duration = Duration::from_millis(250);
-/// By the clock on the wall, which a busy machine lets run on.
+/// A limit of elapsed time, which a busy host may use up.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Of processor time, which others can't take away: what a sequence may use beyond its deadline.
+/// The processor time that a sequence may use beyond its deadline; other processes do not affect it.
 const CPU_TIME_MAX: Duration = Duration::from_secs(1);
-/// How long a stopped job's thread may take to be gone.
+/// The time within which a stopped job's thread must end.
 const THREAD_END_MAX: Duration = Duration::from_secs(5);
-/// What a job may have the process hold while it runs and for a moment after: far below what a fault would take.
+/// The memory of the process that a job may hold, during it and for a moment after: far below what a fault would take.
 const RESIDENT_MAX_BYTES: u64 = 192 << 20;
 
 /// In a file's content and in a name outside of what the guest is given. No path of a sequence has them.
 const SECRET_CONTENT: &str = "canary-7f3a91c4-content";
 const SECRET_NAME: &str = "canary-5be2d078-name";
 
-/// What decides: bytes that were given, used up from the front, or a row of them without end from a seed.
+/// The source of choices: given bytes, consumed from the front, or an endless stream from a seed.
 pub enum Choices<'a> {
     Given(&'a [u8]),
     Seeded { state: u64, bytes_left: usize },
@@ -159,7 +159,7 @@ impl Choices<'_> {
     }
 }
 
-/// What is known of one entry of a tree without reading it: whatever changes it changes this.
+/// The metadata of one entry of a tree: every change of the entry changes it.
 type Facts = (PathBuf, u64, u64, u64, u32, (i64, i64), Option<PathBuf>);
 
 fn facts(folder: &Path, with_times: bool, found: &mut Vec<Facts>) {
@@ -194,7 +194,7 @@ fn tree(folder: &Path) -> Vec<Facts> {
     found
 }
 
-/// Whether a link at this path of a tree leads out of the tree by its letters.
+/// Returns whether a link at this path of a tree leads out of the tree, judged by the text of its target.
 fn climbs(at: &Path, target: &Path) -> bool {
     use std::path::Component;
     let mut depth = at.components().count() as i64 - 1;
@@ -224,7 +224,7 @@ fn populate(folder: &Path) {
 /// looked at and tidied up after each sequence.
 pub struct Place {
     around: TempDir,
-    /// What no sequence may change: the folder that is given read-only, and all outside.
+    /// Metadata that no sequence may change: of the read-only folder and of everything outside.
     kept: Vec<Facts>,
     written: Vec<Facts>,
     /// The links that we put there, by their inodes: a guest may move them.
@@ -233,7 +233,7 @@ pub struct Place {
     process: Option<Process>,
 }
 
-/// What the process holds.
+/// The resources that the process holds.
 #[derive(Clone, Copy, Debug)]
 struct Process {
     descriptors: usize,
@@ -642,15 +642,15 @@ fn cpu_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// What a sequence came to.
+/// The outcome of a sequence.
 #[derive(Clone, Copy, Debug)]
 pub struct Ran {
     pub calls: u64,
     pub met_deadline: bool,
 }
 
-/// Whatever the calls are, they are answered or stopped; they take and keep no more than they may, and reach nothing
-/// outside. What doesn't hold is told.
+/// All calls are answered or stopped; they take and keep no more than they may, and reach nothing outside. A violation
+/// is returned as an error.
 pub fn run(place: &mut Place, choices: &mut Choices) -> Result<Ran, String> {
     let memory = MemoryFs::new(WRITTEN_MAX_BYTES);
     memory.add_file("dir/file", "content").unwrap();

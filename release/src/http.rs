@@ -160,7 +160,7 @@ impl Http {
     }
 }
 
-/// An address with a server in it, and without a name and password, which would only make it look like another
+/// Parses an address with a server in it. A name and password are refused, since they only make it look like another
 /// server's.
 pub(crate) fn parse(address: &str) -> Result<Uri, Error> {
     address

@@ -87,14 +87,14 @@ impl Registry {
         self
     }
 
-    /// A server, `HOST` or `HOST:PORT`, that may be shown name and password when the registry says that it gives
-    /// tokens. The registry itself always may.
+    /// Allows this server, `HOST` or `HOST:PORT`, to receive name and password when the registry names it as its token
+    /// server. The registry itself always may.
     pub fn token_server(mut self, host: &str) -> Registry {
         self.token_server = Some(host.to_owned());
         self
     }
 
-    /// The address of a server, which is spoken to in the clear only if it is this machine.
+    /// Returns the address of a server: plain HTTP for localhost, HTTPS for all others.
     fn server(host: &str) -> String {
         let in_the_clear = format!("http://{host}");
         match in_the_clear.parse() {
@@ -206,7 +206,7 @@ impl Registry {
         files: &[(&str, Vec<u8>)],
     ) -> Result<(), Error> {
         let layer = self.push_blob(module, WASM, json!({}))?;
-        // The format wants a time, and a release has none: the same module must have the same manifest.
+        // The format requires a time, and a release has none: the same module must have the same manifest.
         let config = json!({
             "architecture": "wasm",
             "created": "1970-01-01T00:00:00Z",

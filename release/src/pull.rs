@@ -230,7 +230,7 @@ impl Pull {
                 Ok(()) => return Ok(path),
                 Err(error) => {
                     fs::remove_file(&path).map_err(Error::file(&path))?;
-                    // What lay there may have been the part that was wrong.
+                    // The partial file that was there before may be the faulty part.
                     if !resumed {
                         return Err(match error {
                             Error::Digest { wanted, got, .. } => Error::Digest { address, wanted, got },

@@ -64,7 +64,7 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// A name for this key, of letters and digits.
+    /// Returns a name for this key, of letters and digits.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }

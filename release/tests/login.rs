@@ -1,4 +1,4 @@
-//! A registry that wants tokens of a token server, as most public ones do: in memory, on this machine.
+//! A registry that requires tokens of a token server, as most public ones do, in this process.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -180,7 +180,7 @@ fn tokens_are_asked_for_as_they_are_needed_and_only_their_server_sees_the_passwo
     let registry = || Registry::new(&servers.registry, "a/o3-gpl", Redirects::To(Vec::new()));
     let push = |registry: Registry| registry.push(VERSION, MODULE, &json!({}), &files);
 
-    // Who may only read, or has another password, is told so by the server of tokens.
+    // A user who may only read, or whose password is wrong, gets an error from the token server.
     let error = push(registry()).unwrap_err();
     assert!(matches!(error, Error::Status { status: 401, .. }), "{error}");
     let login = |password: &str| {
@@ -270,7 +270,7 @@ fn no_server_but_the_registry_is_shown_what_is_for_it() {
     let to_anybody = || Redirects::To(vec!["127.0.0.1".to_owned(), "localhost".to_owned()]);
     let basic = format!("Basic {}", BASE64_STANDARD.encode(PASSWORD));
 
-    // An upload that is to go elsewhere, by another name of this machine or in the clear to a network.
+    // An upload that is redirected to another name of localhost, or over plain HTTP to a network.
     let uploads: [(Trick, bool); 4] = [
         (
             |request, thief| match request.method.as_str() {

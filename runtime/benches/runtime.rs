@@ -55,7 +55,7 @@ fn starts(criterion: &mut Criterion) {
     group.bench_function("runtime from the cache", |bencher| {
         bencher.iter(|| runtime(Preemption::default()))
     });
-    // Until the first byte of what the program says, which comes after all that FFmpeg does to start.
+    // Until the program's first byte of output, which comes after all of FFmpeg's start-up.
     group.bench_function("second process", |bencher| {
         bencher.iter_custom(|rounds| {
             let mut total = Duration::ZERO;

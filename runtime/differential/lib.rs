@@ -7,7 +7,8 @@
 //! - Inodes, devices and times, which differ between any two directories. Inodes are hashes in wasmtime-wasi.
 //! - Rights: wasmtime-wasi gives each descriptor almost all; a file that was opened without a right can be used as if it
 //!   had been, if the host's descriptor can.
-//! - Symbolic links whose targets climb, which afmpeg's `HostDir` does not make, and links at all unless it is told to.
+//! - Symbolic links whose targets climb, which afmpeg's `HostDir` does not create, and all links unless `allow_links`
+//! is set.
 //! - Clocks of processor time, which wasmtime-wasi does not have, and sleep.
 //! - Descriptors of directories that are renamed or removed while they are open: in afmpeg they stand for a path.
 
@@ -280,7 +281,7 @@ impl Step {
                 vec![Plain, Plain]
             }
             Step::List { fd, cookie } => {
-                // What a later cookie continues is the listing that this call begins.
+                // A later cookie continues the listing that this call begins.
                 let whole = [*fd, at + 0x1000, LISTING_SIZE_BYTES.into(), 0, RESULT];
                 script
                     .call("fd_readdir", &whole)
@@ -369,7 +370,7 @@ fn differs_on_purpose(step: &Step, (ours, theirs): (u64, u64), names_have_moved:
     const NOTDIR: u64 = 54;
     const PERM: u64 = 63;
     if (ours, theirs) == (NOTDIR, BADF) {
-        // What wants a directory and gets a file: wasmtime-wasi says so of `path_open` alone.
+        // A file where a directory is required: wasmtime-wasi reports that for `path_open` alone.
         return true;
     }
     let is_gone = names_have_moved && (ours == NOENT || ours == NOTDIR);
@@ -392,9 +393,9 @@ fn differs_on_purpose(step: &Step, (ours, theirs): (u64, u64), names_have_moved:
         } if path.ends_with('/') => both_refuse || (ours, theirs) == (0, INVAL),
         // As in POSIX, a link whose name ends like a directory's is followed.
         Step::PathStat { path, follow: 0 } if theirs == 0 => is_refused_by_its_letters(path),
-        // Flags that exclude each other are noticed before the descriptor is looked at.
+        // Flags that exclude each other are refused before the descriptor is checked.
         Step::Open { .. } | Step::Link { .. } if ours == INVAL && (theirs == BADF || theirs == NOTDIR) => true,
-        // Which of several reasons is named: afmpeg looks at a path's letters before it looks at the tree.
+        // The order of checks: afmpeg checks a path's text before it checks the tree.
         Step::Open { path, .. } | Step::PathStat { path, .. } | Step::PathSetTimes { path, .. } => {
             both_refuse && is_refused_by_its_letters(path)
         }
@@ -402,7 +403,7 @@ fn differs_on_purpose(step: &Step, (ours, theirs): (u64, u64), names_have_moved:
         Step::Rename { from, to } | Step::Link { from, to, .. } => {
             both_refuse && (is_refused_by_its_letters(from) || is_refused_by_its_letters(to))
         }
-        // What a guest leaves behind leads nowhere else when it is moved.
+        // A guest's links must not lead elsewhere when they are moved.
         Step::Symlink { target, .. } if ours == PERM && target.split('/').any(|part| part == "..") => true,
         Step::Symlink { target, path } => {
             both_refuse && (is_refused_by_its_letters(target) || is_refused_by_its_letters(path))

@@ -1,4 +1,4 @@
-//! Jobs of services on tokio: waiting without a thread, and streams that are read and written as tasks read and write them.
+//! Jobs on tokio: waiting without a thread, and asynchronous streams.
 
 use crate::command::Command;
 use crate::interrupt::{Cancellation, Interrupt, Interruption, waker_of_this_thread};

@@ -382,7 +382,7 @@ impl Cutter {
                 function.instruction(instruction);
             }
         };
-        // What does not fit changes nothing, so it is left to the operation itself, which traps.
+        // An operation out of bounds must change nothing, so the operation itself is left to trap.
         let whole_if_greater = |function: &mut Function| {
             out(function, &[Instruction::I64GtU, Instruction::If(BlockType::Empty)]);
             out(function, &whole);
@@ -430,7 +430,8 @@ impl Cutter {
             out(&mut function, &end_of(WHAT));
             out(&mut function, &[Instruction::I64Const(u32::MAX.into())]);
             whole_if_greater(&mut function);
-            // How long a segment is cannot be asked, as it may have been dropped; but nothing from behind its end traps too.
+            // The length of a segment cannot be queried, as it may have been dropped; but copying nothing from behind
+            // its end traps too.
             out(
                 &mut function,
                 &[
@@ -673,7 +674,7 @@ impl Reencode for Cutter {
         Ok(())
     }
 
-    /// Names stay; what else there is says nothing to the engine, or is no longer true.
+    /// Names are kept; other custom sections mean nothing to the engine, or are no longer true.
     fn parse_custom_section(
         &mut self,
         module: &mut Module,

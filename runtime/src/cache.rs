@@ -155,7 +155,7 @@ impl Cache {
                     TryLockError::Error(error) => return Err(format!("it cannot be locked: {error}")),
                 }
             }
-            // Who had the lock has renamed or removed the file.
+            // The former owner of the lock has renamed or removed the file.
             if self.is_named(&file, &name) {
                 let name = Some(name);
                 return Ok(Unfinished {
@@ -256,7 +256,7 @@ impl Unfinished<'_> {
         // Something may be left of a process that was killed.
         self.file.set_len(0)?;
         self.file.write_all(code)?;
-        // Who may enter the folder may read: that is how another user runs what root has compiled.
+        // Everybody who may enter the folder may read: so another user can run what root has compiled.
         #[cfg(unix)]
         self.file
             .set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
@@ -369,8 +369,8 @@ fn prepare(path: &Path) -> io::Result<Result<File, Reason>> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Ok(Err("it is the root of all folders".to_owned()));
     };
-    // Links on the way are resolved once, and what they lead to is looked at; who could change one of them can only
-    // choose another folder that is as good.
+    // Links in the path are resolved once, and their targets are checked. Somebody who can change one of them can only
+    // choose another folder that passes the same checks.
     let parent = parent.canonicalize()?;
     let path = parent.join(name);
     // On Unix a link in the folder's place is not opened.

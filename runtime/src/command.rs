@@ -82,7 +82,7 @@ impl Input {
         }
     }
 
-    /// A file, whatever its name looks like.
+    /// A file, even if its name looks like an option or URL.
     pub fn file(path: impl Into<String>) -> Input {
         Input::new(path.into(), true)
     }
@@ -144,7 +144,7 @@ impl Output {
         }
     }
 
-    /// A file, whatever its name looks like.
+    /// A file, even if its name looks like an option or URL.
     pub fn file(path: impl Into<String>) -> Output {
         Output::new(path.into(), true)
     }
@@ -568,7 +568,7 @@ fn name(url: &str, is_file: bool) -> String {
 }
 
 impl fmt::Display for Command {
-    /// The command as a shell would take it, whether or not it makes sense.
+    /// Returns the command as a shell would take it, without checking it.
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_./:=,+@%".contains(character);
         for (index, argument) in self.arguments().iter().enumerate() {

@@ -29,11 +29,11 @@ pub(crate) fn engine(preemption: Preemption) -> wasmtime::Result<Engine> {
     // A tail call moves the frame while the frame pointer already names its new place, and a program that is stopped
     // there by a signal could not be walked for its backtrace. No C compiler makes them unless it is told to.
     config.wasm_tail_call(false);
-    // What a job may take is counted for one memory of 32 bits.
+    // The limits of a job assume a single 32-bit memory.
     config.wasm_multi_memory(false);
     config.wasm_memory64(false);
     config.max_wasm_stack(WASM_STACK_SIZE_BYTES);
-    // Nothing here is asynchronous, but wasmtime wants this to be no smaller.
+    // Nothing here is asynchronous, but wasmtime requires this to be no smaller.
     config.async_stack_size(WASM_STACK_SIZE_BYTES);
     // Maps from native code to WebAssembly offsets would say nothing about a module without debug information, and
     // unwind tables serve foreign debuggers only: both make the code on disk larger and slower to load.
@@ -110,7 +110,7 @@ pub(crate) enum Ending {
     Interrupted(Interruption),
 }
 
-/// Puts a preview 1 function into the linker for every method named.
+/// Adds a preview 1 function to the linker for each of these methods.
 macro_rules! define {
     ($linker:ident: $($name:ident($($arg:ident: $type:ty),*);)*) => {$(
         $linker.func_wrap(WASI, stringify!($name), |mut caller: Caller<'_, State>, $($arg: $type),*| {
@@ -189,7 +189,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     linker.func_wrap(WASI, "proc_exit", |code: u32| -> wasmtime::Result<()> {
         Err(Ending::Exit(code.cast_signed()).into())
     })?;
-    // What `bulk` adds to a module calls this between two pieces of work.
+    // Code that `bulk` adds to a module calls this between two pieces of work.
     linker.func_wrap(
         bulk::CHECK.0,
         bulk::CHECK.1,

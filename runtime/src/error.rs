@@ -101,7 +101,7 @@ pub enum Error {
     #[error("the runtime is closed")]
     Closed,
 
-    /// As many jobs wait in line as may; see [`CapacityBuilder::max_waiting`](crate::CapacityBuilder::max_waiting) and
+    /// The line is full; see [`CapacityBuilder::max_waiting`](crate::CapacityBuilder::max_waiting) and
     /// [`Runtime::try_run`](crate::Runtime::try_run).
     #[error("all places are taken: {running} jobs run and {waiting} wait")]
     Busy { running: usize, waiting: usize },
@@ -150,7 +150,7 @@ pub struct Trap {
     pub reason: String,
     /// The function it happened in: its name where the module has names, otherwise its number.
     pub function: Option<String>,
-    /// Up to its trap the job ran: this is what it had written by then.
+    /// The job's output up to the trap.
     pub output: Output,
 }
 

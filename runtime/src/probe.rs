@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 /// A media file's format, streams and chapters.
 ///
-/// Whatever ffprobe says beyond the fields here is kept under its own name in `other`.
+/// Other fields of ffprobe are kept under their own names in `other`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Said")]
 #[non_exhaustive]
@@ -29,7 +29,7 @@ struct Said {
     streams: Vec<Stream>,
     #[serde(default)]
     stream_groups: Vec<StreamGroup>,
-    /// The first picture, for how it says it is turned: photos say so there.
+    /// The first picture, for its rotation: photos state it there.
     #[serde(default)]
     frames: Vec<SaidOfFrame>,
     #[serde(default)]
@@ -422,7 +422,8 @@ fn number<'de, D: Deserializer<'de>, T: FromStr>(deserializer: D) -> Result<Opti
 }
 
 impl Job {
-    /// A job for [`Runtime::probe`] that looks at one input; it needs a directory or an input stream to find it in.
+    /// Creates a job for [`Runtime::probe`] on one input; it needs a directory or an input stream that contains the
+    /// input.
     pub fn probe(input: impl Into<std::ffi::OsString>) -> Job {
         let options = "ffprobe -v info -hide_banner -of json -show_format -show_streams -show_stream_groups \
                        -show_chapters -show_entries frame=stream_index:frame_side_data=rotation -read_intervals %+#1 -i";

@@ -220,7 +220,7 @@ impl Drop for Member {
 pub(crate) struct Enter<'a> {
     member: &'a Member,
     priority: i32,
-    /// Drawn at the first look.
+    /// Drawn when first polled.
     ticket: Option<u64>,
 }
 
@@ -254,7 +254,7 @@ impl Future for Enter<'_> {
             }
             None => {}
         }
-        // Where there is a free place nobody waits.
+        // While there is a free place nobody waits.
         if state.free > 0 {
             state.free -= 1;
             return Poll::Ready(Ok(member.place(state)));

@@ -297,7 +297,7 @@ pub(crate) enum Direction {
     Write,
 }
 
-/// As much as can be written without blocking to a pipe that is said to be ready, which may not take more: `PIPE_BUF`.
+/// The bytes that a ready pipe takes without blocking; it may not take more: `PIPE_BUF`.
 const PIPE_BUF_BYTES: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
 /// A stream of the host: a file, a pipe or a terminal.
@@ -333,7 +333,7 @@ impl HostStream {
                         break;
                     }
                 }
-                // What has been written must be reported; the error will come again.
+                // The bytes that were written must be reported; the error will occur again.
                 Err(_) if written > 0 => break,
                 Err(error) => return Err(error),
             }

@@ -185,7 +185,7 @@ fn named(name: &str) -> usize {
     STATES.iter().position(|(state, _)| *state == name).expect("a state")
 }
 
-/// Only one test at a time looks at what the process has, or changes it.
+/// Only one test at a time measures or changes the process's threads and memory.
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn alone() -> MutexGuard<'static, ()> {

@@ -197,7 +197,7 @@ fn what_guests_make_the_host_hold_stays_within_their_limit() {
             .stderr(Stdout::Capture { limit_bytes: 1 << 40 })
             .timeout(Duration::from_secs(60));
         let (sender, done) = mpsc::channel::<()>();
-        // What tests before had freed is not to be what this one takes.
+        // Memory that earlier tests have freed must not hide what this one takes.
         #[cfg(target_env = "gnu")]
         // SAFETY: it has no conditions.
         unsafe {

@@ -1,4 +1,4 @@
-//! A container that says whatever it is told to: Matroska with one stream, as its writer finds no fault with anything.
+//! A container with arbitrary parameters: Matroska with one stream, since its writer checks nothing.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Media {

@@ -32,7 +32,7 @@ const DEATHS_MAX: u64 = 20;
 struct Found {
     tally: Tally,
     faults: Vec<Fault>,
-    /// By reason and function, as the module says them.
+    /// By reason and function, as the module reports them.
     traps: BTreeMap<(String, String), Vec<u64>>,
     late: Vec<u64>,
 }

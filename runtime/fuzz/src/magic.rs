@@ -158,7 +158,7 @@ pub const HEADS: &[(&str, &[u8])] = &[
     ("yop", b"YO\x01\x0a\x05\x02\x40\x01\xc8\0\x02\x04"),
 ];
 
-/// Words that readers of text and of parts look for.
+/// Words that parsers of text formats search for.
 pub const WORDS: &[&[u8]] = &[
     b"RIFF",
     b"LIST",

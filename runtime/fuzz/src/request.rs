@@ -19,7 +19,7 @@ pub struct Request {
     pub module: Tested,
     /// The module that traps are compared with.
     pub scalar: Option<Tested>,
-    /// At least about so many host calls, in sequences.
+    /// The least number of host calls, in sequences.
     pub calls: u64,
     pub media: u64,
     pub seed: u64,

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Of what is kept in the folder: another one is made anew. History: 1, the first.
+/// The version of the folder's content; another one is made anew. History: 1, the first.
 const FORMAT_VERSION: u32 = 2;
 const TIMEOUT: Duration = Duration::from_secs(60);
 const REAL_FILE_MAX_BYTES: u64 = 400 << 10;

@@ -182,7 +182,7 @@ fn at(call: &Call, frames: &Frames, times: &[Duration]) -> Result<Vec<Frame>, Er
     })
 }
 
-/// The picture of a time, however it can be had.
+/// Returns the picture at a time, by seeking if possible.
 fn frame_at(call: &Call, source: &Source, frames: &Frames, time: Duration) -> Result<Frame, Error> {
     let failed = match seek(call, source, frames, time) {
         // Some files cannot be sought in.
@@ -291,7 +291,7 @@ fn every(call: &Call, frames: &Frames, interval: Duration) -> Result<Vec<Frame>,
     Ok(all)
 }
 
-/// By what a time may fall short of what it stands for once it has been a number of floating point.
+/// Half a microsecond: more than the rounding error of a time that was a floating-point number.
 const HALF_MICROSECOND: &str = "0.0000005";
 
 fn check_size(source: &Source, frames: &Frames) -> Result<(), Error> {

@@ -133,8 +133,8 @@ impl Source {
         self.frames.or_else(counted)
     }
 
-    /// Finds the end of the video, which is often not where the file says that it is: sound may be longer, and what is
-    /// recorded live says nothing of its length.
+    /// Finds the end of the video, which often differs from the stated one: sound may be longer, and live recordings
+    /// state no duration.
     pub fn end(&self, call: &Call) -> Result<Option<End>, Error> {
         match self.end.get() {
             Some(end) => Ok(*end),
@@ -189,7 +189,7 @@ fn grid(probe: &Probe, video: Option<&Stream>) -> Option<(u32, (u32, u32))> {
     (Some(largest) >= video.map(preference)).then_some((index, size))
 }
 
-/// By what FFmpeg chooses among several videos; of tile grids, only the area counts.
+/// FFmpeg's order of preference among several videos; of tile grids, only the area counts.
 fn preference(stream: &Stream) -> u64 {
     const OF_DEFAULT: u64 = 5_000_000;
     let is_default = stream.disposition.get("default") == Some(&1);

@@ -210,7 +210,7 @@ impl Content {
             let capacity = self.capacity_for(index, within(index, end), sparing);
             result = self.write_chunk(index, part(capacity), start, piece);
             if result.is_err() {
-                // Where memory runs out, what was there before stays.
+                // If memory runs out, the old content stays.
                 self.size_bytes = old_size_bytes.max(at);
                 self.recount();
                 break;
@@ -318,7 +318,7 @@ impl Content {
             }
             bytes
         };
-        // What had been the owner's goes on not to count, though its owner now holds it twice.
+        // The owner's bytes still do not count, though the owner now holds them twice.
         self.base_counted_bytes = before.min(bytes.capacity() as u64);
         self.base = bytes.into();
         self.chunks.clear();

@@ -88,7 +88,7 @@ impl HostDir {
     /// Returns whether a link, or one below a directory, might lead to another place after a move.
     fn is_bound_to_its_place(&self, path: &str) -> io::Result<bool> {
         let metadata = match self.dir.symlink_metadata(path) {
-            // The call itself says what is wrong with its paths, in the host's order.
+            // The call itself reports errors of its paths, in the host's order.
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 return Ok(false);
             }
@@ -240,7 +240,7 @@ impl FileSystem for HostDir {
     fn visit_dir(&self, path: &str, visit: &mut dyn FnMut(DirEntry) -> io::Result<()>) -> io::Result<()> {
         for entry in self.dir.read_dir(path)? {
             let entry = entry?;
-            // WASI's strings are UTF-8, so a guest could neither be told another name nor open it.
+            // WASI's strings are UTF-8, so a guest could neither receive another name nor open it.
             let Ok(name) = entry.file_name().into_string() else {
                 continue;
             };
@@ -268,7 +268,7 @@ impl FileSystem for HostDir {
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let dir = self.writable()?;
         let parent = |path: &str| path.rsplit_once('/').map(|(parent, _)| parent.to_owned());
-        // By their letters: with `..` in them, two paths may differ and lead to the same directory.
+        // Judged by their text: with `..` in them, two paths may differ and lead to the same directory.
         if parent(from) != parent(to) && self.is_bound_to_its_place(from)? {
             // Programs then copy, as they do between the host's file systems.
             return Err(io::ErrorKind::CrossesDevices.into());

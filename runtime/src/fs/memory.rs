@@ -237,7 +237,7 @@ impl MemoryFs {
     /// freed after it has been copied, so that no second copy has to fit in memory.
     pub fn take_file(&self, path: &str) -> io::Result<Bytes> {
         let file = self.lock().file(path)?;
-        // Others may go on meanwhile: the lock of the tree is not held over the copy.
+        // Other calls can run meanwhile: the lock of the tree is not held during the copy.
         let bytes = file.share()?;
         let mut tree = self.lock();
         let place = tree.walk(path)?;
@@ -581,7 +581,8 @@ impl FileNode {
             Source::Reader { .. } => return Err(read_only()),
             Source::Writer { writer, .. } => {
                 let writer = writer.clone();
-                // What is appended holds its place; otherwise the size can be asked for while the bytes are on their way.
+                // An append keeps the lock during the write. Other writes release it, so that the size can be queried
+                // meanwhile.
                 let count = match is_appended {
                     true => writer.write_at(buffer, offset)?,
                     false => {
@@ -723,7 +724,7 @@ impl FileSystem for MemoryFs {
         tree.file(path)?;
         let place = tree.walk(path)?;
         let node = tree.remove(place.parent, place.name)?;
-        // Gigabytes take a moment to be given back, in which others can go on.
+        // Freeing gigabytes takes a moment, in which other calls can run.
         drop(tree);
         drop(node);
         Ok(())
@@ -801,7 +802,7 @@ impl File for OpenFile {
             let left = size_bytes.saturating_sub(offset);
             buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX))
         };
-        // Whoever else looks at the file need not wait until the bytes are here.
+        // Other readers of the file need not wait until the bytes are here.
         match &state.content {
             Source::Memory(content) => Ok(content.read(buffer, offset)),
             Source::Reader { reader, size_bytes } => {
@@ -833,7 +834,7 @@ impl File for OpenFile {
 
     fn growth_bytes(&self, offset: u64, length_bytes: u64) -> u64 {
         match &self.0.read().content {
-            // What goes beyond the room is refused for that, and never held.
+            // Bytes beyond the limit are refused, and never held.
             Source::Memory(content) => {
                 let room = self.0.room();
                 let left_bytes = room.limit_bytes.saturating_sub(room.used_bytes.load(Ordering::Relaxed));

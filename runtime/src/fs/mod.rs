@@ -25,14 +25,14 @@ pub use write_at::WriteAt;
 /// The tree of files below one directory of a job.
 ///
 /// Paths are relative to the root of the tree, their parts separated by `/`; the root itself is `.`. A path has no
-/// empty and no `.` parts. It may hold `..`, though never so many that it climbs above the root by its letters alone;
-/// an implementation that has links must see to it that they do not lead outside either.
+/// empty and no `.` parts. It may contain `..`, but its text never climbs above the root; an implementation with links
+/// must ensure that these do not lead outside either.
 ///
-/// Only [`open`](FileSystem::open), [`metadata`](FileSystem::metadata) and [`read_dir`](FileSystem::read_dir) must be
-/// given: without more, the tree cannot be changed other than through opened files.
+/// An implementation needs only [`open`](FileSystem::open), [`metadata`](FileSystem::metadata) and
+/// [`read_dir`](FileSystem::read_dir); the tree can then be changed only through opened files.
 ///
-/// Calls come from the threads of jobs, and have at least 4 MiB of stack, however deep the program is. One that does not return
-/// leaves its job behind when that is to end; see [`Runtime::run`](crate::Runtime::run).
+/// Calls come from the threads of jobs, and have at least 4 MiB of stack at any depth of the program. A call that does
+/// not return leaves its job behind when that must end; see [`Runtime::run`](crate::Runtime::run).
 pub trait FileSystem: Send + Sync {
     /// Opens a file, or finds that the path is a directory.
     fn open(&self, path: &str, options: &OpenOptions) -> io::Result<Opened>;
@@ -115,8 +115,8 @@ pub trait Steps: Send {
 
 /// An open file of a [`FileSystem`].
 ///
-/// Reads and writes name their offset; where the guest is in the file is kept for it. A file that cannot be positioned
-/// (a pipe, a device) says so with [`is_stream`](File::is_stream) and ignores the offsets.
+/// Reads and writes take an offset; the caller keeps the guest's position. A file without positions (a pipe, a device)
+/// returns true from [`is_stream`](File::is_stream) and ignores the offsets.
 pub trait File: Send {
     fn metadata(&self) -> io::Result<Metadata>;
 

@@ -88,7 +88,7 @@ impl OverlayFs {
         }
     }
 
-    /// Makes the copy that a change of this path wants, in one go.
+    /// Makes the copy that a change of this path requires, without interruptions.
     fn prepare_now(&self, path: &str, follow_links: bool) -> io::Result<()> {
         for _ in 0..ATTEMPTS {
             match self.prepare(path, follow_links)? {
@@ -112,7 +112,7 @@ impl OverlayFs {
         if source.file_type == FileType::Directory && shared.in_lower(hidden, from, false)?.is_some() {
             return Err(io::ErrorKind::CrossesDevices.into());
         }
-        // A directory that is merged may look empty in the upper tree and not be.
+        // A merged directory may look empty in the upper tree without being so.
         let is_merged = |hidden: &Hidden| Ok::<_, io::Error>(shared.in_lower(hidden, to, false)?.is_some());
         let lies_in = |inner: &str, outer: &str| inner != outer && Path::new(inner).starts_with(outer);
         match shared.find(hidden, to, false)?.map(|target| target.file_type) {
@@ -556,7 +556,7 @@ impl FileSystem for OverlayFs {
         let mut state = shared.lock();
         let path = match shared.plain(&state.hidden, path) {
             Ok(path) => path,
-            // Whoever asked will hear of it from the call itself.
+            // The call itself reports the error.
             Err(_) => return Ok(None),
         };
         let Some(found) = shared.wants_copy(&state.hidden, &path, follow_links)? else {

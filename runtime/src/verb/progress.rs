@@ -63,7 +63,7 @@ pub fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// Passes ffmpeg's lines on, and looks in them for how long the first input is.
+/// Passes ffmpeg's lines on, and finds the duration of the first input in them.
 struct Log {
     bar: ProgressBar,
     duration: Arc<Mutex<Option<Duration>>>,
@@ -99,7 +99,7 @@ impl Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
-        // A last line without an end is not to be lost; there is nobody left to tell that it could not be written.
+        // A last line without a newline must not be lost; an error of this write has nowhere to be reported.
         drop(self.pass_on());
     }
 }

@@ -73,7 +73,7 @@ pub fn limits(job: Job, sandbox: &Sandbox) -> Job {
         .memory_max_bytes(sandbox.memory_max)
         .host_memory_max_bytes(sandbox.host_memory_max)
         .open_files_max(sandbox.open_files_max)
-        // As many pictures of a film as somebody wants go to a folder of theirs.
+        // A user may extract any number of pictures to a folder of theirs.
         .names_max(sandbox.names_max.unwrap_or(u64::MAX));
     if let Some(bytes) = sandbox.written_max {
         job = job.written_max_bytes(bytes);

@@ -94,7 +94,7 @@ impl From<io::Error> for Errno {
     }
 }
 
-/// Why a call has failed: what the guest is told, and whether a limit of the job is behind it.
+/// The reason why a call failed: the guest's error number, and the limit of the job that caused it, if one did.
 #[derive(Clone, Copy, Debug)]
 pub struct Failure {
     pub errno: Errno,

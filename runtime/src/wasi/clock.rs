@@ -76,7 +76,7 @@ impl Clock {
         matches!(self, Clock::Fixed { .. })
     }
 
-    /// Sleeps until then, on a fixed clock: nobody has to wait for it.
+    /// Sleeps until this time on a fixed clock, without waiting.
     pub fn skip_to(&mut self, monotonic: Duration) {
         if let Clock::Fixed { elapsed, .. } = self {
             *elapsed = monotonic.max(*elapsed);

@@ -26,7 +26,7 @@ pub struct OpenFile {
 
 pub struct OpenDirectory {
     pub file_system: Arc<dyn FileSystem>,
-    /// Relative to the root of the file system, as [`FileSystem`] wants it.
+    /// Relative to the root of the file system, as [`FileSystem`] requires.
     pub path: String,
     /// The name under which the guest was given the directory, where it did not open it itself.
     pub preopened_as: Option<String>,

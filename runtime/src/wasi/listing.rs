@@ -42,7 +42,7 @@ impl Listing {
         Ok(())
     }
 
-    /// The entries after so many.
+    /// Returns the entries after this number of them.
     pub fn after(&self, count: usize) -> &[u8] {
         let start = self.starts.get(count).copied().unwrap_or(self.bytes.len());
         &self.bytes[start..]

@@ -57,7 +57,7 @@ pub struct Host {
 /// The resources that the job has used: bytes written, names made, and memory of the host.
 pub struct Account {
     pub bytes_written: u64,
-    /// By how much files have grown otherwise.
+    /// The bytes by which files have grown otherwise.
     bytes_grown: u64,
     written_max_bytes: u64,
     names: u64,
@@ -93,7 +93,7 @@ impl Account {
 
     /// Returns the bytes by which a file grows if a write begins at this offset.
     fn hole_bytes(&self, open: &OpenFile, offset: u64) -> Answer<u64> {
-        // Without a limit it does not matter, and a look costs time.
+        // Without a limit the result does not matter, and finding it takes time.
         if self.written_max_bytes == u64::MAX || open.file.is_stream() {
             return Ok(0);
         }
@@ -193,7 +193,7 @@ impl Host {
     }
 
     pub fn random_get(&mut self, memory: Memory, buffer: u32, length: u32) -> Answer {
-        // Gigabytes of randomness take long, so the job's interruption is looked for in between.
+        // Gigabytes of random bytes take long, so interruptions are checked in between.
         for piece in memory.slice_mut(buffer, length)?.chunks_mut(1 << 20) {
             if self.interrupt.check().is_some() {
                 return Err(Errno::Intr.into());
@@ -418,7 +418,7 @@ impl Host {
                     }
                     let count = match stream.write(memory.slice(start, length)?, &self.interrupt) {
                         Ok(count) => count,
-                        // What has been written must be reported; the error will come again.
+                        // The bytes that were written must be reported; the error will occur again.
                         Err(_) if total > 0 => break,
                         Err(error) => return Err(error.into()),
                     };
@@ -928,7 +928,7 @@ fn write_file(
     }
     let gathered;
     let slices: Vec<&[u8]> = if offset.is_none() && buffers.len() > 1 && total <= u64::from(PIECE_SIZE_BYTES) {
-        // What others append must not come in between.
+        // Appends by others must not come in between.
         let slices = buffers.iter().map(|(start, length)| memory.slice(*start, *length));
         gathered = slices.collect::<Result<Vec<_>, _>>()?.concat();
         vec![&gathered]

@@ -24,7 +24,7 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 /// The first start compiles the module.
 const TIMEOUT_FIRST: Duration = Duration::from_secs(900);
 
-/// The module under test, and what it says of itself.
+/// The module under test, and its description of itself.
 pub struct Module {
     path: PathBuf,
     pub encoders: BTreeSet<String>,
@@ -149,7 +149,7 @@ impl Studio {
         Run::new(&module().path, self.folder.path(), options, command)
     }
 
-    /// All that ffprobe says of a file, its frames counted by decoding them.
+    /// Returns ffprobe's whole output for a file, its frames counted by decoding them.
     pub fn probe(&self, file: &str) -> Value {
         let command =
             format!("ffprobe -v error -of json -count_frames -show_format -show_streams -show_chapters {file}");
@@ -220,7 +220,7 @@ impl Run {
     fn new(module: &Path, folder: &Path, options: &str, line: &str) -> Run {
         let mut command = Command::new(env!("CARGO_BIN_EXE_afmpeg"));
         command.current_dir(folder);
-        // What the person who runs the tests likes of FFmpeg is not for them to see.
+        // The settings of FFmpeg in the environment of the tests must not affect the test.
         for variable in ["AV_LOG_FORCE_COLOR", "AV_LOG_FORCE_256COLOR", "FFREPORT"] {
             command.env_remove(variable);
         }

@@ -1,5 +1,5 @@
-//! Sequences of host calls that make sense, mixed with some that don't, on all kinds of file systems at once; and what
-//! must hold after each. The fuzz target, `cargo xtask fuzz` and a property test run them.
+//! Plausible sequences of host calls, mixed with implausible ones, on all kinds of file systems at once; and the
+//! conditions that must hold after each. The fuzz target, `cargo xtask fuzz` and a property test run them.
 
 #![allow(dead_code, reason = "every user has its own part of this")]
 
@@ -74,7 +74,7 @@ impl Choices<'_> {
             Choices::Seeded { state, bytes_left } => {
                 *bytes_left = bytes_left.saturating_sub(N);
                 for part in chosen.chunks_mut(8) {
-                    // SplitMix64: good enough, and the same for ever.
+                    // SplitMix64: good enough, and stable between versions.
                     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
                     let mut mixed = *state;
                     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -220,8 +220,8 @@ fn populate(folder: &Path) {
     symlink("../..", folder.join("dir/up")).unwrap();
 }
 
-/// Folders of the host that are given to guests, with what is to be left alone around them. One thread's, as it is
-/// looked at and tidied up after each sequence.
+/// Folders of the host that are given to guests, and the surroundings that must not change. One thread uses it, since
+/// it is checked and cleaned after each sequence.
 pub struct Place {
     around: TempDir,
     /// Metadata that no sequence may change: of the read-only folder and of everything outside.
@@ -229,7 +229,7 @@ pub struct Place {
     written: Vec<Facts>,
     /// The links that we put there, by their inodes: a guest may move them.
     own_links: Vec<u64>,
-    /// Descriptors, threads and memory of the process before, where nobody else is at work in it.
+    /// The descriptors, threads and memory of the process before, if nothing else runs in it.
     process: Option<Process>,
 }
 
@@ -279,7 +279,7 @@ impl Place {
         place
     }
 
-    /// In a process in which nothing else runs, what it holds is looked at after each sequence too.
+    /// In a process in which nothing else runs, its resources are checked after each sequence too.
     pub fn alone() -> Place {
         let mut place = Place::new();
         // The first job starts what stays.
@@ -389,7 +389,7 @@ impl Sequence<'_, '_> {
         SLOTS + self.choices.below(SLOT_COUNT as usize) as u32 * 8
     }
 
-    /// The next call's argument is a descriptor that an earlier call answered, or now and then none that makes sense.
+    /// The next call's argument is a descriptor that an earlier call returned, or sometimes an invalid one.
     fn descriptor(&mut self, argument: u32) -> u64 {
         match self.choices.byte() {
             0..=8 => self.choices.argument(),
@@ -759,7 +759,7 @@ pub fn run(place: &mut Place, choices: &mut Choices) -> Result<Ran, String> {
         check(allocated <= most, &|| format!("{allocated} bytes in the folder {name}"));
     }
     if kept != place.kept {
-        // What follows is held against what there is now.
+        // Later sequences are compared with the state after this one.
         place.kept = kept;
     }
     if place.has_been_written_to() {

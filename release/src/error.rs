@@ -1,4 +1,4 @@
-//! Why a release is not taken.
+//! Reasons for which a release is refused.
 
 use std::io;
 use std::path::PathBuf;

@@ -8,24 +8,24 @@ use ureq::{Agent, Body};
 
 use crate::Error;
 
-/// A dead server costs this much once, not minutes.
+/// Time to connect: bounds the cost of a server that does not answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(8);
-/// A slow line may take long for a large file, but not for ever.
+/// Time for a whole body: enough for a large file over a slow line.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30 * 60);
-/// As many redirects in a row are followed as a browser would.
+/// Browsers follow a similar number of redirects in a row.
 const REDIRECTS_MAX: usize = 10;
 
-/// Where a server may send a download.
+/// The servers to which a redirect may lead.
 #[derive(Debug, Clone)]
 pub enum Redirects {
-    /// Anywhere: for what is pinned by its digest.
+    /// Any server: for downloads that are pinned by digest.
     Anywhere,
-    /// To itself, and to these hosts.
+    /// The same server, and these hosts.
     To(Vec<String>),
 }
 
-/// What one server lets us in by, and nobody else is shown.
+/// A value of the `Authorization` header, and the only server to which it is sent.
 #[derive(Clone)]
 pub(crate) struct Credential {
     value: HeaderValue,
@@ -33,7 +33,7 @@ pub(crate) struct Credential {
 }
 
 impl Credential {
-    /// `None` if the server would have to be shown it in the clear, over a network.
+    /// Returns `None` if the server would receive the value unencrypted over a network.
     pub fn new(server: &Uri, value: &str) -> Option<Credential> {
         let mut value = HeaderValue::from_str(value).ok()?;
         value.set_sensitive(true);
@@ -160,7 +160,7 @@ impl Http {
     }
 }
 
-/// An address with a server in it, and without a name and password, which would only make it look like another
+/// Parses an address with a server in it. A name and password are refused, since they only make it look like another
 /// server's.
 pub(crate) fn parse(address: &str) -> Result<Uri, Error> {
     address
@@ -185,19 +185,19 @@ pub(crate) fn same_server(one: &Uri, other: &Uri) -> bool {
     one.scheme_str() == other.scheme_str() && host(one) == host(other) && port(one) == port(other)
 }
 
-/// Whether this is a server of this very machine.
+/// Returns whether the address names this host.
 pub(crate) fn is_loopback(uri: &Uri) -> bool {
     let host = uri.host().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse();
     host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
-/// Whether nobody on the network hears what is said to this server.
+/// Returns whether a connection to this server is encrypted or stays on this host.
 pub(crate) fn is_private(uri: &Uri) -> bool {
     uri.scheme_str() == Some("https") || is_loopback(uri)
 }
 
-/// What an address in a `Location` header means, seen from where it was given.
+/// Resolves the address in a `Location` header against the address that returned it.
 pub(crate) fn resolve(from: &Uri, target: &str) -> Result<Uri, Error> {
     let scheme = from.scheme_str().unwrap_or("https");
     // A query may have an address in it.

@@ -1,9 +1,9 @@
 //! Releases of afmpeg's modules: found by name in a folder, on a web server or in an OCI registry, and verified before
-//! anybody gets to use them.
+//! use.
 //!
-//! The order is that of trust: the signature of the sums by a key that the caller has, the version that the signature
-//! speaks of, the sums of the files, the module's record against its bytes. Only then does a module lie in the cache, under
-//! its digest.
+//! Each pull verifies, in this order: the signature of the sums by the caller's key, the version that the signature
+//! names, the sums of the files, and the module's record against its bytes. Only then is a module stored in the cache,
+//! under its digest.
 
 mod error;
 mod http;

@@ -1,4 +1,4 @@
-//! Where releases lie, and how a file of one is read from there.
+//! The places that releases are read from: folders, web servers and registries.
 
 use std::fmt;
 use std::fs::File;
@@ -56,7 +56,7 @@ impl fmt::Display for Location {
     }
 }
 
-/// No file that says what a release is comes near this size; a wrong server could send without end.
+/// The small files of a release are far smaller than this; a faulty server could send without end.
 pub(crate) const SMALL_FILE_MAX_BYTES: u64 = 16 << 20;
 
 /// A location, open for the files of one module.
@@ -85,7 +85,7 @@ impl Source {
         })
     }
 
-    /// In which form the module is taken from here: a registry keeps it as the engines of its ecosystem want it.
+    /// Returns the form of the module at this place: registries keep it as the engines of their ecosystem expect it.
     pub fn form(&self) -> &'static str {
         match self {
             Source::Registry { .. } => "wasm",
@@ -146,7 +146,7 @@ impl Source {
             Source::Registry { registry, .. } => registry.blob(sha256, headers),
         };
         let response = match response {
-            // What was there before is not a beginning of what is there now.
+            // The partial file is not a beginning of the server's present file.
             Err(Error::Status { status: 416, .. }) if start_bytes > 0 => return self.open_at(file, sha256, 0),
             response => response?,
         };

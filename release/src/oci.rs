@@ -49,7 +49,7 @@ pub struct Registry {
     credentials: Option<(String, String)>,
     /// The server that gives tokens for this registry, where it is neither the registry nor one of [`TOKEN_SERVERS`].
     token_server: Option<String>,
-    /// What the registry wants to see with each call, once it has said so.
+    /// The `Authorization` value of further calls, once the registry has asked for one.
     authorization: Mutex<Option<Credential>>,
 }
 
@@ -87,14 +87,14 @@ impl Registry {
         self
     }
 
-    /// A server, `HOST` or `HOST:PORT`, that may be shown name and password when the registry says that it gives
-    /// tokens. The registry itself always may.
+    /// Allows this server, `HOST` or `HOST:PORT`, to receive name and password when the registry names it as its token
+    /// server. The registry itself always may.
     pub fn token_server(mut self, host: &str) -> Registry {
         self.token_server = Some(host.to_owned());
         self
     }
 
-    /// The address of a server, which is spoken to in the clear only if it is this machine.
+    /// Returns the address of a server: plain HTTP for localhost, HTTPS for all others.
     fn server(host: &str) -> String {
         let in_the_clear = format!("http://{host}");
         match in_the_clear.parse() {
@@ -165,7 +165,7 @@ impl Registry {
         token.ok_or_else(unknown)
     }
 
-    /// Whether this server may be shown the password for the registry.
+    /// Returns whether this server may receive the password for the registry.
     fn gives_tokens(&self, own: &Uri, server: &Uri) -> bool {
         let is = |host: &str| http::parse(&Registry::server(host)).is_ok_and(|uri| http::same_server(&uri, server));
         let paired = TOKEN_SERVERS
@@ -206,7 +206,7 @@ impl Registry {
         files: &[(&str, Vec<u8>)],
     ) -> Result<(), Error> {
         let layer = self.push_blob(module, WASM, json!({}))?;
-        // The format wants a time, and a release has none: the same module must have the same manifest.
+        // The format requires a time, and a release has none: the same module must have the same manifest.
         let config = json!({
             "architecture": "wasm",
             "created": "1970-01-01T00:00:00Z",
@@ -291,14 +291,14 @@ impl Registry {
     }
 }
 
-/// Whether a registry may send us to this server: to no other than itself in the clear, and from the network to none of
-/// this machine's.
+/// Returns whether the client follows the registry to this server. Over plain HTTP only localhost is allowed, and a
+/// registry on the network may not send it to localhost.
 fn may_send_to(registry: &Uri, server: &Uri) -> bool {
     let inward = http::is_loopback(server) && !http::is_loopback(registry);
     http::is_private(server) && !inward
 }
 
-/// Where a challenge says that tokens are given, with what it says to ask for.
+/// Returns the address of a challenge's token server, with the challenge's service and scope as query.
 fn token_address(registry: &Uri, parameters: &str) -> Option<String> {
     let parameters = parameters_of(parameters);
     let mut address = (*parameters.get("realm")?).to_owned();
@@ -352,7 +352,7 @@ fn expect(response: Response<Body>, address: &str, statuses: &[u16]) -> Result<R
     }
 }
 
-/// What a registry says, which is never long.
+/// Parses a JSON response of limited size.
 fn json_of(response: Response<Body>) -> io::Result<Value> {
     let reader = response.into_body().into_reader().take(SMALL_FILE_MAX_BYTES);
     Ok(serde_json::from_reader(reader)?)

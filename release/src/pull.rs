@@ -13,7 +13,7 @@ use crate::http::Redirects;
 use crate::location::{Location, Source};
 use crate::sums::{self, PublicKey, Reference, SIGNATURE, SUMS, hexadecimal, sha256};
 
-/// How one module is to be had.
+/// A request for one module of a release.
 #[derive(Debug, Clone)]
 pub struct Pull {
     reference: Reference,
@@ -23,16 +23,16 @@ pub struct Pull {
     redirect_hosts: Vec<String>,
 }
 
-/// A module that was verified.
+/// A verified module.
 #[derive(Debug, Clone)]
 pub struct Module {
-    /// Where it lies in the cache, under its digest.
+    /// The module's path in the cache; the file's name is its digest.
     pub path: PathBuf,
-    /// The very bytes that were verified, whatever becomes of the file.
+    /// The bytes that were verified, independent of later changes of the file.
     pub bytes: Vec<u8>,
 }
 
-/// What a record says of its own module; the rest of it is for people.
+/// The fields of a record that are needed to verify the module.
 #[derive(Deserialize)]
 struct Record {
     variant: String,
@@ -45,7 +45,7 @@ struct FileRecord {
     size_bytes: u64,
 }
 
-/// What a verified release says of a module.
+/// The verified facts about a module.
 struct Verified {
     module: Form,
     /// The form in which it is carried from this place.
@@ -73,25 +73,26 @@ impl Pull {
         }
     }
 
-    /// Where to ask for what the cache does not have; several are asked in this order. Without any, only the cache is.
+    /// Adds a place to fetch from when the cache does not have the module. Places are tried in the order in which they
+    /// were added; without any, only the cache is used.
     pub fn from(mut self, location: Location) -> Pull {
         self.locations.push(location);
         self
     }
 
-    /// Lets servers send downloads on to this host. What comes from there is verified like all else.
+    /// Allows redirects of downloads to this host. Bytes from there are verified like all others.
     pub fn redirect_host(mut self, host: impl Into<String>) -> Pull {
         self.redirect_hosts.push(host.into());
         self
     }
 
-    /// The module's file in the cache, verified in this call. What is opened by this path later is as good as the
-    /// folder is closed to others; [`Pull::module`] does not depend on that.
+    /// Returns the path of the module's file in the cache, verified in this call. A file that is opened by this path
+    /// later is only as trustworthy as the folder is closed to other users; [`Pull::module`] does not depend on that.
     pub fn run(&self) -> Result<PathBuf, Error> {
         Ok(self.module()?.path)
     }
 
-    /// The module, verified in this call.
+    /// Returns the module, verified in this call.
     pub fn module(&self) -> Result<Module, Error> {
         let cached = self.cached();
         if let Ok(Some(module)) = cached {
@@ -121,7 +122,7 @@ impl Pull {
         self.cache_folder.join("modules").join(format!("{}.wasm", form.sha256))
     }
 
-    /// A release's small files; those of another publisher's release of the same name lie apart.
+    /// The folder of a release's small files; releases of other keys have folders of their own.
     fn release_folder(&self) -> PathBuf {
         let releases = self.cache_folder.join("releases");
         releases
@@ -129,7 +130,7 @@ impl Pull {
             .join(&self.reference.version)
     }
 
-    /// The module, if the cache has all of it; an error if what it has is not to be trusted.
+    /// Returns the module if the cache has all of it, and an error if the cached files fail verification.
     fn cached(&self) -> Result<Option<Module>, Error> {
         let folder = self.release_folder();
         let source = Source::Folder(folder.clone());
@@ -145,7 +146,7 @@ impl Pull {
         read(path, &module).map(Some)
     }
 
-    /// Verifies signature, sums and record, and returns what they say of the module.
+    /// Verifies signature, sums and record, and returns their facts about the module.
     fn verified(&self, source: &Source, carried: &str) -> Result<Verified, Error> {
         let name = &self.reference.name;
         let (signature, sums) = (source.small(SIGNATURE)?, source.small(SUMS)?);
@@ -218,7 +219,7 @@ impl Pull {
         read(path, &module)
     }
 
-    /// The file as it is carried, whole and right, in the folder of what is not finished.
+    /// Downloads the file in the form that this place has, and returns its verified path below `partial`.
     fn download(&self, source: &Source, form: &Form) -> Result<PathBuf, Error> {
         let path = self.cache_folder.join("partial").join(&form.sha256);
         let address = source.address(&form.file);
@@ -229,7 +230,7 @@ impl Pull {
                 Ok(()) => return Ok(path),
                 Err(error) => {
                     fs::remove_file(&path).map_err(Error::file(&path))?;
-                    // What lay there may have been the part that was wrong.
+                    // The partial file that was there before may be the faulty part.
                     if !resumed {
                         return Err(match error {
                             Error::Digest { wanted, got, .. } => Error::Digest { address, wanted, got },
@@ -242,7 +243,7 @@ impl Pull {
         }
     }
 
-    /// Brings a partial file to its full size; whether a part of it was there before.
+    /// Completes a partial file; returns whether a part of it was there before.
     fn append(&self, source: &Source, form: &Form, path: &Path, start_bytes: u64) -> Result<bool, Error> {
         let address = source.address(&form.file);
         if start_bytes == form.size_bytes {

@@ -50,8 +50,8 @@ impl fmt::Display for Reference {
     }
 }
 
-/// What the signature of a release says beside the sums: of which version it is, so that an old release with its own good
-/// signature cannot be passed off as a new one.
+/// Returns the comment that a release's signature covers. It names the version, so that an old release with a valid
+/// signature cannot pass for a new one.
 pub fn trusted_comment(version: &str) -> String {
     format!("afmpeg {version}")
 }
@@ -64,7 +64,7 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// A name for this key, of letters and digits.
+    /// Returns a name for this key, of letters and digits.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
@@ -81,7 +81,7 @@ pub fn parse_key(text: &str) -> Result<PublicKey, Error> {
     text.lines().find_map(|line| parse(line.trim())).ok_or(Error::Key)
 }
 
-/// The digests of a release's files, if this key signed them for this version.
+/// Returns the digests of a release's files, if this key signed them for this version.
 pub fn verify(
     place: &str,
     sums: &[u8],

@@ -1,4 +1,4 @@
-//! A registry that wants tokens of a token server, as most public ones do: in memory, on this machine.
+//! A registry that requires tokens of a token server, as most public ones do, in this process.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -77,7 +77,7 @@ fn serve(answer: impl Fn(Request) -> (u16, String, Vec<u8>) + Send + 'static) ->
     address
 }
 
-/// What each server was shown of its clients.
+/// The requests that a server received.
 type Seen = Arc<Mutex<Vec<String>>>;
 
 struct Servers {
@@ -180,7 +180,7 @@ fn tokens_are_asked_for_as_they_are_needed_and_only_their_server_sees_the_passwo
     let registry = || Registry::new(&servers.registry, "a/o3-gpl", Redirects::To(Vec::new()));
     let push = |registry: Registry| registry.push(VERSION, MODULE, &json!({}), &files);
 
-    // Who may only read, or has another password, is told so by the server of tokens.
+    // A user who may only read, or whose password is wrong, gets an error from the token server.
     let error = push(registry()).unwrap_err();
     assert!(matches!(error, Error::Status { status: 401, .. }), "{error}");
     let login = |password: &str| {
@@ -221,11 +221,11 @@ fn tokens_are_asked_for_as_they_are_needed_and_only_their_server_sees_the_passwo
     );
 }
 
-/// What hostile servers do with a request; any other is answered with 404.
+/// A hostile server's response to a request; `None` is answered with 404.
 type Trick = fn(request: &Request, thief: &str) -> Option<(u16, String)>;
 
-/// Pushes with a password to a registry that does this, while another server waits for what is not its own. Returns
-/// what came of it, and the requests that each of the two got.
+/// Pushes with a password to a hostile registry, while another server records what it receives. Returns the error, and
+/// the requests that each of the two servers received.
 fn push_to_hostile(trick: Trick, redirects: Redirects) -> (Error, Vec<String>, Vec<String>) {
     let seen_by_thief = Seen::default();
     let seen = seen_by_thief.clone();
@@ -270,7 +270,7 @@ fn no_server_but_the_registry_is_shown_what_is_for_it() {
     let to_anybody = || Redirects::To(vec!["127.0.0.1".to_owned(), "localhost".to_owned()]);
     let basic = format!("Basic {}", BASE64_STANDARD.encode(PASSWORD));
 
-    // An upload that is to go elsewhere, by another name of this machine or in the clear to a network.
+    // An upload that is redirected to another name of localhost, or over plain HTTP to a network.
     let uploads: [(Trick, bool); 4] = [
         (
             |request, thief| match request.method.as_str() {

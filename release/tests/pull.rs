@@ -96,7 +96,7 @@ impl Release {
         )
     }
 
-    /// Pulls what must be refused, and sees that nothing of it is kept.
+    /// Pulls a release that must be refused, and checks that nothing of it is kept.
     #[track_caller]
     fn refused(&self, place: &str) -> Error {
         let error = self.pull_from(place).expect_err("a bad release was taken");
@@ -127,7 +127,7 @@ fn what_was_pulled_once_is_there_without_its_place() {
     fs::rename(release.folder.path(), release.cache.path().join("gone")).unwrap();
     assert_eq!(release.pull().run().unwrap(), path);
     fs::rename(release.cache.path().join("gone"), release.folder.path()).unwrap();
-    // What changed in the cache is not used, and made good when there is where from.
+    // A changed cached file is not used, and is replaced if there is a place to fetch it from.
     fs::write(&path, "something else").unwrap();
     assert!(matches!(release.pull().run(), Err(Error::Digest { .. })));
     assert_eq!(fs::read(release.pull_folder().unwrap()).unwrap(), MODULE);

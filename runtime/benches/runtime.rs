@@ -1,4 +1,4 @@
-//! What docs/runtime.md gives figures of: how fast things start, what limits cost, what memory and cores give.
+//! Measures the figures of docs/runtime.md: start-up, limits, memory and cores.
 //!
 //! `AFMPEG_TEST_MODULE=… AFMPEG_TEST_VIDEO=… cargo bench --package afmpeg --features command`, on a machine that does nothing
 //! else.
@@ -55,7 +55,7 @@ fn starts(criterion: &mut Criterion) {
     group.bench_function("runtime from the cache", |bencher| {
         bencher.iter(|| runtime(Preemption::default()))
     });
-    // Until the first byte of what the program says, which comes after all that FFmpeg does to start.
+    // Until the program's first byte of output, which comes after all of FFmpeg's start-up.
     group.bench_function("second process", |bencher| {
         bencher.iter_custom(|rounds| {
             let mut total = Duration::ZERO;

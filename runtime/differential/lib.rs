@@ -1,13 +1,14 @@
 //! The same calls on the same real directory, answered by afmpeg and by wasmtime-wasi's preview 1: the same error
 //! numbers, the same bytes, the same tree in the end.
 //!
-//! What differs on purpose is in [`differs_on_purpose`], and the calls that the strategy does not make:
+//! The intended differences are in [`differs_on_purpose`]; calls with other differences are not made:
 //!
 //! - Several buffers at a time: wasmtime-wasi uses the first that is not empty, which is allowed; afmpeg uses all.
 //! - Inodes, devices and times, which differ between any two directories. Inodes are hashes in wasmtime-wasi.
 //! - Rights: wasmtime-wasi gives each descriptor almost all; a file that was opened without a right can be used as if it
 //!   had been, if the host's descriptor can.
-//! - Symbolic links whose targets climb, which afmpeg's `HostDir` does not make, and links at all unless it is told to.
+//! - Symbolic links whose targets climb, which afmpeg's `HostDir` does not create, and all links unless `allow_links`
+//! is set.
 //! - Clocks of processor time, which wasmtime-wasi does not have, and sleep.
 //! - Descriptors of directories that are renamed or removed while they are open: in afmpeg they stand for a path.
 
@@ -34,7 +35,7 @@ const TRUNCATE: u64 = 8;
 const READ: u64 = 1 << 1;
 const WRITE: u64 = 1 << 6;
 
-/// Where answers of a known size go.
+/// The address of results of a known size.
 const RESULT: u64 = SCRATCH as u64 + 0x8000;
 const OTHER_PATH: u64 = SCRATCH as u64 + 0x1000;
 const LISTING_SIZE_BYTES: u32 = 4096;
@@ -170,7 +171,7 @@ enum Step {
     },
 }
 
-/// A listing is compared without inodes and in the order of names, all else as it is.
+/// A listing is compared without inodes and in the order of names, everything else as it is.
 #[derive(Clone, Copy, PartialEq)]
 enum Answer {
     Plain,
@@ -280,7 +281,7 @@ impl Step {
                 vec![Plain, Plain]
             }
             Step::List { fd, cookie } => {
-                // What a later cookie continues is the listing that this call begins.
+                // A later cookie continues the listing that this call begins.
                 let whole = [*fd, at + 0x1000, LISTING_SIZE_BYTES.into(), 0, RESULT];
                 script
                     .call("fd_readdir", &whole)
@@ -360,7 +361,7 @@ fn listing(bytes: &[u8]) -> Vec<(String, u8)> {
     entries
 }
 
-/// What both may answer differently, each for a reason.
+/// Returns whether the two may answer differently; each case has its reason beside it.
 fn differs_on_purpose(step: &Step, (ours, theirs): (u64, u64), names_have_moved: bool) -> bool {
     const BADF: u64 = 8;
     const INVAL: u64 = 28;
@@ -369,7 +370,7 @@ fn differs_on_purpose(step: &Step, (ours, theirs): (u64, u64), names_have_moved:
     const NOTDIR: u64 = 54;
     const PERM: u64 = 63;
     if (ours, theirs) == (NOTDIR, BADF) {
-        // What wants a directory and gets a file: wasmtime-wasi says so of `path_open` alone.
+        // A file where a directory is required: wasmtime-wasi reports that for `path_open` alone.
         return true;
     }
     let is_gone = names_have_moved && (ours == NOENT || ours == NOTDIR);
@@ -392,9 +393,9 @@ fn differs_on_purpose(step: &Step, (ours, theirs): (u64, u64), names_have_moved:
         } if path.ends_with('/') => both_refuse || (ours, theirs) == (0, INVAL),
         // As in POSIX, a link whose name ends like a directory's is followed.
         Step::PathStat { path, follow: 0 } if theirs == 0 => is_refused_by_its_letters(path),
-        // Flags that exclude each other are noticed before the descriptor is looked at.
+        // Flags that exclude each other are refused before the descriptor is checked.
         Step::Open { .. } | Step::Link { .. } if ours == INVAL && (theirs == BADF || theirs == NOTDIR) => true,
-        // Which of several reasons is named: afmpeg looks at a path's letters before it looks at the tree.
+        // The order of checks: afmpeg checks a path's text before it checks the tree.
         Step::Open { path, .. } | Step::PathStat { path, .. } | Step::PathSetTimes { path, .. } => {
             both_refuse && is_refused_by_its_letters(path)
         }
@@ -402,7 +403,7 @@ fn differs_on_purpose(step: &Step, (ours, theirs): (u64, u64), names_have_moved:
         Step::Rename { from, to } | Step::Link { from, to, .. } => {
             both_refuse && (is_refused_by_its_letters(from) || is_refused_by_its_letters(to))
         }
-        // What a guest leaves behind leads nowhere else when it is moved.
+        // A guest's links must not lead elsewhere when they are moved.
         Step::Symlink { target, .. } if ours == PERM && target.split('/').any(|part| part == "..") => true,
         Step::Symlink { target, path } => {
             both_refuse && (is_refused_by_its_letters(target) || is_refused_by_its_letters(path))
@@ -419,7 +420,8 @@ fn moves_names(step: &Step) -> bool {
     }
 }
 
-/// Whether a path climbs out, can only name a directory, or can name nothing.
+/// Returns whether a path climbs out of its tree, can only name a directory, or can name nothing, judged by its text
+/// alone.
 fn is_refused_by_its_letters(path: &str) -> bool {
     let mut depth = 0;
     let climbs = path.split('/').any(|part| {
@@ -501,7 +503,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![3 => files, 2 => paths]
 }
 
-/// What lies below a folder: of files the bytes, of links the target.
+/// Returns a folder's content: the bytes of files and the targets of links.
 fn tree(folder: &Path) -> BTreeMap<PathBuf, (bool, Vec<u8>)> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];

@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 continue;
             };
             let (runtime, from, to) = (&runtime, from.clone(), to.clone());
-            // A thread a file: the runtime lets only so many of them run, and the others wait.
+            // A thread a file: the runtime runs a limited number of jobs, and the others wait.
             scope.spawn(move || {
                 let command = Command::new().input(Input::file(format!("/in/{name}"))).output(
                     Output::file(format!("/out/{name}.mp4"))

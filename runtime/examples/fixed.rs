@@ -1,4 +1,4 @@
-//! Makes the same file twice, byte by byte: what a job can know of the time and of chance is fixed.
+//! Makes the same file twice, byte by byte: the job's clock and random numbers are fixed.
 //!
 //! ```text
 //! cargo run --release --example fixed -- artifacts/o3-gpl.wasm

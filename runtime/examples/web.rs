@@ -110,7 +110,7 @@ fn answer(media_type: &'static str, made: Result<Bytes, Error>) -> Response {
     let (status, message) = match made {
         Ok(bytes) => return ([(header::CONTENT_TYPE, media_type)], bytes).into_response(),
         Err(error @ (Error::Busy { .. } | Error::Stuck { .. })) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
-        // What is wrong with the media is for the client to know, and everything else is not.
+        // Faults of the media are reported to the client, other errors are not.
         Err(Error::Program { message, .. }) => (StatusCode::UNPROCESSABLE_ENTITY, message),
         Err(error @ (Error::NoFrame { .. } | Error::Limit { .. } | Error::Deadline { .. } | Error::Trap(_))) => {
             (StatusCode::UNPROCESSABLE_ENTITY, error.to_string())

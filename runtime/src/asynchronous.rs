@@ -1,4 +1,4 @@
-//! Jobs of services on tokio: waiting without a thread, and streams that are read and written as tasks read and write them.
+//! Jobs on tokio: waiting without a thread, and asynchronous streams.
 
 use crate::command::Command;
 use crate::interrupt::{Cancellation, Interrupt, Interruption, waker_of_this_thread};
@@ -120,9 +120,10 @@ pub struct AsyncOutput {
 }
 
 impl Stdin {
-    /// What a task would read. It is read as the program asks for it, and a deadline or a cancellation ends the wait for it.
+    /// Standard input from an asynchronous reader. It is read as the program asks for input; a deadline or a
+    /// cancellation ends the wait.
     ///
-    /// Where it needs a runtime of tokio's around it, this must be called in that.
+    /// A reader that needs a tokio runtime requires this to be called within that runtime.
     pub fn from_async(reader: impl AsyncRead + Send + 'static) -> Stdin {
         Stdin::Async(AsyncInput {
             reader: Box::pin(reader),
@@ -132,9 +133,10 @@ impl Stdin {
 }
 
 impl Stdout {
-    /// What a task would write to. The program waits for it, and a deadline or a cancellation ends the wait.
+    /// A standard stream into an asynchronous writer. The program waits for it; a deadline or a cancellation ends the
+    /// wait.
     ///
-    /// Where it needs a runtime of tokio's around it, this must be called in that.
+    /// A writer that needs a tokio runtime requires this to be called within that runtime.
     pub fn from_async(writer: impl AsyncWrite + Send + 'static) -> Stdout {
         Stdout::Async(AsyncOutput {
             writer: Box::pin(writer),

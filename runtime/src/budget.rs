@@ -1,17 +1,17 @@
-//! Counting what may be had only so much of: host memory by a job, open files by all jobs of a runtime.
+//! Budgets of limited resources: host memory of a job, open files of all jobs of a runtime.
 
 use crate::fs::{Exceeded, FileSystem};
 use crate::job::Limit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// An amount of something that may be taken until it is used up.
+/// A resource with a maximum.
 pub(crate) struct Budget {
     limit: Limit,
     max: u64,
     used: AtomicU64,
     peak: AtomicU64,
-    /// What these hold counts as used as well.
+    /// File systems whose held memory counts as used, too.
     file_systems: Vec<Arc<dyn FileSystem>>,
 }
 
@@ -26,7 +26,7 @@ impl Budget {
         }
     }
 
-    /// What the host may hold in memory for one job, its file systems included, of which each counts once.
+    /// A budget for the host's memory for one job, its file systems included, each of which counts once.
     pub fn host_memory<'a>(max_bytes: u64, file_systems: impl Iterator<Item = &'a Arc<dyn FileSystem>>) -> Budget {
         let mut budget = Budget::new(Limit::HostMemory, max_bytes);
         for file_system in file_systems {
@@ -42,7 +42,7 @@ impl Budget {
         held.fold(0, u64::saturating_add)
     }
 
-    /// Takes so much, or says what it would have come to.
+    /// Takes an amount, or returns the total that would have exceeded the maximum.
     pub fn take(&self, amount: u64) -> Result<(), Exceeded> {
         let elsewhere = self.elsewhere();
         let mut wanted = 0;
@@ -63,7 +63,7 @@ impl Budget {
         self.used.fetch_sub(amount, Ordering::Relaxed);
     }
 
-    /// Whether so much more may be taken, by a file system for instance, which then says itself that it holds it.
+    /// Checks that so much more may be taken. It takes nothing: a file system counts what it then holds by itself.
     pub fn check(&self, more: u64) -> Result<(), Exceeded> {
         let held = self.used.load(Ordering::Relaxed).saturating_add(self.elsewhere());
         let wanted = held.saturating_add(more);
@@ -74,14 +74,14 @@ impl Budget {
         Ok(())
     }
 
-    /// The most that was in use at a time, as far as was looked.
+    /// The peak amount in use, as far as it was sampled.
     pub fn peak(&self) -> u64 {
         let held = self.used.load(Ordering::Relaxed).saturating_add(self.elsewhere());
         self.peak.fetch_max(held, Ordering::Relaxed).max(held)
     }
 }
 
-/// A part of a budget, given back when it is dropped.
+/// A part of a budget, returned when it is dropped.
 pub(crate) struct Share {
     budget: Arc<Budget>,
     amount: u64,

@@ -1,9 +1,10 @@
 //! Cuts the bulk operations of a module into pieces, before it is compiled.
 //!
-//! The engine makes one call of its own of `memory.fill` and its kin, of up to gigabytes, and a program that loops over such calls
-//! is hardly ever met in its own code, where it can be stopped. So operations of more than a few KiB go to functions that are
-//! added here: they work in pieces, and ask every so many bytes whether the job is to end. Small ones stay where they are,
-//! behind a comparison; a size that is known to be small is not even compared.
+//! The engine runs `memory.fill` and similar operations, of up to gigabytes, as one call of its own. A program that
+//! loops over such calls is hardly ever found in its own code, where it can be stopped. So operations of more than a
+//! few KiB are replaced by calls of functions that are added here: they work in pieces, and ask every so many bytes
+//! whether the job must end. Smaller operations stay where they are, behind a comparison, or without one if the size is
+//! a small constant.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -17,20 +18,20 @@ use wasmparser::{CompositeInnerType, ExternalKind, Operator, Parser, Payload, Ty
 /// This file's text, as a part of the name under which compiled code is kept.
 pub(crate) const SOURCE: &str = include_str!("bulk.rs");
 
-/// The function that is called between pieces: it returns, or it ends the program.
+/// The function that is called between pieces: it returns, or ends the program.
 pub(crate) const CHECK: (&str, &str) = ("afmpeg", "check");
 
-/// What an operation of more than so many bytes costs by itself is far more than a call.
+/// Operations up to this size stay inline. For larger ones the cost of a call is small beside their own.
 const INLINE_MAX_BYTES: i32 = 4 << 10;
 const INLINE_MAX_ENTRIES: i32 = 256;
 
-/// What takes the engine some tens of microseconds.
+/// The engine takes some tens of microseconds for a piece of this size.
 const PIECE_BYTES: i32 = 256 << 10;
 const PIECE_ENTRIES: i32 = 16 << 10;
 
-/// After how many bytes, of any number of operations, the program asks whether it is to end.
+/// The number of bytes, over any number of operations, after which the program asks whether the job must end.
 const CHECK_INTERVAL_BYTES: i32 = 1 << 20;
-/// Entries are slower than bytes.
+/// The cost of a table entry, in bytes of memory that take as long.
 const ENTRY_BYTES: i32 = 64;
 
 const PAGE_SHIFT: i64 = 16;
@@ -127,7 +128,7 @@ impl Bulk {
         }
     }
 
-    /// How large that is whose end an operation must not go beyond, as an i64.
+    /// Pushes the size of the memory or table, as an i64, which an operation must not exceed.
     fn push_size(self, function: &mut Function, of_source: bool) {
         match self {
             Bulk::MemoryFill | Bulk::MemoryCopy | Bulk::MemoryInit { .. } => {
@@ -152,11 +153,11 @@ impl Bulk {
     }
 }
 
-/// What has to be known of a module before it can be written anew.
+/// The facts about a module that are needed to rewrite it.
 #[derive(Default)]
 struct Census {
     types: u32,
-    /// How many parameters each type has, if it is a function's.
+    /// The number of parameters of each type that is a function's.
     parameter_counts: Vec<u32>,
     functions_imported: u32,
     /// The types of the functions that are not imported.
@@ -165,7 +166,7 @@ struct Census {
     tables: Vec<RefType>,
     has_imports: bool,
     has_globals: bool,
-    /// What is in use, with the number of the function for it among those that are added.
+    /// The bulk operations in use, each with the index of its function among the added ones.
     bulk: BTreeMap<Bulk, u32>,
 }
 
@@ -237,12 +238,13 @@ impl Census {
     }
 }
 
-/// Whether the size of an operation, which is what the operator before it puts on the stack, is known and small.
+/// Returns whether the size of an operation is a small constant, pushed by the operator before it.
 fn is_small(bulk: Bulk, before: Option<&Operator>) -> bool {
     matches!(before, Some(Operator::I32Const { value }) if (0..=bulk.inline_max()).contains(value))
 }
 
-/// The module with its bulk operations cut into pieces, or `None` if there is nothing to cut. It must be valid.
+/// Returns the module with its bulk operations cut into pieces, or `None` if there is nothing to cut. The module must
+/// be valid.
 pub(crate) fn cut(wasm: &[u8]) -> Result<Option<Vec<u8>>> {
     let census = Census::of(wasm)?;
     if census.bulk.is_empty() {
@@ -266,12 +268,12 @@ pub(crate) fn cut(wasm: &[u8]) -> Result<Option<Vec<u8>>> {
     Ok(Some(module.finish()))
 }
 
-/// Whether a function of that name, in a backtrace, is one that was added here.
+/// Returns whether a function of this name, in a backtrace, was added here.
 pub(crate) fn is_added(name: Option<&str>) -> bool {
     name.is_some_and(|name| Bulk::NAMES.contains(&name))
 }
 
-/// The number that a function had before the module was cut.
+/// Returns the index that a function had before the module was rewritten.
 pub(crate) fn original_index(module: &wasmtime::Module, index: u32) -> u32 {
     let functions = module.imports().filter(|import| import.ty().func().is_some());
     let check = functions
@@ -285,14 +287,14 @@ pub(crate) fn original_index(module: &wasmtime::Module, index: u32) -> u32 {
 
 struct Cutter {
     census: Census,
-    /// How many function bodies have been written.
+    /// The number of function bodies that have been written.
     bodies: usize,
     globals_written: bool,
     names_written: bool,
 }
 
 impl Cutter {
-    /// Functions that are imported come first, so the one that is added moves all others.
+    /// The index of the added import. It follows the module's imported functions, so all other functions move by one.
     fn check(&self) -> u32 {
         self.census.functions_imported
     }
@@ -311,7 +313,7 @@ impl Cutter {
         self.census.types + 1 + self.census.bulk[&bulk]
     }
 
-    /// How many bytes are left until the program asks.
+    /// The index of the global that counts the bytes left until the program asks.
     fn counter(&self) -> u32 {
         self.census.globals
     }
@@ -380,7 +382,7 @@ impl Cutter {
                 function.instruction(instruction);
             }
         };
-        // What does not fit changes nothing, so it is left to the operation itself, which traps.
+        // An operation out of bounds must change nothing, so the operation itself is left to trap.
         let whole_if_greater = |function: &mut Function| {
             out(function, &[Instruction::I64GtU, Instruction::If(BlockType::Empty)]);
             out(function, &whole);
@@ -428,7 +430,8 @@ impl Cutter {
             out(&mut function, &end_of(WHAT));
             out(&mut function, &[Instruction::I64Const(u32::MAX.into())]);
             whole_if_greater(&mut function);
-            // How long a segment is cannot be asked, as it may have been dropped; but nothing from behind its end traps too.
+            // The length of a segment cannot be queried, as it may have been dropped; but copying nothing from behind
+            // its end traps too.
             out(
                 &mut function,
                 &[
@@ -671,7 +674,7 @@ impl Reencode for Cutter {
         Ok(())
     }
 
-    /// Names stay; what else there is says nothing to the engine, or is no longer true.
+    /// Names are kept; other custom sections mean nothing to the engine, or are no longer true.
     fn parse_custom_section(
         &mut self,
         module: &mut Module,
@@ -794,8 +797,8 @@ mod tests {
         }
     }
 
-    /// At all edges an operation does, cut into pieces, what it does whole: the same bytes and entries, and the same traps, which
-    /// change nothing.
+    /// At boundary values, an operation that is cut into pieces gives the same bytes and entries, and the same traps
+    /// without a change, as a whole one.
     #[test]
     fn pieces_do_what_the_whole_does() {
         let engine = Engine::default();

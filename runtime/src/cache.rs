@@ -1,15 +1,15 @@
 //! Compiled code, kept on disk for the next process.
 //!
-//! What is loaded from here runs as native code, so it must be that of somebody who may run code as this user anyway:
-//! of the user, or of root. The folder, what lies in it, and each folder above it belong to one of them, and nobody
-//! else can write there; a folder above may be open to all if it is sticky, as `/tmp` is. Modes are looked at, access
-//! control lists are not. Windows has neither: there, only folders below the user's own local application data are
-//! used.
+//! Compiled code runs as native code, so it is used only if it was written by somebody who may run code as this user
+//! anyway: the user or root. The folder, its entries, and each folder above it must belong to one of them, and nobody
+//! else may be able to write there; a folder above may be world-writable if it is sticky, as `/tmp` is. Modes are
+//! checked, access control lists are not. Windows has neither; there, only folders below the user's own local
+//! application data are used.
 //!
-//! Entries are written to the side, synced and renamed, and never changed afterwards. An entry's name is made of all
-//! that its content depends on, of its size, so that one cut short is not taken for whole, and of its digest. The file
-//! that one is written to, `new-KEY`, is locked from before the code is compiled: who wants the same code waits for the
-//! lock, which ends with its process, and one that nobody locks is a leftover.
+//! Entries are written under another name, synced and renamed, and never changed afterwards. An entry's name contains a
+//! hash of all that its content depends on, its size, so that a truncated file is recognised, and its digest. The file
+//! that an entry is written to, `new-KEY`, is locked before the code is compiled. A process that needs the same code
+//! waits for the lock, which ends with its owner's process; an unlocked one is a leftover.
 
 use crate::Error;
 use cap_fs_ext::{FollowSymlinks, MetadataExt, OpenOptionsFollowExt};
@@ -22,33 +22,34 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use wasmtime::{Engine, Module};
 
-/// Changed whenever what stands in an entry or in its name changes.
+/// Changed whenever the content of entries or their names change.
 const FORMAT: &str = "afmpeg-aot-3";
 
-/// As many entries are kept as a developer has variants of a module at hand; the oldest go first.
+/// About the number of modules that a developer uses at a time; the oldest entries are removed first.
 const ENTRIES_MAX: usize = 16;
 
 const EXTENSION: &str = ".cwasm";
 
-/// What an entry is called while it is written.
+/// The prefix of an entry's name while it is written.
 const UNFINISHED: &str = "new-";
 
-/// How long another process is waited for that compiles the same module. That takes some seconds on a usual machine,
-/// and as many minutes on one that is slow and busy; after that, it is taken for stuck.
+/// The time to wait for another process that compiles the same module. Compiling takes some seconds on a usual host and
+/// some minutes on a slow, busy one; after this time the other process counts as stuck.
 const LOCK_PATIENCE: Duration = Duration::from_secs(120);
 const LOCK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// What came of the cache of compiled code when a [`Runtime`](crate::Runtime) was made.
+/// The outcome of the cache of compiled code when a [`Runtime`](crate::Runtime) was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CacheStatus {
     /// No folder was given: the module was compiled, and its code is not kept.
     Off,
-    /// The code was there.
+    /// The code was loaded from the cache.
     Hit,
-    /// The module was compiled, and its code is kept for the next process.
+    /// The module was compiled, and its code is stored for the next process.
     Stored,
-    /// The module was compiled, and will be again the next time: the folder can't be used. The runtime itself works.
+    /// The module was compiled and its code could not be stored, so the next process compiles it again. The runtime
+    /// works.
     Unusable { folder: PathBuf, reason: String },
 }
 
@@ -65,12 +66,12 @@ impl fmt::Display for CacheStatus {
     }
 }
 
-/// Why the cache did not serve, in words. It is never a reason to fail.
+/// The reason why the cache was not used, as text. It is never a reason to fail.
 type Reason = String;
 
 pub(crate) struct Cache {
     dir: Dir,
-    /// Whether entries are read whole and compared with their digests.
+    /// Entries are read whole and compared with their digests.
     verify: bool,
 }
 
@@ -83,8 +84,8 @@ impl Cache {
         })
     }
 
-    /// The code under this key, if it is there, whole and trustworthy. What is proved to be neither is removed; for any
-    /// other reason not to have it, all is left as it is.
+    /// Returns the code of this key if it is there, complete and trustworthy. An entry that is certainly damaged or
+    /// untrustworthy is removed; after any other failure nothing is changed.
     pub fn load(&self, engine: &Engine, key: &str) -> Result<Option<Module>, Reason> {
         let unreadable = |error: io::Error| format!("it cannot be read: {error}");
         for name in self.names(key, EXTENSION).map_err(unreadable)? {
@@ -109,7 +110,7 @@ impl Cache {
         Ok(None)
     }
 
-    /// An entry's file; `None` for what was cut short, or could have been written by others.
+    /// Opens an entry's file; `None` if it is truncated, or if others could have written it.
     fn open_entry(&self, name: &str) -> io::Result<Option<File>> {
         let metadata = match self.dir.symlink_metadata(name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -127,7 +128,7 @@ impl Cache {
         Ok(good.then_some(file))
     }
 
-    /// Whether an entry has the digest that its name says.
+    /// Returns whether an entry has the digest that its name states.
     fn is_whole(&self, name: &str) -> io::Result<bool> {
         let Some(file) = self.open_entry(name)? else {
             return Ok(false);
@@ -135,7 +136,7 @@ impl Cache {
         Ok(parts(name).is_some_and(|(_, digest)| hash(file).is_ok_and(|hash| hash.to_hex().as_str() == digest)))
     }
 
-    /// The file to write the code of this key to, once no other process has it.
+    /// Returns the file to write the code of this key to, once no other process has it.
     pub fn lock(&self, key: &str) -> Result<Unfinished<'_>, Reason> {
         let unwritable = |error: io::Error| format!("it cannot be written: {error}");
         let name = format!("{UNFINISHED}{key}");
@@ -154,7 +155,7 @@ impl Cache {
                     TryLockError::Error(error) => return Err(format!("it cannot be locked: {error}")),
                 }
             }
-            // Who had the lock has renamed or removed the file.
+            // The former owner of the lock has renamed or removed the file.
             if self.is_named(&file, &name) {
                 let name = Some(name);
                 return Ok(Unfinished {
@@ -204,12 +205,12 @@ impl Cache {
         Ok(names)
     }
 
-    /// An entry that cannot be removed only costs space, or will be met again.
+    /// An entry that cannot be removed only costs space; the next process tries again.
     fn remove(&self, name: &str) {
         let _ = self.dir.remove_file(name);
     }
 
-    /// Makes room, and removes what processes left that were killed while they wrote.
+    /// Removes the oldest entries, and what killed processes left unfinished.
     fn tidy(&self) {
         for name in self.names(UNFINISHED, "").unwrap_or_default() {
             let file = self.dir.open(&name).map(cap_std::fs::File::into_std);
@@ -234,7 +235,7 @@ impl Cache {
     }
 }
 
-/// An entry that this process alone may write. It is gone when this is dropped, unless it was stored.
+/// An entry that only this process may write. It is deleted when this is dropped, unless it was stored.
 pub(crate) struct Unfinished<'a> {
     cache: &'a Cache,
     file: File,
@@ -255,7 +256,7 @@ impl Unfinished<'_> {
         // Something may be left of a process that was killed.
         self.file.set_len(0)?;
         self.file.write_all(code)?;
-        // Who may enter the folder may read: that is how another user runs what root has compiled.
+        // Everybody who may enter the folder may read: so another user can run what root has compiled.
         #[cfg(unix)]
         self.file
             .set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
@@ -283,7 +284,8 @@ fn parts(name: &str) -> Option<(&str, &str)> {
     Some((parts.next()?, parts.next()?))
 }
 
-/// The code of a module by way of the cache in this folder. Processes that want the same code at once compile it once.
+/// Returns the code of a module, through the cache in this folder. Processes that need the same code at once compile it
+/// once.
 pub(crate) fn through(
     folder: &Path,
     verify: bool,
@@ -367,8 +369,8 @@ fn prepare(path: &Path) -> io::Result<Result<File, Reason>> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Ok(Err("it is the root of all folders".to_owned()));
     };
-    // Links on the way are resolved once, and what they lead to is looked at; who could change one of them can only
-    // choose another folder that is as good.
+    // Links in the path are resolved once, and their targets are checked. Somebody who can change one of them can only
+    // choose another folder that passes the same checks.
     let parent = parent.canonicalize()?;
     let path = parent.join(name);
     // On Unix a link in the folder's place is not opened.
@@ -441,7 +443,7 @@ fn distrust_parents(parent: &Path) -> io::Result<Option<Reason>> {
         .then(|| format!("on Windows only folders below {} are trusted", own.display())))
 }
 
-/// Where it is not known who can write, nothing is trusted.
+/// Without a way to find out who can write, no folder is trusted.
 #[cfg(not(any(unix, windows)))]
 fn distrust_parents(_parent: &Path) -> io::Result<Option<Reason>> {
     Ok(Some("on this system it cannot be told who can write to it".to_owned()))

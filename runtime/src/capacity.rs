@@ -1,4 +1,4 @@
-//! What jobs may take together, of one runtime or of several.
+//! Resources that jobs of one or several runtimes share.
 
 use crate::budget::Budget;
 use crate::queue::Queue;
@@ -8,9 +8,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::thread;
 
-/// How many jobs may run and wait at a time: one line and one budget, for one [`Runtime`](crate::Runtime) or for several.
+/// The number of jobs that may run and wait at a time: one line and one budget, for one [`Runtime`](crate::Runtime) or
+/// for several.
 ///
-/// A runtime has its own unless it is given one, as services with several modules do:
+/// A runtime has its own unless it is given one. Services with several modules share one:
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -35,7 +36,7 @@ pub(crate) struct Shared {
     left_behind_max: usize,
 }
 
-/// How a [`Capacity`] is to be made.
+/// Settings of a new [`Capacity`].
 #[derive(Clone, Copy, Debug)]
 #[must_use = "a builder does nothing until it builds"]
 pub struct CapacityBuilder {
@@ -57,28 +58,30 @@ impl Default for CapacityBuilder {
 }
 
 impl CapacityBuilder {
-    /// How many jobs run at a time, the others waiting in line; by default as many as there are cores, and at least one.
+    /// Sets the number of jobs that run at a time, at least one; further jobs wait in line. By default the number of
+    /// cores.
     pub fn max_concurrency(mut self, jobs: usize) -> CapacityBuilder {
         self.max_concurrency = Some(jobs);
         self
     }
 
-    /// How many jobs may wait in line; one more is refused with [`Error::Busy`]. By default 10,000.
+    /// Sets the number of jobs that may wait in line; further jobs are refused with [`Error::Busy`]. By default 10,000.
     pub fn max_waiting(mut self, jobs: usize) -> CapacityBuilder {
         self.max_waiting = jobs;
         self
     }
 
-    /// How many jobs may be left behind, in calls of a stream or file system of the caller's own that do not return, before new
-    /// ones are refused with [`Error::Stuck`]. By default 64.
+    /// Sets the number of jobs that may be left behind, in calls of a caller's stream or file system that do not
+    /// return. When it is reached, new jobs are refused with [`Error::Stuck`]. By default 64.
     pub fn max_left_behind(mut self, jobs: usize) -> CapacityBuilder {
         self.max_left_behind = jobs;
         self
     }
 
-    /// How many files the programs of all jobs may have open together; by default half of what the process may.
+    /// Sets the number of files that the programs of all jobs may have open together; by default half of the process's
+    /// limit.
     ///
-    /// [`Job::open_files_max`](crate::Job::open_files_max) is for one job.
+    /// [`Job::open_files_max`](crate::Job::open_files_max) limits a single job.
     pub fn open_files_max(mut self, count: u64) -> CapacityBuilder {
         self.open_files_max = Some(count);
         self
@@ -108,7 +111,7 @@ impl Capacity {
         CapacityBuilder::default()
     }
 
-    /// How much of it is taken, by all runtimes that share it.
+    /// Returns the numbers of jobs of all runtimes that share it.
     pub fn stats(&self) -> Stats {
         let (running, waiting) = self.shared.queue.counts();
         let (left_behind, left_behind_memory_bytes) = self.shared.supervisor.left_behind();
@@ -131,7 +134,7 @@ impl fmt::Debug for Capacity {
 }
 
 impl Shared {
-    /// Refuses new jobs where too many have not come back.
+    /// Refuses new jobs while too many are left behind.
     pub fn check_left_behind(&self) -> Result<(), Error> {
         match self.supervisor.left_behind() {
             (left_behind, _) if left_behind > 0 && left_behind >= self.left_behind_max => {
@@ -142,21 +145,21 @@ impl Shared {
     }
 }
 
-/// How many jobs there are of a [`Capacity`].
+/// The numbers of jobs of a [`Capacity`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
     pub running: usize,
-    /// In line.
+    /// Jobs that wait in line.
     pub waiting: usize,
-    /// Whose [`run`](crate::Runtime::run) has returned for a deadline or a cancellation while they were in a call of a stream or
-    /// file system of the caller's own, and which end when that call does.
+    /// Jobs whose [`run`](crate::Runtime::run) has returned for a deadline or a cancellation while they were in a call
+    /// of a caller's stream or file system. They end when that call returns.
     pub left_behind: usize,
-    /// What the programs of those have.
+    /// The memory of the programs of the jobs that are left behind.
     pub left_behind_memory_bytes: u64,
 }
 
-/// The other half is left for the sockets and files of whoever uses the runtime.
+/// The other half is left for the sockets and files of the application.
 fn open_files_default() -> u64 {
     const WITHOUT_LIMIT: u64 = 8192;
     #[cfg(unix)]

@@ -69,7 +69,7 @@ pub struct Sandbox {
     #[arg(long, value_name = "SIZE", value_parser = size_bytes, default_value = "4G")]
     pub memory_max: u64,
 
-    /// End the program after so many seconds
+    /// End the program after this many seconds
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<Duration>,
 
@@ -81,11 +81,11 @@ pub struct Sandbox {
     #[arg(long, value_name = "SIZE", value_parser = size_bytes, default_value = "4G")]
     pub host_memory_max: u64,
 
-    /// How many files the program may have open at a time
+    /// Number of files that the program may have open at a time
     #[arg(long, value_name = "COUNT", default_value_t = 256)]
     pub open_files_max: usize,
 
-    /// How many files and folders the program may make
+    /// Number of files and folders that the program may create
     #[arg(long, value_name = "COUNT")]
     pub names_max: Option<u64>,
 
@@ -97,7 +97,7 @@ pub struct Sandbox {
     #[arg(long)]
     pub progress: bool,
 
-    /// Where compiled code is kept [default: afmpeg/aot in XDG_CACHE_HOME or ~/.cache]
+    /// Folder of compiled code [default: afmpeg/aot in XDG_CACHE_HOME or ~/.cache]
     #[arg(long, value_name = "PATH", conflicts_with = "no_cache")]
     pub cache_dir: Option<PathBuf>,
 
@@ -118,7 +118,7 @@ pub enum Command {
     Probe(Probe),
     /// Save pictures of a video: at some times, every few seconds, or a contact sheet
     Frames(Frames),
-    /// Run many jobs in parallel, each a line of JSON; run it again to go on after an interruption
+    /// Run many jobs in parallel, each a line of JSON; run it again to resume after an interruption
     Batch(Batch),
     /// Compile the module now, so that the next start takes milliseconds
     Compile,
@@ -170,11 +170,11 @@ pub struct Frames {
     #[arg(long, value_name = "SECONDS", value_parser = seconds, value_delimiter = ',')]
     pub at: Vec<Duration>,
 
-    /// The first picture in every so many seconds
+    /// The first picture in each interval of this many seconds
     #[arg(long, value_name = "SECONDS", value_parser = seconds, conflicts_with = "at")]
     pub every: Option<Duration>,
 
-    /// One image of so many pictures, from the whole video, each 320 pixels wide unless a size is given
+    /// One image with this many pictures of the whole video, each 320 pixels wide unless a size is given
     #[arg(long, value_name = "COLUMNSxROWS", value_parser = grid, conflicts_with_all = ["at", "every"])]
     pub sheet: Option<(u32, u32)>,
 
@@ -211,11 +211,11 @@ pub struct Batch {
     /// The jobs, or - for standard input
     pub jobs: PathBuf,
 
-    /// Where the results are kept [default: the name of the jobs, with .results.jsonl; none for standard input]
+    /// File of results [default: the name of the jobs, with .results.jsonl; none for standard input]
     #[arg(long, value_name = "PATH")]
     pub results: Option<PathBuf>,
 
-    /// How many jobs run at a time [default: the number of cores]
+    /// Number of jobs that run at a time [default: the number of cores]
     #[arg(long, value_name = "COUNT")]
     pub parallel: Option<std::num::NonZeroUsize>,
 }
@@ -247,7 +247,7 @@ pub struct Pull {
     #[arg(long, value_name = "HOST")]
     pub redirect_host: Vec<String>,
 
-    /// Where modules are kept [default: afmpeg/releases in XDG_CACHE_HOME or ~/.cache]
+    /// Folder of pulled modules [default: afmpeg/releases in XDG_CACHE_HOME or ~/.cache]
     #[arg(long, value_name = "PATH")]
     pub into: Option<PathBuf>,
 }
@@ -261,7 +261,7 @@ pub struct Info {
 
 #[derive(Debug, Args)]
 pub struct Pipe {
-    /// As much of a pipe as is kept, in a temporary file, where a file is needed
+    /// The most of a pipe that is copied to a temporary file, where a file is needed
     #[arg(long, value_name = "SIZE", value_parser = size_bytes, default_value = "4G")]
     pub pipe_max: u64,
 }

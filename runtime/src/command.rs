@@ -62,7 +62,7 @@ pub struct Output {
     options: Vec<(String, String)>,
 }
 
-/// What is to be done with an output's streams of one kind.
+/// The options for an output's streams of one kind.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Streams {
     without: bool,
@@ -82,7 +82,7 @@ impl Input {
         }
     }
 
-    /// A file, whatever its name looks like.
+    /// A file, even if its name looks like an option or URL.
     pub fn file(path: impl Into<String>) -> Input {
         Input::new(path.into(), true)
     }
@@ -102,13 +102,13 @@ impl Input {
         Input::new(graph.into(), false).format("lavfi")
     }
 
-    /// Where to begin.
+    /// Sets the position at which reading begins.
     pub fn seek(mut self, position: Duration) -> Input {
         self.seek = Some(position);
         self
     }
 
-    /// How much to read.
+    /// Sets the duration that is read.
     pub fn duration(mut self, duration: Duration) -> Input {
         self.duration = Some(duration);
         self
@@ -144,7 +144,7 @@ impl Output {
         }
     }
 
-    /// A file, whatever its name looks like.
+    /// A file, even if its name looks like an option or URL.
     pub fn file(path: impl Into<String>) -> Output {
         Output::new(path.into(), true)
     }
@@ -164,7 +164,7 @@ impl Output {
         Output::url("-").format("null")
     }
 
-    /// How long the output may be.
+    /// Limits the duration of the output.
     pub fn duration(mut self, duration: Duration) -> Output {
         self.duration = Some(duration);
         self
@@ -235,7 +235,7 @@ impl Output {
         self
     }
 
-    /// How many video frames are written at most.
+    /// Limits the number of video frames that are written.
     pub fn frames_max(mut self, count: u64) -> Output {
         self.frames_max = Some(count);
         self
@@ -568,7 +568,7 @@ fn name(url: &str, is_file: bool) -> String {
 }
 
 impl fmt::Display for Command {
-    /// The command as a shell would take it, whether or not it makes sense.
+    /// Returns the command as a shell would take it, without checking it.
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_./:=,+@%".contains(character);
         for (index, argument) in self.arguments().iter().enumerate() {

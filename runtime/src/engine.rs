@@ -11,11 +11,11 @@ use crate::wasi::{GuestMemory, Host};
 use std::sync::Arc;
 use wasmtime::{Caller, Config, Engine, InstancePre, Linker, Memory, ResourceLimiter, Store, UpdateDeadline};
 
-/// How deep a program may recurse, natively counted.
+/// The native stack for the program's recursion.
 const WASM_STACK_SIZE_BYTES: usize = 8 << 20;
 
-/// What a caller's own file systems, streams and callbacks have at least, as deep as the program may be when it calls: twice what
-/// Rust gives a thread. It is said where such code is taken.
+/// The stack that a caller's file systems, streams and callbacks have at least, at any depth of the program: twice
+/// Rust's default for a thread. The documentation of each place that takes such code states it.
 const CALLERS_STACK_SIZE_BYTES: usize = 4 << 20;
 
 /// The stack of a thread that runs a job: the program's and what the host calls need on top.
@@ -29,11 +29,11 @@ pub(crate) fn engine(preemption: Preemption) -> wasmtime::Result<Engine> {
     // A tail call moves the frame while the frame pointer already names its new place, and a program that is stopped
     // there by a signal could not be walked for its backtrace. No C compiler makes them unless it is told to.
     config.wasm_tail_call(false);
-    // What a job may take is counted for one memory of 32 bits.
+    // The limits of a job assume a single 32-bit memory.
     config.wasm_multi_memory(false);
     config.wasm_memory64(false);
     config.max_wasm_stack(WASM_STACK_SIZE_BYTES);
-    // Nothing here is asynchronous, but wasmtime wants this to be no smaller.
+    // Nothing here is asynchronous, but wasmtime requires this to be no smaller.
     config.async_stack_size(WASM_STACK_SIZE_BYTES);
     // Maps from native code to WebAssembly offsets would say nothing about a module without debug information, and
     // unwind tables serve foreign debuggers only: both make the code on disk larger and slower to load.
@@ -44,17 +44,17 @@ pub(crate) fn engine(preemption: Preemption) -> wasmtime::Result<Engine> {
     Engine::new(&config)
 }
 
-/// What a store holds for one job.
+/// A store's data for one job.
 pub(crate) struct State {
     pub host: Host,
     pub limiter: Limiter,
-    /// The limit that a host call met last.
+    /// The last limit that a host call reached.
     exceeded: Option<Exceeded>,
     memory: Option<Memory>,
 }
 
 impl State {
-    /// The limit that the program met, if any: what it needs most comes first.
+    /// The limit that the program reached, if any; the one of its own memory comes first.
     pub fn exceeded(&self) -> Option<Exceeded> {
         self.limiter.refused.or(self.exceeded)
     }
@@ -63,16 +63,16 @@ impl State {
 pub(crate) struct Limiter {
     memory_max_bytes: u64,
     figures: Arc<Figures>,
-    /// Why the last attempt to grow failed, if it did.
+    /// The reason for which the last attempt to grow failed, if it did.
     refused: Option<Exceeded>,
     table_entries: usize,
     host_memory: Arc<Budget>,
 }
 
-/// What an entry of a table takes: a pointer, and as much again while the table is moved.
+/// The host memory of a table entry: a pointer, and as much again while the table is moved.
 const TABLE_ENTRY_SIZE_BYTES: u64 = 16;
 
-/// As many entries as a program's tables may get together; those of real programs have tens of thousands.
+/// The most entries that a program's tables may have together; real programs have tens of thousands.
 const TABLE_ENTRIES_MAX: usize = 10_000_000;
 
 impl ResourceLimiter for Limiter {
@@ -101,7 +101,7 @@ impl ResourceLimiter for Limiter {
     }
 }
 
-/// How a guest's `_start` came to its end without returning.
+/// The ways in which a guest's `_start` ends without returning.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Ending {
     #[error("exit code {0}")]
@@ -110,7 +110,7 @@ pub(crate) enum Ending {
     Interrupted(Interruption),
 }
 
-/// Puts a preview 1 function into the linker for every method named.
+/// Adds a preview 1 function to the linker for each of these methods.
 macro_rules! define {
     ($linker:ident: $($name:ident($($arg:ident: $type:ty),*);)*) => {$(
         $linker.func_wrap(WASI, stringify!($name), |mut caller: Caller<'_, State>, $($arg: $type),*| {
@@ -119,7 +119,7 @@ macro_rules! define {
     )*};
 }
 
-/// Functions that make no sense in a sandbox without sockets and signals: they exist, and say that they do not work.
+/// Functions that make no sense in a sandbox without sockets and signals: they exist, and fail.
 macro_rules! define_missing {
     ($linker:ident: $($name:ident($($type:ty),*);)*) => {$(
         $linker.func_wrap(WASI, stringify!($name), |_: Caller<'_, State>, $(_: $type),*| Errno::Nosys as u32)?;
@@ -189,7 +189,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     linker.func_wrap(WASI, "proc_exit", |code: u32| -> wasmtime::Result<()> {
         Err(Ending::Exit(code.cast_signed()).into())
     })?;
-    // What `bulk` adds to a module calls this between two pieces of work.
+    // Code that `bulk` adds to a module calls this between two pieces of work.
     linker.func_wrap(
         bulk::CHECK.0,
         bulk::CHECK.1,
@@ -203,7 +203,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     Ok(linker)
 }
 
-/// Runs one host call on the guest's memory, unless the job is to end.
+/// Runs one host call on the guest's memory, unless the job must end.
 fn call(
     caller: &mut Caller<'_, State>,
     function: impl FnOnce(&mut Host, &mut GuestMemory) -> Result<(), Failure>,
@@ -268,7 +268,7 @@ pub(crate) fn store(
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|store| match store.data().host.interrupt.check() {
             Some(interruption) => Err(Ending::Interrupted(interruption).into()),
-            // Another job was meant.
+            // Another job was to be stopped.
             None => Ok(UpdateDeadline::Continue(1)),
         });
     }

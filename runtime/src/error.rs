@@ -1,4 +1,4 @@
-//! What can go wrong with a runtime or a job.
+//! Errors of runtimes and jobs.
 
 use crate::command::Contradiction;
 use crate::fs::Exceeded;
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// The cause of an [`Error`] that comes from a library below.
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a module could not be made ready, or a job could not be run to its own end.
+/// The reason why a module could not be prepared, or a job was not run to its own end.
 ///
 /// A program that ends with a non-zero exit code is no error: its code is in the [`Output`].
 #[derive(Debug, thiserror::Error)]
@@ -62,19 +62,20 @@ pub enum Error {
     #[error("the job was cancelled")]
     Cancelled { output: Box<Output> },
 
-    /// The program failed after it was refused more of something that the job limits.
+    /// The program failed after it was refused more of a limited resource.
     ///
-    /// The figures are of the limit's unit: bytes, files or names.
+    /// The figures have the limit's unit: bytes, files or names.
     #[error("the job reached its limit: {}", Exceeded::new(*.limit, *.allowed, *.wanted))]
     Limit {
         limit: Limit,
         allowed: u64,
-        /// What it would have come to.
+        /// The value that would have been reached.
         wanted: u64,
         output: Box<Output>,
     },
 
-    /// Only where a program's answer is wanted: [`Runtime::run`](crate::Runtime::run) returns such an output as it is.
+    /// Returned only by functions that need the program's result: [`Runtime::run`](crate::Runtime::run) returns such an
+    /// output as it is.
     #[error("the program failed: {message}")]
     Program { message: String, output: Box<Output> },
 
@@ -90,7 +91,7 @@ pub enum Error {
     #[error("the video shows nothing at {}.{:03} s or later", .time.as_secs(), .time.subsec_millis())]
     NoFrame { time: Duration },
 
-    /// A release has no such module, or what it has is not to be trusted.
+    /// A release has no such module, or its module failed verification.
     #[error("no module could be had from a release")]
     Release { source: Source },
 
@@ -100,7 +101,7 @@ pub enum Error {
     #[error("the runtime is closed")]
     Closed,
 
-    /// As many jobs wait in line as may; see [`CapacityBuilder::max_waiting`](crate::CapacityBuilder::max_waiting) and
+    /// The line is full; see [`CapacityBuilder::max_waiting`](crate::CapacityBuilder::max_waiting) and
     /// [`Runtime::try_run`](crate::Runtime::try_run).
     #[error("all places are taken: {running} jobs run and {waiting} wait")]
     Busy { running: usize, waiting: usize },
@@ -114,7 +115,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What the job had put out when it came to this, if it was started.
+    /// Returns the output of the job up to the error, if the job was started.
     pub fn output(&self) -> Option<&Output> {
         match self {
             Error::Deadline { output }
@@ -141,15 +142,15 @@ impl Error {
     }
 }
 
-/// A program that did what its sandbox forbids, or gave up without exiting.
+/// A program that violated its sandbox, or aborted.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Trap {
-    /// What happened, in the engine's words.
+    /// A description of the trap by the engine.
     pub reason: String,
     /// The function it happened in: its name where the module has names, otherwise its number.
     pub function: Option<String>,
-    /// Up to its trap the job ran: this is what it had written by then.
+    /// The job's output up to the trap.
     pub output: Output,
 }
 

@@ -1,4 +1,4 @@
-//! What a module is, by its own account.
+//! The description of a module by its own programs.
 
 use crate::{Error, Runtime};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ pub struct Info {
     pub version: String,
     /// The licence that FFmpeg was configured for, as an SPDX expression.
     pub license: String,
-    /// What FFmpeg was configured with.
+    /// The options that FFmpeg was configured with.
     pub configuration: Vec<String>,
     /// The names of all decoders, demuxers, encoders, filters and muxers, under these words.
     pub components: BTreeMap<String, BTreeSet<String>>,
@@ -21,7 +21,7 @@ pub struct Info {
 const KINDS: [&str; 5] = ["decoders", "demuxers", "encoders", "filters", "muxers"];
 
 impl Runtime {
-    /// Asks the module what it is. This runs it several times.
+    /// Asks the module's FFmpeg for its description. This runs it several times.
     pub fn info(&self) -> Result<Info, Error> {
         let ask = |options: &[&str]| {
             let output = self.run([&["ffmpeg"], options].concat())?.into_success()?;

@@ -9,14 +9,14 @@ use std::task::{Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-/// How long a wait that only a file descriptor can end goes on before the job looks for its interruption.
+/// The longest wait that only a file descriptor can end, before the job checks for its interruption.
 #[cfg(unix)]
 pub(crate) const WAIT_SLICE: Duration = Duration::from_millis(20);
 
 /// Cancels jobs from another thread.
 ///
-/// Every clone stands for the same cancellation. One cancellation may serve many jobs, and a job may have several: that of its
-/// request, say, and that of the whole service.
+/// All clones are the same cancellation. One cancellation can serve many jobs, and a job can have several, such as that
+/// of its request and that of the whole service.
 #[derive(Clone, Default)]
 pub struct Cancellation {
     shared: Arc<Shared>,
@@ -28,7 +28,7 @@ struct Shared {
     waiting: Mutex<Waiting>,
 }
 
-/// Who is to be woken by a cancellation.
+/// The wakers that a cancellation wakes.
 #[derive(Default)]
 struct Waiting {
     next_key: u64,
@@ -53,7 +53,7 @@ impl Cancellation {
         self.shared.cancelled.load(Ordering::SeqCst)
     }
 
-    /// Wakes this at a cancellation that comes from now on; one that has come already must be looked for afterwards.
+    /// Wakes this at a later cancellation; the caller must check afterwards whether it was cancelled before.
     fn register(&self, waker: &Waker) -> Registration {
         let mut waiting = self.shared.lock();
         let key = waiting.next_key;
@@ -81,7 +81,7 @@ impl Shared {
     }
 }
 
-/// A place among those who are woken, given up when it is dropped.
+/// A registered waker, removed when this is dropped.
 pub(crate) struct Registration {
     shared: Arc<Shared>,
     key: u64,
@@ -90,12 +90,12 @@ pub(crate) struct Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         let waker = self.shared.lock().wakers.remove(&self.key);
-        // What a waker does when it is dropped is its owner's affair, and not done under our lock.
+        // Dropping a waker runs its owner's code, which must not happen under our lock.
         drop(waker);
     }
 }
 
-/// Why a job was ended before its program did.
+/// The reason why a job was ended before its program did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interruption {
     Cancelled,
@@ -103,7 +103,7 @@ pub(crate) enum Interruption {
 }
 
 impl Interruption {
-    /// What the job's caller is told, with what the job had put out by then.
+    /// Returns the error for the job's caller, with the output up to then.
     pub fn error(self, output: Output) -> Error {
         let output = Box::new(output);
         match self {
@@ -113,7 +113,7 @@ impl Interruption {
     }
 }
 
-/// What may end one job.
+/// The causes that may end one job.
 #[derive(Clone, Default)]
 pub(crate) struct Interrupt {
     pub cancellations: Vec<Cancellation>,
@@ -121,7 +121,7 @@ pub(crate) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Whether there is anything that could end the job.
+    /// Returns whether anything could end the job.
     pub fn is_possible(&self) -> bool {
         !self.cancellations.is_empty() || self.deadline.is_some()
     }
@@ -136,13 +136,13 @@ impl Interrupt {
         }
     }
 
-    /// Wakes this at each cancellation as long as what is returned is kept. A deadline is for who waits to look after.
+    /// Wakes this at each cancellation as long as the result is kept. The caller watches the deadline itself.
     pub fn register(&self, waker: &Waker) -> Vec<Registration> {
         let cancellations = self.cancellations.iter();
         cancellations.map(|cancellation| cancellation.register(waker)).collect()
     }
 
-    /// Sleeps until then, or for ever where there is no such time, or until the job is interrupted.
+    /// Sleeps until this time, or without end if there is none, or until the job is interrupted.
     pub fn sleep_until(&self, wake_up: Option<Instant>) -> Result<(), Interruption> {
         let _registered = self.register(&waker_of_this_thread());
         loop {
@@ -160,7 +160,7 @@ impl Interrupt {
     }
 }
 
-/// What wakes the current thread where it is parked.
+/// Returns a waker that unparks the current thread.
 pub(crate) fn waker_of_this_thread() -> Waker {
     struct Unpark(Thread);
     impl Wake for Unpark {

@@ -1,4 +1,4 @@
-//! What is to be run, and what came of it.
+//! A job and its output.
 
 use crate::Error;
 use crate::fs::{Access, FileSystem, HostDir};
@@ -13,8 +13,8 @@ use std::time::{Duration, SystemTime};
 
 /// One run of a program in the sandbox.
 ///
-/// It can reach nothing but what it is given here: without more than arguments it has no directory, no variable, no
-/// input, and its output is kept in memory.
+/// It can reach only what it is given here: with arguments alone it has no directory, no variable and no input, and its
+/// output is kept in memory.
 #[must_use = "a job does nothing until a runtime runs it"]
 pub struct Job {
     pub(crate) args: Vec<OsString>,
@@ -36,7 +36,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// A job from its whole argument list, the program's name included: `["ffmpeg", "-version"]`.
+    /// Creates a job from its whole argument list, the program's name included: `["ffmpeg", "-version"]`.
     pub fn new(args: impl IntoIterator<Item = impl Into<OsString>>) -> Job {
         Job {
             args: args.into_iter().map(Into::into).collect(),
@@ -64,7 +64,7 @@ impl Job {
         self
     }
 
-    /// Sets a variable of the environment, which is empty otherwise.
+    /// Sets an environment variable; the environment is empty otherwise.
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Job {
         self.env.push((name.into(), value.into()));
         self
@@ -72,7 +72,7 @@ impl Job {
 
     /// Gives a file system to the program under a name.
     ///
-    /// The name `.` is the one that relative paths begin at. The same file system may be given under several names.
+    /// Relative paths begin at the name `.`. The same file system may be given under several names.
     pub fn file_system(mut self, name: impl Into<String>, file_system: Arc<dyn FileSystem>) -> Job {
         self.directories.push((name.into(), file_system));
         self
@@ -88,94 +88,97 @@ impl Job {
         Ok(self.file_system(name, Arc::new(dir)))
     }
 
-    /// Where standard input comes from; nothing by default.
+    /// Sets the source of standard input; empty by default.
     pub fn stdin(mut self, stdin: impl Into<Stdin>) -> Job {
         self.stdin = stdin.into();
         self
     }
 
-    /// Where standard output goes; by default its last 64 MiB are kept.
+    /// Sets the destination of standard output; by default its last 64 MiB are kept.
     pub fn stdout(mut self, stdout: Stdout) -> Job {
         self.stdout = stdout;
         self
     }
 
-    /// Where standard error goes; by default its last 1 MiB is kept.
+    /// Sets the destination of standard error; by default its last 1 MiB is kept.
     pub fn stderr(mut self, stderr: Stdout) -> Job {
         self.stderr = stderr;
         self
     }
 
-    /// How far the program's memory may grow; 4 GiB, the most that it can address, by default.
+    /// Limits the program's memory, in bytes; by default 4 GiB, the most that it can address.
     pub fn memory_max_bytes(mut self, bytes: u64) -> Job {
         self.memory_max_bytes = bytes;
         self
     }
 
-    /// How many files, streams and directories the program may have open; 64 by default.
+    /// Limits the number of files, streams and directories that the program may have open; 64 by default.
     ///
-    /// Its three standard streams, each of its directories and `/dev` count. Every open file of a folder of the host is
-    /// one of this process's own, of which all jobs together may have
+    /// Its three standard streams, each of its directories and `/dev` count. Each open file of a host folder is also an
+    /// open file of this process, of which all jobs together may have
     /// [`RuntimeBuilder::open_files_max`](crate::RuntimeBuilder::open_files_max).
     pub fn open_files_max(mut self, count: usize) -> Job {
         self.open_files_max = count;
         self
     }
 
-    /// How many bytes the program may write to all its files and streams together; no limit by default.
+    /// Limits the number of bytes that the program may write to all its files and streams together; no limit by
+    /// default.
     ///
-    /// It also holds for folders of the host. What a [`MemoryFs`](crate::MemoryFs) may hold is its own to say. By how
-    /// much a file grows without being written to counts too: when its size is set, when something is written beyond
-    /// its end, and when an [`OverlayFs`](crate::OverlayFs) copies it.
+    /// It holds for host folders, too. A [`MemoryFs`](crate::MemoryFs) has a limit of its own besides. Growth without
+    /// writing counts as well: setting a size, writing beyond the end, and copies in an
+    /// [`OverlayFs`](crate::OverlayFs).
     pub fn written_max_bytes(mut self, bytes: u64) -> Job {
         self.written_max_bytes = bytes;
         self
     }
 
-    /// How many files, directories and links the program may make, those that it removes again included; 100,000 by
-    /// default.
+    /// Limits the number of files, directories and links that the program may create, those that it removes again
+    /// included; 100,000 by default.
     pub fn names_max(mut self, count: u64) -> Job {
         self.names_max = count;
         self
     }
 
-    /// How much memory of this process the job may take besides the program's own; 4 GiB by default.
+    /// Limits the memory of this process for the job besides the program's own, in bytes; 4 GiB by default.
     ///
-    /// Captured output, open files, listings and tables count, and all that the job's file systems hold, by what is
-    /// allocated for it: see [`FileSystem::held_bytes`]. What their owner has put there is the owner's, and does not.
+    /// Captured output, open files, listings and tables count, and what the job's file systems hold, by allocated size:
+    /// see [`FileSystem::held_bytes`]. Files that their owner has added do not count.
     pub fn host_memory_max_bytes(mut self, bytes: u64) -> Job {
         self.host_memory_max_bytes = bytes;
         self
     }
 
-    /// Lets the program's clocks begin at this time, and advance only as it looks at them and sleeps.
+    /// Starts the program's clocks at this time; they advance only when they are read and when the program sleeps.
     ///
-    /// With [`Job::random_seed`] too, the same input gives the same output, byte by byte, whenever and wherever the job
-    /// runs. Sleeping then takes no time, and files seem to be as old as the job.
+    /// With [`Job::random_seed`] too, the same input gives the same output, byte by byte, at any time and on any host.
+    /// Sleeping then takes no time, and the times of files are this time.
     pub fn fixed_clock(mut self, start: SystemTime) -> Job {
         self.clock_start = Some(start);
         self
     }
 
-    /// Draws the program's random numbers from this seed and not from the system.
+    /// Generates the program's random numbers from this seed instead of the system's source.
     pub fn random_seed(mut self, seed: u64) -> Job {
         self.random_seed = Some(seed);
         self
     }
 
-    /// Ends the job so long after [`Runtime::run`](crate::Runtime::run) was called, even if it is still in line.
+    /// Ends the job this long after [`Runtime::run`](crate::Runtime::run) was called, even if it still waits in line.
+    /// The error is [`Error::Deadline`].
     pub fn timeout(mut self, timeout: Duration) -> Job {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Lets another thread end the job. It may have several cancellations, any of which ends it.
+    /// Allows another thread to end the job, with [`Error::Cancelled`]. A job may have several cancellations, any of
+    /// which ends it.
     pub fn cancellation(mut self, cancellation: &Cancellation) -> Job {
         self.cancellations.push(cancellation.clone());
         self
     }
 
-    /// Where in line the job stands: before all of a lower priority and behind those of its own that came earlier; 0 by default.
+    /// Sets the job's priority in line: before all of a lower priority, behind earlier ones of the same. 0 by default.
     pub fn priority(mut self, priority: i32) -> Job {
         self.priority = priority;
         self
@@ -183,7 +186,7 @@ impl Job {
 }
 
 impl fmt::Debug for Job {
-    /// Without what its variables hold, which may be secrets.
+    /// Leaves out the values of variables, which may be secrets.
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         let directories = self.directories.iter().map(|(name, _)| name);
         formatter
@@ -212,7 +215,7 @@ impl<T: Into<OsString>> From<Vec<T>> for Job {
     }
 }
 
-/// Something that a job may have only so much of.
+/// A resource that is limited for a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Limit {
@@ -222,13 +225,13 @@ pub enum Limit {
     HostMemory,
     /// [`Job::open_files_max`]
     OpenFiles,
-    /// [`RuntimeBuilder::open_files_max`](crate::RuntimeBuilder::open_files_max), of which other jobs have their part.
+    /// [`RuntimeBuilder::open_files_max`](crate::RuntimeBuilder::open_files_max), which all jobs share.
     RuntimeOpenFiles,
     /// [`Job::written_max_bytes`]
     Written,
     /// [`Job::names_max`]
     Names,
-    /// The room in one of its file systems.
+    /// The size of one of its file systems.
     FileSystem,
 }
 
@@ -247,26 +250,26 @@ impl fmt::Display for Limit {
     }
 }
 
-/// What came of a job.
+/// The result of a job.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Output {
     /// The program's own exit code; 0 is success.
     pub exit_code: i32,
-    /// The end of standard output, where it was captured.
+    /// The last bytes of standard output, if it was captured.
     pub stdout: Vec<u8>,
-    /// How many bytes of standard output before those were not kept.
+    /// The number of bytes of standard output that were dropped before those.
     pub stdout_dropped_bytes: u64,
     pub stderr: Vec<u8>,
     pub stderr_dropped_bytes: u64,
     pub timings: Timings,
-    /// How long the job computed, the host's part for it included.
+    /// The processor time of the job's thread, host calls included.
     pub cpu_time: Duration,
-    /// The most memory that the program had.
+    /// The peak of the program's memory.
     pub memory_peak_bytes: u64,
-    /// The most memory that the host held for it, counted as for [`Job::host_memory_max_bytes`].
+    /// The peak of the host's memory for the job, counted as for [`Job::host_memory_max_bytes`].
     pub host_memory_peak_bytes: u64,
-    /// What the program read from files and streams, and wrote to them.
+    /// The bytes that the program read from files and streams.
     pub bytes_read: u64,
     pub bytes_written: u64,
 }
@@ -276,7 +279,8 @@ impl Output {
         self.exit_code == 0
     }
 
-    /// What FFmpeg's programs say has failed: the last line on standard error that is not said after every failure.
+    /// Returns the cause of a failure by FFmpeg's programs: the last line on standard error that is not printed after
+    /// every failure.
     pub fn error_message(&self) -> String {
         const AFTER_EVERY_FAILURE: [&str; 5] = ["Conversion failed!", "Exiting", "frame=", "size=", "video:"];
         const CONSEQUENCES: [&str; 5] = [
@@ -299,7 +303,7 @@ impl Output {
         message.unwrap_or("the program said nothing").to_owned()
     }
 
-    /// The output of a program that succeeded; otherwise an error with what it said.
+    /// Returns the output of a program that succeeded, otherwise an error with its message.
     pub fn into_success(self) -> Result<Output, Error> {
         if self.success() {
             return Ok(self);
@@ -312,7 +316,7 @@ impl Output {
 }
 
 impl fmt::Debug for Output {
-    /// Streams as text, and no more of them than a person reads.
+    /// Shows streams as text, shortened.
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         const SHOWN_BYTES: usize = 1000;
         let end = |bytes: &[u8]| {
@@ -334,7 +338,7 @@ impl fmt::Debug for Output {
     }
 }
 
-/// What a job has come to so far, as seen from any thread.
+/// A job's current figures, readable from any thread.
 #[derive(Default)]
 pub(crate) struct Figures {
     memory_bytes: AtomicU64,
@@ -352,7 +356,7 @@ impl Figures {
         self.bytes_written.store(bytes_written, Ordering::Relaxed);
     }
 
-    /// A program's memory never shrinks, so this is also the most that it had.
+    /// Returns the program's memory in bytes. It never shrinks, so this is also its peak.
     pub fn memory_bytes(&self) -> u64 {
         self.memory_bytes.load(Ordering::Relaxed)
     }
@@ -364,13 +368,13 @@ impl Figures {
     }
 }
 
-/// Where a job's time went.
+/// The phases of a job.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timings {
-    /// Waiting until fewer jobs were running.
+    /// The time in line.
     pub queue: Duration,
-    /// Making the sandbox.
+    /// The time to create the sandbox.
     pub instantiate: Duration,
     pub run: Duration,
 }

@@ -1,9 +1,9 @@
 //! FFmpeg as a sandboxed WebAssembly module: compile once, run many jobs.
 //!
-//! A [`Runtime`] is a compiled module. A [`Job`] is one run of a program in it, with nothing in reach but what it is
-//! given. The programs are FFmpeg's own: `ffmpeg` and `ffprobe`, chosen by the first argument.
+//! A [`Runtime`] is a compiled module. A [`Job`] is one run of a program in it, which can reach only what it is given.
+//! The programs are FFmpeg's own: `ffmpeg` and `ffprobe`, chosen by the first argument.
 //!
-//! A service that makes an mp4 of whatever it is sent, without a temporary file, and without trust in what it is sent:
+//! A service that converts untrusted uploads to mp4, without temporary files:
 //!
 //! ```no_run
 //! use afmpeg::command::{Command, Input, Output};
@@ -19,7 +19,7 @@
 //!     Ok(())
 //! }
 //!
-//! /// May be called from any number of threads at once: as many jobs run as there are cores, and others wait in line.
+//! /// Can be called from any number of threads at once: one job runs per core, and others wait in line.
 //! fn convert(runtime: &Runtime, upload: Vec<u8>) -> Result<bytes::Bytes, Box<dyn std::error::Error>> {
 //!     let files = MemoryFs::new(512 << 20);
 //!     files.add_file("in", upload)?;
@@ -43,7 +43,7 @@
 //! }
 //! ```
 //!
-//! A job is at its simplest what would be typed in a shell, and its outcome what the shell would show:
+//! The simplest job is a command line, and its result is what a shell would show:
 //!
 //! ```
 //! # let module = wat::parse_str(include_str!("../tests/support/tiny.wat"))?;
@@ -55,23 +55,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # What there is
+//! # Overview
 //!
-//! - [`Runtime::run`] takes any arguments of ffmpeg or ffprobe; [`Runtime::run_job`] those that a
-//!   [`Command`](command::Command) is put together of; [`Runtime::probe`] and [`Runtime::frames`] do what services ask for
-//!   most.
-//! - Files are what a [`FileSystem`] says they are: [`MemoryFs`], [`HostDir`], [`OverlayFs`], or one of the caller's own.
-//!   [`MemoryFs::add_reader`] makes a file of anything that can be read at an offset, such as an object in a store, and
-//!   [`MemoryFs::add_writer`] of what takes bytes at an offset, such as an upload in parts.
+//! - [`Runtime::run`] takes any arguments of ffmpeg or ffprobe, [`Runtime::run_job`] those of a
+//!   [`Command`](command::Command). [`Runtime::probe`] and [`Runtime::frames`] describe files and extract pictures.
+//! - Files come from a [`FileSystem`]: [`MemoryFs`], [`HostDir`], [`OverlayFs`], or the caller's own.
+//!   [`MemoryFs::add_reader`] adds a file that is backed by a reader at offsets, such as an object in a store, and
+//!   [`MemoryFs::add_writer`] one that is backed by a writer at offsets, such as a multipart upload.
 //! - [`Stdin`] and [`Stdout`] are pipes of any length, in bounded memory.
-//! - With the feature `pull`, `ModuleSource` gets a module by name, and verifies whose it is.
-//! - [`Job::progress`] tells how far ffmpeg has come.
+//! - With the feature `pull`, `ModuleSource` downloads a module by name, and verifies its signature.
+//! - [`Job::progress`] reports ffmpeg's progress.
 //!
-//! # What a job may do
+//! # Limits
 //!
-//! Nothing that it is not given: no file, no variable, no input. It is held to [`Job::memory_max_bytes`],
-//! [`Job::host_memory_max_bytes`], [`Job::written_max_bytes`], [`Job::names_max`], [`Job::open_files_max`], the room in
-//! its [`MemoryFs`], its [`Job::timeout`] and its [`Cancellation`]; what it ran into is named by [`Error::Limit`].
+//! A job can reach only what it is given: no other file, variable or input. Its limits are [`Job::memory_max_bytes`],
+//! [`Job::host_memory_max_bytes`], [`Job::written_max_bytes`], [`Job::names_max`], [`Job::open_files_max`], the size of
+//! its [`MemoryFs`], its [`Job::timeout`] and its [`Cancellation`]; [`Error::Limit`] names the one that it reached.
 //! With [`Job::fixed_clock`] and [`Job::random_seed`] the same input gives the same bytes.
 
 #[cfg(feature = "tokio")]

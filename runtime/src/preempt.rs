@@ -1,10 +1,10 @@
 //! Stopping a program that computes and makes no call, at no cost while it runs.
 //!
-//! Engines usually have the compiled code ask, at every loop, whether it is to stop; on vectorised loops that takes
-//! more time than the loop itself. Here the code asks nothing. The job's thread is sent a signal, and where the signal
-//! finds it in the program's own code, its handler moves the program counter to an instruction that traps. To the
-//! engine this is a trap like any other, which ends the program and leaves everything else intact. Where the signal
-//! finds the thread elsewhere (in a host call, in the engine) it does nothing, and is sent again.
+//! Engines usually have the compiled code check, at every loop, whether it must stop; in vectorised loops that takes
+//! more time than the loop itself. Here the code checks nothing. The job's thread is sent a signal; if the signal finds
+//! it in the program's own code, its handler moves the program counter to an instruction that traps. The engine handles
+//! this like any other trap, which ends the program and leaves everything else intact. If the signal finds the thread
+//! elsewhere (in a host call, in the engine) it has no effect, and is sent again.
 //!
 //! This rests on properties of wasmtime, which its version 48 has on both processors:
 //!
@@ -27,10 +27,10 @@ use wasmtime::{Engine, Module};
 
 pub(crate) const SUPPORTED: bool = true;
 
-/// Where a program's compiled functions lie, and an instruction that traps.
+/// The addresses of a program's compiled functions, and of an instruction that traps.
 pub(crate) struct CodeMap {
-    /// The addresses of the functions, sorted. The engine's own code between them is none of these: it must not be
-    /// left half way.
+    /// The addresses of the functions, sorted. The engine's own code between them is not included: it must not be left
+    /// half way.
     functions: Vec<std::ops::Range<usize>>,
     trap_address: usize,
     /// Keeps the trapping instruction in memory, and the program's functions.
@@ -93,7 +93,7 @@ struct Target<'a> {
 /// A job's thread as seen by the thread that may stop it.
 #[derive(Default)]
 pub(crate) struct Thread {
-    /// The kernel's number of the thread while a program runs on it, otherwise 0.
+    /// The kernel's thread ID while a program runs on the thread, otherwise 0.
     id: AtomicI32,
     must_stop: AtomicBool,
 }
@@ -104,20 +104,20 @@ impl Thread {
         self.must_stop.store(true, Ordering::Release);
         let id = self.id.load(Ordering::Acquire);
         if id != 0 {
-            // A thread that has just come to its end gets nothing; and one that is not a job's, should it have got the number
-            // since, a signal that means nothing to it.
-            // SAFETY: the call takes numbers only, and the process's own is its own.
+            // A thread that has just ended gets nothing. If another thread has its ID since, one that is no job's, the
+            // signal has no effect there.
+            // SAFETY: the call takes plain IDs, and the process's own is right.
             unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), id, signal::NUMBER) };
         }
     }
 
-    /// How long the thread has computed, if a program runs on it.
+    /// Returns the processor time of the thread, if a program runs on it.
     pub fn cpu_time(&self) -> Option<Duration> {
         let id = self.id.load(Ordering::Acquire);
         if id == 0 {
             return None;
         }
-        // The kernel's number of a thread's clock, which is part of its interface.
+        // The kernel's ID of a thread's clock, which is part of its interface.
         const CPUCLOCK_PERTHREAD_MASK: libc::clockid_t = 4;
         const CPUCLOCK_SCHED: libc::clockid_t = 2;
         let clock = (!(id as libc::clockid_t) << 3) | CPUCLOCK_PERTHREAD_MASK | CPUCLOCK_SCHED;
@@ -132,8 +132,8 @@ impl Thread {
         }
     }
 
-    /// Runs a program such that it can be stopped, where there is a map of its code, on the current thread, which must be its own:
-    /// it gets no more stopping signals afterwards.
+    /// Runs a program such that it can be stopped, if there is a map of its code, on the current thread, which must be
+    /// the job's own. It gets no stopping signals afterwards.
     pub fn run<R>(&self, code_map: Option<&CodeMap>, program: impl FnOnce() -> R) -> R {
         /// Takes the target back even when the program panics.
         struct Reset<'a>(&'a Thread, Option<&'static signal::Slot>);
@@ -141,7 +141,7 @@ impl Thread {
             fn drop(&mut self) {
                 self.0.id.store(0, Ordering::Release);
                 if let Some(slot) = self.1 {
-                    // What was sent but has not come yet is not taken for a signal of the process.
+                    // A signal that was sent but not yet delivered must not be taken for one of the process.
                     signal::set_blocked(&[signal::NUMBER], libc::SIG_BLOCK);
                     slot.leave();
                 }
@@ -157,7 +157,7 @@ impl Thread {
     }
 }
 
-/// Lets the current thread, which must be a job's own, receive the signals that stop programs and those of their traps.
+/// Unblocks the signals that stop programs and those of their traps on the current thread, which must be a job's own.
 ///
 /// Services that take signals on one thread block them on all others, and threads inherit that. A trap whose signal is
 /// blocked ends the process, and a stop that is blocked stops nothing.
@@ -174,15 +174,15 @@ mod signal {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
-    /// A signal that is ignored by default and that nobody counts on: a stray one does no harm.
+    /// A signal that is ignored by default and that programs do not rely on, so that a stray one has no effect.
     pub const NUMBER: c_int = libc::SIGURG;
 
-    /// Where the handler finds the target of the thread that it runs on.
+    /// The place in which the handler finds the target of its thread.
     ///
-    /// Not a variable of the thread: in a library that is loaded later, the first look at such a variable may allocate, which no
-    /// handler may.
+    /// It is not a thread-local variable: in a library that is loaded later, the first access to one may allocate,
+    /// which a signal handler must not.
     pub struct Slot {
-        /// The thread that has the slot; 0 is none.
+        /// The ID of the thread that has the slot; 0 if none has.
         thread_id: AtomicI32,
         target: AtomicPtr<Target<'static>>,
         next: *const Slot,
@@ -243,7 +243,7 @@ mod signal {
         }
     }
 
-    /// The kernel's number of the current thread.
+    /// Returns the kernel's ID of the current thread.
     pub fn thread_id() -> i32 {
         // SAFETY: the call takes nothing and cannot fail.
         unsafe { libc::gettid() }
@@ -341,13 +341,13 @@ mod signal {
 
     #[cfg(target_arch = "x86_64")]
     unsafe fn program_counter<'a>(context: *mut libc::ucontext_t) -> &'a mut libc::greg_t {
-        // SAFETY: the caller vouches for the context.
+        // SAFETY: the caller guarantees that the context is valid.
         unsafe { &mut (*context).uc_mcontext.gregs[libc::REG_RIP as usize] }
     }
 
     #[cfg(target_arch = "aarch64")]
     unsafe fn program_counter<'a>(context: *mut libc::ucontext_t) -> &'a mut u64 {
-        // SAFETY: the caller vouches for the context.
+        // SAFETY: the caller guarantees that the context is valid.
         unsafe { &mut (*context).uc_mcontext.pc }
     }
 }

@@ -1,4 +1,4 @@
-//! What ffprobe says of a file, with types.
+//! ffprobe's description of a file, with types.
 
 use crate::{Error, Job, Runtime};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 /// A media file's format, streams and chapters.
 ///
-/// Whatever ffprobe says beyond the fields here is kept under its own name in `other`.
+/// Other fields of ffprobe are kept under their own names in `other`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Said")]
 #[non_exhaustive]
@@ -29,7 +29,7 @@ struct Said {
     streams: Vec<Stream>,
     #[serde(default)]
     stream_groups: Vec<StreamGroup>,
-    /// The first picture, for how it says it is turned: photos say so there.
+    /// The first picture, for its rotation: photos state it there.
     #[serde(default)]
     frames: Vec<SaidOfFrame>,
     #[serde(default)]
@@ -91,7 +91,7 @@ pub struct Format {
     /// In bits per second.
     #[serde(default, deserialize_with = "number")]
     pub bit_rate: Option<u64>,
-    /// How sure the format is, up to 100.
+    /// The certainty of the format, from 0 to 100.
     pub probe_score: Option<u32>,
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
@@ -114,7 +114,7 @@ pub struct Stream {
     /// The width of a pixel by its height, where it is known.
     #[serde(default, with = "aspect", skip_serializing_if = "Option::is_none")]
     pub sample_aspect_ratio: Option<Rational>,
-    /// How far the picture is turned clockwise for display, in degrees: 90, 180 or 270, or an odd angle.
+    /// The clockwise rotation of the picture for display, in degrees: 90, 180 or 270, or an odd angle.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub rotation_degrees: u32,
     /// The size as it is displayed: cropped, turned, and with square pixels.
@@ -157,7 +157,7 @@ pub struct Stream {
 #[non_exhaustive]
 pub struct StreamGroup {
     pub index: u32,
-    /// What the streams make together, such as `Tile Grid`.
+    /// The kind of the group, such as `Tile Grid`.
     #[serde(rename = "type")]
     pub group_type: Option<String>,
     #[serde(default)]
@@ -186,7 +186,7 @@ pub struct TileGrid {
     pub width: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub height: Option<u32>,
-    /// How far the picture is turned clockwise for display, in degrees.
+    /// The clockwise rotation of the picture for display, in degrees.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub rotation_degrees: u32,
     /// The size as it is displayed.
@@ -207,7 +207,7 @@ impl StreamGroup {
 }
 
 impl Stream {
-    /// Whether the stream is a single picture that goes with others, such as a cover.
+    /// Returns whether the stream is a single picture that accompanies others, such as a cover.
     pub fn is_attached_picture(&self) -> bool {
         self.disposition.get("attached_pic") == Some(&1)
     }
@@ -239,7 +239,7 @@ fn rotation_degrees(described: &Map<String, Value>) -> Option<u32> {
     rotation.and_then(Value::as_f64).map(clockwise)
 }
 
-/// What is left of a side once the edges are gone that are only there because codecs have blocks.
+/// Returns a side without the edges that exist only because codecs use blocks.
 fn cropped(side: u32, described: &Map<String, Value>, edges: [&str; 2]) -> u32 {
     let side_data = described.get("side_data_list").and_then(Value::as_array);
     let edge = |name: &str| {
@@ -259,7 +259,7 @@ fn clockwise(degrees: f64) -> u32 {
     ((-degrees).round() as i64).rem_euclid(360) as u32
 }
 
-/// How groups of streams are turned, by their index: ffprobe only tells people.
+/// Returns the rotation of stream groups, by index, from ffprobe's log: its JSON does not have it.
 fn rotations_of_groups(log: &str) -> BTreeMap<u32, u32> {
     let mut rotations = BTreeMap::new();
     let mut group = None;
@@ -422,7 +422,8 @@ fn number<'de, D: Deserializer<'de>, T: FromStr>(deserializer: D) -> Result<Opti
 }
 
 impl Job {
-    /// A job for [`Runtime::probe`] that looks at one input; it needs a directory or an input stream to find it in.
+    /// Creates a job for [`Runtime::probe`] on one input; it needs a directory or an input stream that contains the
+    /// input.
     pub fn probe(input: impl Into<std::ffi::OsString>) -> Job {
         let options = "ffprobe -v info -hide_banner -of json -show_format -show_streams -show_stream_groups \
                        -show_chapters -show_entries frame=stream_index:frame_side_data=rotation -read_intervals %+#1 -i";

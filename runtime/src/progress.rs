@@ -1,4 +1,4 @@
-//! How far ffmpeg has come, told while it runs.
+//! Reports of ffmpeg's progress while it runs.
 
 use crate::Job;
 use crate::fs::{DirEntry, File, FileSystem, FileType, Metadata, OpenOptions, Opened};
@@ -6,7 +6,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
-/// A report of ffmpeg's on its own progress.
+/// A progress report of ffmpeg.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Progress {
@@ -14,17 +14,17 @@ pub struct Progress {
     pub frame: u64,
     /// Frames a second.
     pub fps: f64,
-    /// How much of the output has been written, as the time it plays.
+    /// The duration of the output so far.
     pub time: Duration,
-    /// Time of the output per time passed: 2 is twice as fast as it plays.
+    /// Duration of the output per elapsed time: 2 is twice as fast as real time.
     pub speed: Option<f64>,
     pub total_size_bytes: Option<u64>,
-    /// Whether this is the last report.
+    /// The report is the last one.
     pub finished: bool,
 }
 
 impl Progress {
-    /// The part that is done of an output that will play for so long, from 0 to 1.
+    /// Returns the completed part, from 0 to 1, of an output of this total duration.
     pub fn fraction(&self, duration: Duration) -> f64 {
         match duration {
             _ if self.finished => 1.0,
@@ -33,7 +33,7 @@ impl Progress {
         }
     }
 
-    /// Takes in one line of ffmpeg's report; returns whether it was the last of it.
+    /// Takes one line of ffmpeg's report; returns whether it was the last line of it.
     fn read(&mut self, line: &str) -> bool {
         let Some((key, value)) = line.split_once('=') else {
             return false;
@@ -55,15 +55,15 @@ impl Progress {
     }
 }
 
-/// Where the guest finds the file that it writes its reports to.
+/// The path, in the guest, of the folder for reports.
 const FOLDER: &str = "/afmpeg";
 const FILE: &str = "progress";
 
 impl Job {
-    /// Calls this with every report of ffmpeg's own, about ten times a second.
+    /// Calls this with each of ffmpeg's reports, about ten times a second.
     ///
-    /// The job must be one of ffmpeg. The call comes from the job's thread, which waits for it to return; it has at least
-    /// 4 MiB of stack.
+    /// The job must be one of ffmpeg. The call comes from the job's thread, which waits for it to return, and has at
+    /// least 4 MiB of stack.
     pub fn progress(mut self, report: impl FnMut(&Progress) + Send + 'static) -> Job {
         let options = [
             "-progress".to_owned(),
@@ -81,7 +81,7 @@ impl Job {
         self.file_system(FOLDER, Arc::new(ReportFolder(report)))
     }
 
-    /// Sends every report of ffmpeg's own through a channel, which closes when the job ends.
+    /// Sends each of ffmpeg's reports through a channel, which closes when the job ends.
     pub fn progress_channel(self) -> (Job, mpsc::Receiver<Progress>) {
         let (sender, receiver) = mpsc::channel();
         // Nobody has to listen.
@@ -98,7 +98,7 @@ struct Report {
     line: Vec<u8>,
 }
 
-/// ffmpeg's lines are short; a program that writes others is not believed.
+/// ffmpeg's lines are short; longer ones are ignored.
 const LINE_SIZE_MAX_BYTES: usize = 1024;
 
 /// A directory with one file, into which reports are written.

@@ -1,6 +1,6 @@
-//! Letting so many jobs run at a time, in the order of their priorities and of their coming.
+//! The line of jobs, in the order of their priorities and their arrival.
 //!
-//! Whoever waits is woken when it has a place, or when there will be none, and at no other time.
+//! A waiter is woken when it has a place or when there will be none, and at no other time.
 
 use crate::interrupt::{Interrupt, Interruption, waker_of_this_thread};
 use crate::{Error, Output};
@@ -25,13 +25,13 @@ struct State {
     next_ticket: u64,
     next_member: u64,
     waiting: BTreeMap<Order, Waiter>,
-    /// Tickets that have been called and whose owners have not come yet: each holds a place.
+    /// Tickets that have been called and whose owners have not arrived yet: each holds a place.
     called: HashSet<u64>,
     /// Only of members that run something, or are closed.
     members: HashMap<u64, MemberState>,
 }
 
-/// Where in the line: by priority, then by ticket.
+/// A place in line: by priority, then by ticket.
 type Order = (Reverse<i32>, u64);
 
 struct Waiter {
@@ -79,7 +79,7 @@ impl Queue {
         }
     }
 
-    /// How many run and how many wait, of all members.
+    /// Returns the number of running and of waiting jobs, of all members.
     pub fn counts(&self) -> (usize, usize) {
         let state = self.lock();
         (state.running(), state.waiting.len())
@@ -95,7 +95,7 @@ impl State {
         self.members.values().map(|member| member.running).sum::<usize>() + self.called.len()
     }
 
-    /// Hands a place that has become free to the first in line, who is to be woken once the state is no longer locked.
+    /// Gives a free place to the first in line, and returns its waker, to be called once the state is unlocked.
     #[must_use]
     fn pass_on(&mut self) -> Option<Waker> {
         let Some(((_, ticket), waiter)) = self.waiting.pop_first() else {
@@ -166,7 +166,7 @@ impl Member {
         }
     }
 
-    /// Refuses whoever waits or comes; those who run are left to finish.
+    /// Refuses waiting and new jobs; running ones finish.
     pub fn close(&self) {
         let mut state = self.queue.lock();
         state.members.entry(self.id).or_default().closed = true;
@@ -176,7 +176,7 @@ impl Member {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Closes, and waits until none runs any more; returns how many still do when the time is over.
+    /// Closes, and waits until no job runs; returns the number of jobs that still run when the time is over.
     pub fn drain(&self, timeout: Duration) -> Result<(), usize> {
         self.close();
         let until = Instant::now().checked_add(timeout);
@@ -198,7 +198,7 @@ impl Member {
         }
     }
 
-    /// Takes note of a place that has been taken.
+    /// Records a place that has been taken.
     fn place(&self, mut state: MutexGuard<'_, State>) -> Place {
         state.members.entry(self.id).or_default().running += 1;
         Place {
@@ -220,7 +220,7 @@ impl Drop for Member {
 pub(crate) struct Enter<'a> {
     member: &'a Member,
     priority: i32,
-    /// Drawn at the first look.
+    /// Drawn when first polled.
     ticket: Option<u64>,
 }
 
@@ -254,7 +254,7 @@ impl Future for Enter<'_> {
             }
             None => {}
         }
-        // Where there is a free place nobody waits.
+        // While there is a free place nobody waits.
         if state.free > 0 {
             state.free -= 1;
             return Poll::Ready(Ok(member.place(state)));
@@ -295,7 +295,7 @@ impl Drop for Enter<'_> {
     }
 }
 
-/// The right to run; the next job may when it is dropped.
+/// The right to run; the next job gets it when it is dropped.
 pub(crate) struct Place {
     queue: Arc<Queue>,
     member: u64,

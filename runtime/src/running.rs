@@ -1,4 +1,4 @@
-//! A job's thread from outside, and the thread that sees to the end of jobs.
+//! A job's thread as others see it, and the thread that stops jobs.
 
 use crate::Error;
 use crate::budget::Budget;
@@ -17,18 +17,18 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use wasmtime::Engine;
 
-/// How long a program that is to stop is waited for. It is stopped at once unless it is in a call of a stream or file system of
-/// the caller's own that does not end.
+/// The time to wait for a program that must stop. It stops at once unless it is in a call of a caller's stream or file
+/// system that does not return.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// How long after it was to stop a job counts as left behind: until then it may just be giving its memory back.
+/// The time after which a job that must stop counts as left behind: until then it may just be freeing its memory.
 const LEFT_BEHIND_AFTER: Duration = Duration::from_millis(100);
 
-/// How many attempts to stop a program are made one right after the other. One that is mostly in short calls of the engine is
-/// met in its own code by one in some tens.
+/// The number of attempts to stop a program, one right after the other. About one in some tens finds a program that is
+/// mostly in short calls of the engine in its own code.
 const BURST: usize = 100;
 
-/// How long after a burst the next one comes: soon to a thread that computes, later to one that waits.
+/// The time between bursts: short for a thread that computes, longer for one that waits.
 const BURST_INTERVAL_MIN: Duration = Duration::from_micros(500);
 const BURST_INTERVAL_MAX: Duration = Duration::from_millis(20);
 
@@ -44,7 +44,7 @@ pub(crate) struct Running {
 
 #[derive(Default)]
 struct Outcome {
-    /// What came of it, or the panic of a file system or stream of the caller's own.
+    /// The job's result, or the panic of a caller's file system or stream.
     result: Option<thread::Result<Result<Output, Error>>>,
     waker: Option<Waker>,
 }
@@ -54,7 +54,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Running {
-    /// Runs a job on a thread of its own, which may need more stack than the caller's has.
+    /// Runs a job on a thread of its own, which may need more stack than the caller's thread has.
     pub fn start(
         preemption: Preemption,
         engine: &Engine,
@@ -71,7 +71,7 @@ impl Running {
         let own = running.clone();
         let job_thread = move || {
             preempt::accept_signals();
-            // Whatever a caller's own code has left half done is the caller's to see, with the panic.
+            // State that a caller's own code has left inconsistent is passed to the caller, with the panic.
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&own)));
             let mut outcome = lock(&own.outcome);
             outcome.result = Some(result);
@@ -100,11 +100,11 @@ impl Running {
         lock(&self.outcome).result.take()
     }
 
-    /// Tries to stop the program, whose interruption must have come.
+    /// Tries to stop the program, whose deadline has passed or whose cancellation has come.
     fn stop(&self) {
         match self.preemption {
             Preemption::Signals => self.thread.stop(),
-            // The programs of all jobs look up, and those that are not meant go on.
+            // All programs on the engine check for an interruption; those without one continue.
             Preemption::Epochs => self.engine.increment_epoch(),
         }
     }
@@ -113,7 +113,7 @@ impl Running {
         lock(&self.handle).as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// Waits for the thread, which has come to its end.
+    /// Waits for the thread, which is about to end.
     fn join(&self) {
         if let Some(handle) = lock(&self.handle).take() {
             // The thread's panics are caught on it.
@@ -134,20 +134,20 @@ pub(crate) struct Watch<'a> {
     pub stopping_since: Option<Instant>,
     pub done: bool,
     pub span: JobSpan,
-    /// What ends the job for itself when nobody waits for it any more.
+    /// Ends the job when nobody waits for it any more.
     pub cancel_when_dropped: Option<Cancellation>,
-    /// As long as a cancellation is to wake whoever waits.
+    /// Kept as long as a cancellation must wake the waiter.
     pub registered: Vec<Registration>,
 }
 
 pub(crate) enum Next {
     Done(Result<Output, Error>),
-    /// Look again at this time, if there is one, or when woken.
+    /// Check again at this time, if there is one, or when woken.
     Wait(Option<Instant>),
 }
 
 impl Watch<'_> {
-    /// Wakes this when there is something to look at.
+    /// Wakes this when there is something to check.
     pub fn set_waker(&mut self, waker: &Waker) {
         self.registered = self.interrupt.register(waker);
         self.running.set_waker(waker);
@@ -191,7 +191,7 @@ impl Watch<'_> {
         Next::Done(Err(interruption.error(output)))
     }
 
-    /// Waits on this thread; the place in line is given up with the return.
+    /// Waits on this thread; the place in line is given up on return.
     pub fn wait(mut self, _place: Place) -> Result<Output, Error> {
         let waker = waker_of_this_thread();
         self.set_waker(&waker);
@@ -206,7 +206,7 @@ impl Watch<'_> {
 }
 
 impl Drop for Watch<'_> {
-    /// Who does not wait any more has cancelled the job.
+    /// Cancels the job if nobody has waited for its end.
     fn drop(&mut self) {
         if self.done {
             return;
@@ -218,7 +218,7 @@ impl Drop for Watch<'_> {
     }
 }
 
-/// The thread that stops what is to stop, until it has: one for all jobs of a [`Capacity`](crate::Capacity).
+/// The thread that stops jobs and waits for their threads to end: one for all jobs of a [`Capacity`](crate::Capacity).
 pub(crate) struct Supervisor {
     shared: Arc<Shared>,
 }
@@ -252,7 +252,7 @@ impl Supervisor {
         Ok(Supervisor { shared })
     }
 
-    /// Stops a job, whose interruption must have come, and sees to it that its thread ends.
+    /// Stops a job that must end, and keeps trying until its thread has ended.
     fn stop(&self, running: &Arc<Running>) {
         let now = Instant::now();
         lock(&self.shared.state).stopping.push(Stopping {
@@ -265,7 +265,7 @@ impl Supervisor {
         self.shared.changed.notify_one();
     }
 
-    /// How many jobs should have ended and have not, and how much memory they have.
+    /// Returns the number of jobs that should have ended and have not, and their memory in bytes.
     pub fn left_behind(&self) -> (usize, u64) {
         let state = lock(&self.shared.state);
         let left = state
@@ -281,7 +281,7 @@ impl Supervisor {
 impl Drop for Supervisor {
     fn drop(&mut self) {
         self.shared.closing.store(true, Ordering::Release);
-        // Whoever is about to wait has looked before this, or waits by now.
+        // A worker that is about to wait has checked before this, or waits by now.
         drop(lock(&self.shared.state));
         self.shared.changed.notify_one();
     }
@@ -339,7 +339,7 @@ impl Running {
                 return;
             }
             self.stop();
-            // A signal that comes before the last one was delivered is none.
+            // A signal that is sent before the last one was delivered is lost.
             for _ in 0..50 {
                 std::hint::spin_loop();
             }
@@ -348,7 +348,7 @@ impl Running {
 }
 
 impl Stopping {
-    /// Says when the next attempt is made.
+    /// Sets the time of the next attempt.
     fn put_off(&mut self) {
         let cpu_time = self.running.thread.cpu_time();
         let computes = match (self.cpu_time, cpu_time) {

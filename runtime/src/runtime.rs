@@ -28,8 +28,8 @@ use wasmtime::{Engine, ExternType, InstancePre, Module};
 
 /// A module, compiled once, that runs any number of jobs.
 ///
-/// Cloning is cheap and all clones share the compiled code and the bound on jobs at a time. Jobs share nothing else:
-/// each gets its own memory, files and limits.
+/// Cloning is cheap; all clones share the compiled code and the limit of jobs at a time. Jobs share nothing else: each
+/// has its own memory, files and limits.
 #[derive(Clone)]
 pub struct Runtime {
     shared: Arc<Shared>,
@@ -45,21 +45,21 @@ struct Shared {
     cache_status: CacheStatus,
 }
 
-/// How a program that computes and makes no call is ended at its deadline or by its cancellation.
+/// The way in which a program that computes without calls is ended at its deadline or by its cancellation.
 ///
-/// What a program waits for (time, input, its place in line) is given up in the same way with either of them.
+/// Waits (for time, input or a place in line) end in the same way with either of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Preemption {
-    /// The thread that computes gets a signal. This costs nothing until then, and is the default where there is a
-    /// choice: on Linux, on x86-64 and AArch64. Elsewhere epochs take its place.
+    /// The computing thread gets a signal. This costs nothing until then, and is the default on Linux, on x86-64 and
+    /// AArch64. On other systems epochs are used instead.
     ///
     /// The signal is `SIGURG`, for which a handler is installed when the first job has a deadline or a cancellation. A
-    /// handler that was there before is still called for signals that are not the runtime's own; one that takes its
-    /// place later must do the same, or jobs are not stopped.
+    /// handler that was there before is still called for signals that are not the runtime's own. A handler that is
+    /// installed later must forward them too, or jobs are not stopped.
     Signals,
-    /// The program looks, at the head of each loop and function, whether it is to stop. This depends on nothing but
-    /// its own code, which is slower: by a few per cent where it is scalar, by half and more in vectorised loops.
+    /// The program checks, at the start of each loop and function, whether it must stop. This needs no signals, but
+    /// makes its code slower: by a few per cent if it is scalar, by half and more in vectorised loops.
     Epochs,
 }
 
@@ -78,7 +78,7 @@ impl Preemption {
     }
 }
 
-/// How a [`Runtime`] is to be made.
+/// Settings of a new [`Runtime`].
 #[derive(Clone, Debug, Default)]
 pub struct RuntimeBuilder {
     cache_folder: Option<PathBuf>,
@@ -91,54 +91,56 @@ pub struct RuntimeBuilder {
 impl RuntimeBuilder {
     /// Keeps compiled code in this folder, so that the next process starts in milliseconds; by default it is not kept.
     ///
-    /// The folder is made where it does not exist, for this user alone. What lies in it runs as native code: it must
-    /// belong to this user or to root, with nobody else who can write to it or move it away. On Windows it must lie below
-    /// the user's local application data. A folder that can't be used costs time and is no error:
-    /// [`Runtime::cache_status`] says what came of it.
+    /// A missing folder is created, for this user alone. Its files run as native code: they must belong to this user or
+    /// to root, and nobody else may be able to write to the folder or to move it. On Windows it must be below the
+    /// user's local application data. A folder that cannot be used is not an error, but the module is compiled anew:
+    /// [`Runtime::cache_status`] has the reason.
     ///
-    /// Processes that start together compile a module once: one does, the others wait for it, two minutes at most.
+    /// Processes that start together compile a module once: one compiles, the others wait for it, at most two minutes.
     pub fn cache_folder(mut self, path: impl Into<PathBuf>) -> RuntimeBuilder {
         self.cache_folder = Some(path.into());
         self
     }
 
-    /// Compares compiled code with its digest each time that it is loaded, for disks that are not to be relied on. By
-    /// default its size and header are checked: to read all of the code takes about as long as the rest of a start.
+    /// Compares compiled code with its digest each time it is loaded, for unreliable disks. By default its size and
+    /// header are checked: reading all of the code takes about as long as the rest of a start.
     pub fn verify_cached_code(mut self, verify: bool) -> RuntimeBuilder {
         self.verify_cached_code = verify;
         self
     }
 
-    /// How many jobs run at a time, the others waiting in line; by default as many as there are cores.
+    /// Sets the number of jobs that run at a time; further jobs wait in line. By default the number of cores.
     ///
-    /// [`Capacity::builder`] has more to set.
+    /// [`Capacity::builder`] has further settings.
     pub fn max_concurrency(mut self, jobs: usize) -> RuntimeBuilder {
         self.own_capacity = Some(self.own_capacity.unwrap_or_default().max_concurrency(jobs));
         self
     }
 
-    /// Has the runtime share a line and a budget with others; it then says nothing of its own about them.
+    /// Shares a line and a budget with other runtimes. Setting [`max_concurrency`](RuntimeBuilder::max_concurrency) or
+    /// [`open_files_max`](RuntimeBuilder::open_files_max) too is [`Error::TwoCapacities`].
     pub fn capacity(mut self, capacity: &Capacity) -> RuntimeBuilder {
         self.capacity = Some(capacity.clone());
         self
     }
 
-    /// How many files all jobs together may have open, each of which may be one of this process's own; by default half of
-    /// what the process may have (the soft limit of `RLIMIT_NOFILE`), and 8192 where there is no such limit.
+    /// Limits the number of files that all jobs together may have open, each of which may be an open file of this
+    /// process. By default half of the process's limit (the soft limit of `RLIMIT_NOFILE`), and 8192 where there is no
+    /// such limit.
     ///
-    /// A program that wants one more is told that it has too many, [`Limit::RuntimeOpenFiles`].
+    /// A program that opens one more gets an error; if it then fails, the caller gets [`Limit::RuntimeOpenFiles`].
     pub fn open_files_max(mut self, count: u64) -> RuntimeBuilder {
         self.own_capacity = Some(self.own_capacity.unwrap_or_default().open_files_max(count));
         self
     }
 
-    /// How programs that compute are stopped; by signals, where the system allows it.
+    /// Sets the way in which programs that compute are stopped; signals by default, where the system supports them.
     pub fn preemption(mut self, preemption: Preemption) -> RuntimeBuilder {
         self.preemption = preemption.or_what_is_supported();
         self
     }
 
-    /// Makes a runtime from a module's file, which may be compressed with gzip or brotli.
+    /// Creates a runtime from a module's file, which may be compressed with gzip or brotli.
     pub fn from_file(&self, path: impl AsRef<Path>) -> Result<Runtime, Error> {
         let path = path.as_ref();
         let unreadable = |source| Error::ModuleUnreadable {
@@ -146,7 +148,7 @@ impl RuntimeBuilder {
             source,
         };
         if let Some(folder) = &self.cache_folder {
-            // Hashed piece by piece: a module whose code is at hand need not be in memory.
+            // Hashed piece by piece: a module whose code is cached need not be in memory.
             let file = File::open(path).map_err(unreadable)?;
             let hash = cache::hash(file).map_err(unreadable)?;
             let engine = self.engine()?;
@@ -159,13 +161,13 @@ impl RuntimeBuilder {
         self.from_bytes(&std::fs::read(path).map_err(unreadable)?)
     }
 
-    /// Makes a runtime from a module of a release, which is verified first and downloaded if it has to be.
+    /// Creates a runtime from a module of a release, which is verified first, and downloaded if needed.
     #[cfg(feature = "pull")]
     pub fn from_source(&self, source: &crate::ModuleSource) -> Result<Runtime, Error> {
         self.from_bytes(&source.bytes()?)
     }
 
-    /// Makes a runtime from a module's bytes, which may be compressed with gzip or brotli.
+    /// Creates a runtime from a module's bytes, which may be compressed with gzip or brotli.
     pub fn from_bytes(&self, bytes: &[u8]) -> Result<Runtime, Error> {
         let engine = self.engine()?;
         let compile = || compile(&engine, bytes);
@@ -235,7 +237,7 @@ fn check_program(module: &Module) -> Result<(), Error> {
 }
 
 impl Runtime {
-    /// A runtime that keeps no compiled code on disk; see [`Runtime::builder`] for one that does.
+    /// Creates a runtime that keeps no compiled code on disk; see [`Runtime::builder`] for one that does.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Runtime, Error> {
         Runtime::builder().from_file(path)
     }
@@ -248,13 +250,13 @@ impl Runtime {
         RuntimeBuilder::default()
     }
 
-    /// Runs a job to its end; may be called from many threads.
+    /// Runs a job to its end; can be called from many threads.
     ///
     /// A plain list of arguments is a job as well: `runtime.run(["ffmpeg", "-version"])`.
     ///
-    /// A deadline or cancellation makes this return soon, whatever the job does. If it is in a call of a file system or
-    /// stream of the caller's own that does not return, its thread is left to that call, and ends when the call does,
-    /// without running any more of the program; [`Runtime::stats`] counts it until then.
+    /// After a deadline or cancellation this returns soon, whatever the job does. If the job is then in a call of a
+    /// caller's file system or stream that does not return, its thread is left to that call and ends when the call
+    /// does, without running any more of the program; [`Runtime::stats`] counts it until then.
     pub fn run(&self, job: impl Into<Job>) -> Result<Output, Error> {
         let (job, called) = (job.into(), Instant::now());
         let interrupt = self.prepare(&job, called)?;
@@ -262,7 +264,7 @@ impl Runtime {
         self.start(job, interrupt, called)?.wait(place)
     }
 
-    /// Runs a job if there is a place for it now; otherwise it is [`Error::Busy`].
+    /// Runs a job if there is a free place now, otherwise returns [`Error::Busy`].
     pub fn try_run(&self, job: impl Into<Job>) -> Result<Output, Error> {
         let (job, called) = (job.into(), Instant::now());
         let interrupt = self.prepare(&job, called)?;
@@ -270,7 +272,7 @@ impl Runtime {
         self.start(job, interrupt, called)?.wait(place)
     }
 
-    /// What may end a job, before it has a place.
+    /// Returns the causes that may end a job, before it has a place.
     pub(crate) fn prepare(&self, job: &Job, called: Instant) -> Result<Interrupt, Error> {
         self.shared.capacity.shared.check_left_behind()?;
         Ok(Interrupt {
@@ -328,10 +330,10 @@ impl Runtime {
         })
     }
 
-    /// Makes ready what the first job would otherwise wait for.
+    /// Prepares what the first job would otherwise wait for.
     ///
-    /// The module was compiled, or taken from the cache, when this runtime was made; what is left is to load its code
-    /// and to find what interruptions need. Returns how long that took.
+    /// The module was compiled, or loaded from the cache, when this runtime was made; this loads its code into memory
+    /// and prepares interruptions. Returns the time that it took.
     pub fn warm_up(&self) -> Result<Duration, Error> {
         let started = Instant::now();
         if self.shared.preemption == Preemption::Signals {
@@ -341,7 +343,7 @@ impl Runtime {
         Ok(started.elapsed())
     }
 
-    /// What came of the cache of compiled code when this runtime was made.
+    /// Returns the outcome of the cache of compiled code when this runtime was made.
     pub fn cache_status(&self) -> &CacheStatus {
         &self.shared.cache_status
     }
@@ -351,15 +353,17 @@ impl Runtime {
         self.shared.line.close();
     }
 
-    /// Closes, and waits so long for the running jobs to finish; if they have not, it is [`Error::Draining`].
+    /// Closes, and waits up to this time for the running jobs to finish; if they have not, it returns
+    /// [`Error::Draining`].
     ///
-    /// To end those too, cancel them: a service gives all its jobs one [`Cancellation`](crate::Cancellation) of its own.
+    /// To end those too, cancel them: a service gives all its jobs one [`Cancellation`](crate::Cancellation) of its
+    /// own.
     pub fn drain(&self, timeout: Duration) -> Result<(), Error> {
         let drained = self.shared.line.drain(timeout);
         drained.map_err(|running| Error::Draining { running })
     }
 
-    /// How many jobs run and wait, of this runtime and of those that share its [`Capacity`].
+    /// Returns the numbers of running and waiting jobs, of this runtime and of those that share its [`Capacity`].
     pub fn stats(&self) -> Stats {
         self.shared.capacity.stats()
     }
@@ -376,7 +380,7 @@ impl fmt::Debug for Runtime {
 }
 
 impl Shared {
-    /// Found out when the first job wants it, as it takes a moment.
+    /// Determined for the first job that needs it, since it takes a moment.
     fn code_map(&self) -> Result<&CodeMap, Error> {
         if let Some(code_map) = self.code_map.get() {
             return Ok(code_map);
@@ -447,7 +451,7 @@ impl Shared {
     }
 }
 
-/// What has been captured of a job's two output streams.
+/// The captured part of a job's two output streams.
 #[derive(Clone)]
 pub(crate) struct Tails {
     stdout: SharedTail,
@@ -488,7 +492,7 @@ fn trap(error: &wasmtime::Error, output: Output) -> Trap {
     }
 }
 
-/// Everything that the job's program will be able to reach, and what captures its two output streams.
+/// Sets up everything that the job's program can reach, and the capture of its two output streams.
 fn host(job: Job, interrupt: Interrupt, open_files: &Arc<Budget>) -> Result<(Host, Tails), Error> {
     let args = job.args.into_iter().map(c_string).collect::<Result<_, _>>()?;
     let variable = |(mut name, value): (OsString, OsString)| {

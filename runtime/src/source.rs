@@ -17,16 +17,17 @@ use std::path::PathBuf;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// What comes is verified in this order: the signature of the release's sums by the given key, that it speaks of the version
-/// that was asked for, the sums of what is downloaded, and the module's record against its bytes. Nothing that fails is kept.
+/// A module is verified in this order: the signature of the release's sums by the given key, the requested version in
+/// the signature, the sums of the downloaded files, and the module's record against its bytes. Nothing that fails is
+/// kept.
 #[derive(Clone, Debug)]
 pub struct ModuleSource {
     pull: Pull,
 }
 
 impl ModuleSource {
-    /// A module by name and version, signed with this key of minisign (its line, or the text of its file), and the folder that
-    /// modules are kept in.
+    /// A module by name and version, signed with this minisign key (its line, or the text of its file), and the folder
+    /// in which modules are kept.
     pub fn release(name: &str, public_key: &str, cache_folder: impl Into<PathBuf>) -> Result<ModuleSource, Error> {
         let reference: Reference = name.parse().map_err(Error::release)?;
         let key = parse_key(public_key).map_err(Error::release)?;
@@ -35,27 +36,27 @@ impl ModuleSource {
         })
     }
 
-    /// Where to ask for what the cache lacks: a folder, `http(s)://HOST/PATH` or `oci://HOST/PATH`. Several are asked in
-    /// this order; without any, only the cache is.
+    /// Adds a place to fetch from when the cache does not have the module: a folder, `http(s)://HOST/PATH` or
+    /// `oci://HOST/PATH`. Places are tried in order; without any, only the cache is used.
     pub fn from(mut self, location: &str) -> Result<ModuleSource, Error> {
         self.pull = self.pull.from(location.parse().map_err(Error::release)?);
         Ok(self)
     }
 
-    /// Lets servers send downloads on to this host; otherwise a server may only name itself.
+    /// Allows redirects of downloads to this host; otherwise a server may only redirect to itself.
     pub fn redirect_host(mut self, host: impl Into<String>) -> ModuleSource {
         self.pull = self.pull.redirect_host(host);
         self
     }
 
-    /// The bytes that were verified, which nobody can change any more.
+    /// Returns the verified bytes, which nobody can change any more.
     pub(crate) fn bytes(&self) -> Result<Vec<u8>, Error> {
         Ok(self.pull.module().map_err(Error::release)?.bytes)
     }
 
-    /// The module's file in the cache, which is verified in this call, and downloaded if it has to be. Who opens it by this
-    /// path later relies on the folder that it lies in; [`RuntimeBuilder::from_source`](crate::RuntimeBuilder::from_source)
-    /// does not.
+    /// Returns the path of the module's file in the cache, verified in this call, and downloaded if needed. Opening it
+    /// by this path later relies on the protection of its folder;
+    /// [`RuntimeBuilder::from_source`](crate::RuntimeBuilder::from_source) does not.
     pub fn path(&self) -> Result<PathBuf, Error> {
         self.pull.run().map_err(Error::release)
     }

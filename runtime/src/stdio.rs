@@ -10,18 +10,18 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Where a job's standard input comes from.
+/// The source of a job's standard input.
 #[non_exhaustive]
 pub enum Stdin {
-    /// Ends at once.
+    /// Empty.
     Empty,
     Bytes(Bytes),
     /// This process's own standard input.
     Inherit,
     /// A file, or the reading end of a pipe.
     File(File),
-    /// Is called on the job's thread, with at least 4 MiB of stack. A call that does not return leaves the job behind when that is
-    /// to end.
+    /// Called on the job's thread, with at least 4 MiB of stack. A call that does not return leaves the job behind when
+    /// it must end.
     Reader(Box<dyn Read + Send>),
     /// See [`Stdin::from_async`].
     #[cfg(feature = "tokio")]
@@ -40,20 +40,20 @@ impl From<Bytes> for Stdin {
     }
 }
 
-/// Where a job's standard output or standard error goes.
+/// The destination of a job's standard output or standard error.
 #[non_exhaustive]
 pub enum Stdout {
     Discard,
-    /// Kept in memory and handed out with the [`Output`](crate::Output): the last so many bytes.
+    /// Kept in memory and returned with the [`Output`](crate::Output): at most this number of bytes, the last ones.
     Capture {
         limit_bytes: usize,
     },
-    /// This process's own stream of the same number.
+    /// This process's own stream with the same file descriptor.
     Inherit,
     /// A file, or the writing end of a pipe.
     File(File),
-    /// Is called on the job's thread, with at least 4 MiB of stack. A call that does not return leaves the job behind when that is
-    /// to end.
+    /// Called on the job's thread, with at least 4 MiB of stack. A call that does not return leaves the job behind when
+    /// it must end.
     Writer(Box<dyn Write + Send>),
     /// See [`Stdout::from_async`].
     #[cfg(feature = "tokio")]
@@ -96,7 +96,7 @@ pub(crate) struct Tail {
     host_memory: Arc<Budget>,
 }
 
-/// What a tail has room for at first, if it may.
+/// The initial capacity of a tail, as far as its limit allows.
 const TAIL_MIN_BYTES: usize = 4096;
 
 impl Tail {
@@ -110,7 +110,7 @@ impl Tail {
         Ok(())
     }
 
-    /// Counts what is about to be allocated, with what it replaces. It doubles, but never beyond the limit.
+    /// Counts an allocation before it is made, together with the one it replaces. The size doubles up to the limit.
     fn make_room(&mut self, needed: usize) -> Result<(), Exceeded> {
         let old_capacity = self.bytes.capacity();
         if needed <= old_capacity {
@@ -129,7 +129,7 @@ impl Tail {
         Ok(())
     }
 
-    /// The bytes kept, and how many before them were not.
+    /// Returns the bytes kept, and the number of bytes dropped before them.
     pub fn take(&mut self) -> (Vec<u8>, u64) {
         self.host_memory.give_back(self.bytes.capacity() as u64);
         (std::mem::take(&mut self.bytes).into(), self.dropped_bytes)
@@ -246,7 +246,7 @@ impl Stream {
         }
     }
 
-    /// What went wrong with bytes that had been taken, before the stream is closed.
+    /// Returns the error of a flush after bytes had been taken, before the stream is closed.
     pub fn close(&mut self) -> io::Result<()> {
         match self {
             Stream::Writer(writer) => writer.failed.take().map_or(Ok(()), Err),
@@ -265,8 +265,8 @@ impl Stream {
 /// A writer of the caller's, flushed after each write.
 pub(crate) struct FlushedWriter {
     writer: Box<dyn Write + Send>,
-    /// A flush failed after the bytes were taken. The write has succeeded, or the guest would write them again: the next
-    /// call fails.
+    /// An error of a flush after the bytes were taken. The write itself succeeds, or the guest would write them again;
+    /// the next call fails.
     failed: Option<io::Error>,
 }
 
@@ -281,7 +281,7 @@ impl FlushedWriter {
     }
 }
 
-/// Makes a call again that a signal has ended, unless the signal was to end the job.
+/// Repeats a call that a signal has ended, unless the signal was to end the job.
 pub(crate) fn retry<T>(interrupt: &Interrupt, mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
@@ -297,7 +297,7 @@ pub(crate) enum Direction {
     Write,
 }
 
-/// As much as can be written without blocking to a pipe that is said to be ready, which may not take more: `PIPE_BUF`.
+/// The bytes that a ready pipe takes without blocking; it may not take more: `PIPE_BUF`.
 const PIPE_BUF_BYTES: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
 /// A stream of the host: a file, a pipe or a terminal.
@@ -333,7 +333,7 @@ impl HostStream {
                         break;
                     }
                 }
-                // What has been written must be reported; the error will come again.
+                // The bytes that were written must be reported; the error will occur again.
                 Err(_) if written > 0 => break,
                 Err(error) => return Err(error),
             }

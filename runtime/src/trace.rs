@@ -1,4 +1,5 @@
-//! A span for each job, and events for what happens to it, for who subscribes to them; without the feature `tracing`, nothing.
+//! A span for each job, and events for its changes of state, for subscribers of `tracing`; without that feature,
+//! nothing.
 
 use crate::Error;
 use crate::job::{Job, Output};
@@ -12,7 +13,7 @@ pub(crate) struct JobSpan {
 
 #[cfg(feature = "tracing")]
 impl JobSpan {
-    /// The arguments are left out, as they may hold what is secret.
+    /// The arguments are left out, since they may contain secrets.
     pub fn new(job: &Job) -> JobSpan {
         let program = job.args.first().map(|program| program.to_string_lossy());
         JobSpan {

@@ -51,7 +51,7 @@ fn every_part_of_a_command_has_its_place_among_the_arguments() {
         })
         .collect();
     assert_eq!(shown, expected.split_whitespace().collect::<Vec<_>>());
-    // What a shell makes of the printed command is the same list.
+    // A shell parses the printed command to the same list.
     let output = std::process::Command::new("sh")
         .args(["-c", &format!("printf '%s\\n' {command}")])
         .output()

@@ -87,8 +87,8 @@ fn large() -> Vec<u8> {
     wat::parse_str(format!("{} {functions})", PROGRAM.trim().strip_suffix(')').unwrap())).unwrap()
 }
 
-/// The variables by which a test starts itself as another process, which makes a runtime and prints what came of the
-/// cache.
+/// The variables with which a test starts itself as another process, which makes a runtime and prints the outcome of
+/// the cache.
 const CHILD_FOLDER: &str = "AFMPEG_TEST_CACHE_FOLDER";
 const CHILD_MODULE: &str = "AFMPEG_TEST_CACHE_MODULE";
 
@@ -116,7 +116,7 @@ fn child_of(program: &Path, folder: &Path, module: &Path) -> Command {
     command
 }
 
-/// What a child said of its cache.
+/// Returns the cache status that a child process printed.
 #[track_caller]
 fn said(child: std::process::Child) -> String {
     let output = child.wait_with_output().unwrap();
@@ -230,7 +230,7 @@ fn each_way_to_stop_programs_has_code_of_its_own() {
 fn code_is_not_taken_where_others_could_have_written_it() {
     let folder = Folder::new();
     folder.run();
-    // Others may look, and no more.
+    // Other users may read, but not write.
     for mode in [0o755, 0o750, 0o701] {
         set_mode(&folder.path, mode);
         assert_eq!(folder.status(), CacheStatus::Hit, "mode {mode:o}");
@@ -289,7 +289,7 @@ fn what_root_compiled_is_run_by_others_and_what_others_compiled_is_not_run_by_ro
     let module = above.join("module.wasm");
     fs::write(&module, &folder.wasm).unwrap();
     if !is_root() {
-        // What this user can show without root: root's own folders are looked at, and nothing can be written there.
+        // Testable without root: root's own folders are checked, and nothing can be written there.
         let mut folder = folder;
         folder.path = "/usr".into();
         assert!(folder.unusable().contains("cannot be written"));
@@ -299,7 +299,7 @@ fn what_root_compiled_is_run_by_others_and_what_others_compiled_is_not_run_by_ro
     for path in [temporary, above, &folder.path] {
         set_mode(path, 0o755);
     }
-    // Where the test itself lies, the other user may not get to.
+    // The other user may not have access to the test's own folder.
     let program = temporary.join("program");
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     let child_of_other = |folder: &Path| {
@@ -309,14 +309,14 @@ fn what_root_compiled_is_run_by_others_and_what_others_compiled_is_not_run_by_ro
     let as_other = || child_of_other(&folder.path);
     assert_eq!(said(as_other()), "Hit");
     let before = folder.entry();
-    // Nothing is there for it, and it may not write.
+    // The cache has no entry for it, and it cannot write one.
     fs::remove_file(&before.0).unwrap();
     let status = said(as_other());
     assert!(
         status.starts_with("Unusable") && status.contains("cannot be written"),
         "{status}"
     );
-    // An entry that it may not read is left alone.
+    // An entry that it cannot read is left alone.
     folder.run();
     let before = folder.entry();
     set_mode(&before.0, 0o600);
@@ -333,7 +333,7 @@ fn what_root_compiled_is_run_by_others_and_what_others_compiled_is_not_run_by_ro
     assert_eq!(said(child_of_other(&theirs)), "Stored");
     let status = said(child(&theirs, &module).spawn().unwrap());
     assert!(status.contains("belongs to user 12345"), "{status}");
-    // Nor what lies below a folder of theirs, whoever made it.
+    // Folders below one of another user are refused too, whoever owns them.
     let below = theirs.join("below");
     fs::create_dir(&below).unwrap();
     let status = said(child(&below, &module).spawn().unwrap());
@@ -395,7 +395,7 @@ fn what_a_killed_process_leaves_is_used_or_removed() {
         }
         std::thread::sleep(Duration::from_millis(1));
     };
-    // Another module's process removes what nobody is at work on, and nothing else.
+    // A process with another module removes unfinished entries that nobody works on, and nothing else.
     fs::write(folder.path.join("new-left"), "of a process that was killed").unwrap();
     assert_eq!(folder.status(), CacheStatus::Stored);
     assert!(!folder.path.join("new-left").exists());

@@ -188,7 +188,8 @@ fn a_failed_program_gets_a_hint_at_paths_outside_its_folders() {
     assert_eq!(stderr.lines().count(), 2, "{stderr}");
 }
 
-/// Whether it was asked for or not, as the program runs all the same; only who wants a module compiled into it is told that it is not.
+/// It is a warning for a requested cache as well as for the default one, since the program runs all the same; only
+/// `compile`, which has no other purpose, fails.
 #[test]
 fn an_unsafe_cache_is_a_warning() {
     use std::os::unix::fs::PermissionsExt;

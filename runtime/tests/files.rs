@@ -52,7 +52,7 @@ fn call() -> impl Strategy<Value = Call> {
     ]
 }
 
-/// What a call answers, as far as its caller can rely on it.
+/// Returns a call's result, as far as callers can rely on it.
 fn answer(files: &dyn FileSystem, call: &Call) -> Result<String, io::ErrorKind> {
     let describe = |metadata: Metadata| match metadata.file_type {
         FileType::File => format!("{} bytes", metadata.size_bytes),
@@ -159,7 +159,7 @@ proptest! {
     }
 }
 
-/// Where several faults hold at once, all file systems name the one that Linux does.
+/// For several faults at once, all file systems name the one that Linux does.
 #[test]
 fn a_rename_into_itself_or_onto_what_holds_it_is_refused_as_the_host_does() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Guests that mean harm: they take what they can get, they get no further, and the runtime goes on.
+//! Hostile guests: they get no further than their limits, and the runtime keeps working.
 
 mod support;
 
@@ -249,7 +249,7 @@ fn no_more_files_can_be_made_than_memory_is_meant_to_hold() {
     assert!(memory.held_bytes() < 1 << 28);
 }
 
-/// Every function, with each of its arguments at all edges in turn while the others are in order.
+/// Each argument of each function at its boundary values, with the other arguments valid.
 #[test]
 fn each_argument_of_each_call_may_be_anything() {
     let end = u64::from(MEMORY_SIZE_BYTES);
@@ -372,7 +372,7 @@ fn buffers_without_end_or_number_are_refused_or_used_as_far_as_they_go() {
 
 type Entry = (u32, i64, i64, Vec<u8>);
 
-/// Everything below a folder: mode, times, and what a link says or a file holds.
+/// Everything below a folder: mode, times, link targets and contents.
 fn snapshot(folder: &Path) -> BTreeMap<PathBuf, Entry> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];

@@ -1,4 +1,4 @@
-//! How jobs run and end: exit codes, crashes, limits, streams, many at once.
+//! Jobs and their ends: exit codes, crashes, limits, streams, many at once.
 
 mod support;
 

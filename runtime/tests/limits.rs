@@ -1,4 +1,4 @@
-//! Each limit, met by a guest that wants more: which one it was, by which figures, and what is left behind.
+//! Each limit, reached by a guest that wants more: its name, its figures, and what remains afterwards.
 
 #![cfg(unix)]
 
@@ -32,7 +32,7 @@ const PERM: u64 = 63;
 const ROFS: u64 = 69;
 const XDEV: u64 = 75;
 
-/// What a limit says to the caller of a guest that fails as it is refused.
+/// Returns the limit, and its figures, that the caller gets of a guest that fails after a refusal.
 fn reached(script: &Script, job: impl FnOnce(Job) -> Job) -> (Limit, u64, u64) {
     match script.run_and_fail(job) {
         Err(Error::Limit {
@@ -284,7 +284,7 @@ fn nothing_that_a_guest_leaves_behind_leads_out() {
             found.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
         }
     }
-    // Whoever else made it, a link is not followed by the one who takes files out; nor is a pipe waited for.
+    // Taking files out follows no link, whoever made it, and does not wait for a pipe.
     symlink("../secret", inside.join("planted")).unwrap();
     symlink("..", inside.join("up")).unwrap();
     let pipe = std::process::Command::new("mkfifo")
@@ -376,7 +376,7 @@ fn what_is_copied_up_counts_can_be_interrupted_and_holds_up_nobody() {
     thread::sleep(Duration::from_millis(300));
     assert_eq!(fs::read_dir(&upper).unwrap().count(), 0);
 
-    // While one copies, another goes on, and a second one of the same file waits for the first one's copy.
+    // While one job copies, others run, and a second copy of the same file waits for the first.
     let mut small = Script::default();
     small.open("small", 0, READ, 0).open(".", 2, READ, 0);
     let listing = [6, u64::from(SCRATCH) + 0x1000, 1000, 0, SCRATCH.into()];
@@ -456,7 +456,7 @@ fn what_two_jobs_append_is_all_there() {
     }
 }
 
-/// What a multipart upload would be.
+/// A stand-in for a multipart upload.
 #[derive(Default)]
 struct Parts(Mutex<Vec<(u64, Vec<u8>)>>);
 
@@ -493,7 +493,7 @@ fn a_writer_is_a_file_whose_bytes_are_handed_over() {
         io::ErrorKind::Unsupported
     );
 
-    // One that can be read back, as `+faststart` wants.
+    // A file that can be read back, as `+faststart` requires.
     let file = tempfile::tempfile().unwrap();
     memory.add_writer("file", Arc::new(file.try_clone().unwrap())).unwrap();
     let mut script = Script::default();
@@ -508,7 +508,7 @@ fn a_writer_is_a_file_whose_bytes_are_handed_over() {
     assert_eq!(file.metadata().unwrap().len(), 4);
 }
 
-/// Takes bytes, and then says that they are not on their way.
+/// Takes bytes, and then fails to flush them.
 struct Unflushable(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Unflushable {

@@ -190,7 +190,7 @@ fn any_of_several_cancellations_ends_a_job_that_waits_or_runs() {
     });
 }
 
-/// Whoever waits takes nothing, with a deadline and a cancellation too, and goes at once when it is to.
+/// A waiting job takes nothing, with a deadline and a cancellation too, and ends at once when either comes.
 #[test]
 #[cfg(target_os = "linux")]
 fn thousands_wait_at_no_cost() {

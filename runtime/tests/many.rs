@@ -35,7 +35,7 @@ fn the_memory_of_many_encodes_at_a_time_is_given_back() {
         assert!(!output.cpu_time.is_zero() && output.memory_peak_bytes > 1 << 20);
         files.take_file("out.mp4").unwrap()
     };
-    // What a process keeps of its first job is not given back.
+    // A process keeps some memory of its first job.
     let expected = encode();
     let before = resident_bytes();
     thread::scope(|scope| {

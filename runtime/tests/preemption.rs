@@ -12,14 +12,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How late an interruption may be, by what docs/runtime.md promises.
+/// The delay that docs/runtime.md promises.
 const PROMISED: Duration = Duration::from_millis(50);
-/// How late one may be before a test fails: the machine may be busy.
+/// The delay at which a test fails; longer than promised, as the host may be busy.
 const LATE: Duration = Duration::from_millis(500);
 
 const BOTH: [Preemption; 2] = [Preemption::Signals, Preemption::Epochs];
 
-/// What a program does that has so many arguments after its name. With none it ends at once.
+/// Names and code of program states; a program runs the one of its argument count, and ends at once without arguments.
 const STATES: [(&str, &str); 26] = [
     ("empty loop", "(loop $more (br $more))"),
     (
@@ -185,14 +185,14 @@ fn named(name: &str) -> usize {
     STATES.iter().position(|(state, _)| *state == name).expect("a state")
 }
 
-/// Only one test at a time looks at what the process has, or changes it.
+/// Only one test at a time measures or changes the process's threads and memory.
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How many threads of jobs the process has, and how much memory.
+/// The number of job threads of the process, and its memory.
 #[derive(Clone, Copy, Debug)]
 struct Held {
     threads: usize,
@@ -211,7 +211,7 @@ impl Held {
         }
     }
 
-    /// How long it takes until the process has no more than it had, up to what allocators keep.
+    /// Waits until the process has no more than it had, up to what allocators keep; returns the time that it took.
     fn wait_for(self, what: &str) -> Duration {
         let started = Instant::now();
         loop {
@@ -232,10 +232,10 @@ fn check_usable(runtime: &Runtime) {
     assert!(output.success());
 }
 
-/// How late a job ends after its deadline, and another after its cancellation: what lies in the runtime of it, which is the
-/// least of a few attempts where other work on the machine takes its part.
+/// Returns the delay of a job's end after its deadline, and of another's after its cancellation. To exclude delays by
+/// other work on the host, it is the least of a few attempts.
 ///
-/// Where the job's thread is not left to a call, the process has no more threads and memory afterwards than before.
+/// If the job's thread is not left to a call, the process must have no more threads and memory afterwards than before.
 fn lateness(runtime: &Runtime, left_behind: bool, mut job: impl FnMut() -> Job) -> [Duration; 2] {
     let mut least = lateness_once(runtime, left_behind, &mut job);
     for _ in 0..3 {
@@ -426,7 +426,7 @@ fn standing_in_line_ends_in_time() {
     }
 }
 
-/// What a job wrote before it was stopped is in the error, even if its thread had to be left behind.
+/// The error of a stopped job has the job's output, even if its thread had to be left behind.
 #[test]
 fn a_stopped_job_hands_over_what_it_wrote() {
     let _alone = alone();

@@ -1,4 +1,4 @@
-//! What is worked out from ffprobe's words: sizes as displayed.
+//! Values derived from ffprobe's output: displayed sizes.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -1,4 +1,5 @@
-//! What jobs take of this process's memory. A file of its own, as the process is what is measured.
+//! The memory of this process that jobs take. These tests have a file of their own, since they measure the whole
+//! process.
 
 #![cfg(target_os = "linux")]
 
@@ -16,7 +17,7 @@ fn resident_peak_bytes() -> u64 {
     peak.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
 }
 
-/// What is measured is the process, so only one test runs at a time.
+/// Only one test runs at a time, since the process is measured.
 static ALONE: Mutex<()> = Mutex::new(());
 
 #[test]
@@ -196,7 +197,7 @@ fn what_guests_make_the_host_hold_stays_within_their_limit() {
             .stderr(Stdout::Capture { limit_bytes: 1 << 40 })
             .timeout(Duration::from_secs(60));
         let (sender, done) = mpsc::channel::<()>();
-        // What tests before had freed is not to be what this one takes.
+        // Memory that earlier tests have freed must not hide what this one takes.
         #[cfg(target_env = "gnu")]
         // SAFETY: it has no conditions.
         unsafe {

@@ -1,4 +1,4 @@
-//! What a guest can do with WASI, well-meaning or hostile.
+//! The WASI calls of guests, well-meaning and hostile.
 
 #[path = "support/hostile_calls.rs"]
 mod hostile_calls;
@@ -322,7 +322,7 @@ proptest! {
         let from_host = script.answers(|job| job.file_system(".", host.clone()));
         let from_memory = script.answers(|job| job.file_system(".", Arc::new(memory.clone())));
         prop_assert_eq!(from_host, from_memory);
-        // What is left in the end is the same as well.
+        // The trees are the same in the end.
         let mut listed = memory.files();
         listed.retain(|(path, size_bytes)| {
             host.metadata(path, false).map(|metadata| metadata.size_bytes).ok() != Some(*size_bytes)

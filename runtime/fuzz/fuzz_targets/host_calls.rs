@@ -1,4 +1,4 @@
-//! Host calls that make sense, and some that don't, for libFuzzer to find its way through.
+//! Plausible host calls, and some that are not, for libFuzzer to explore.
 
 #![no_main]
 

@@ -9,9 +9,9 @@ use crate::samples::{Origin, Sample, Stock};
 pub struct Case {
     pub line: String,
     pub files: Vec<File>,
-    /// What it was made of, for people.
+    /// A description of the case's origin, for the report.
     pub made_of: String,
-    /// What it is sure to reach, if it gets that far.
+    /// The demuxer, decoder or filter that the case reaches if the program gets that far.
     pub demuxer: Option<String>,
     pub decoder: Option<String>,
     pub bitstream_filter: Option<String>,
@@ -68,11 +68,11 @@ const TAGS: [&[u8; 4]; 20] = [
 ];
 
 impl Stock {
-    /// Every kind has its share of the numbers, and in it every demuxer, decoder and sample in turn.
+    /// Each kind gets a share of the numbers, and within it takes its demuxers, decoders or samples in order.
     pub fn case(&self, seed: u64, number: u64) -> Case {
         let mut random = Random::of_case(seed, number);
         let turn = (number / 16) as usize;
-        // So many numbers of sixteen are of a kind: the turn of each of them comes so much more often.
+        // A kind with a share of several numbers of sixteen advances by as many.
         let turn_of = |share: usize, place: usize| turn * share + place;
         match (number % 16) as usize {
             place @ 0..=3 => self.sample_of(Origin::Muxer, turn_of(4, place), &mut random),

@@ -1,4 +1,4 @@
-//! A container that says whatever it is told to: Matroska with one stream, as its writer finds no fault with anything.
+//! A container with arbitrary parameters: Matroska with one stream, since its writer checks nothing.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Media {
@@ -7,7 +7,7 @@ pub enum Media {
     Subtitle,
 }
 
-/// What the container claims of its stream.
+/// The parameters of the stream, as the container states them.
 pub struct Claims {
     pub media: Media,
     pub tag: [u8; 4],

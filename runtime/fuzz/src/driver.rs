@@ -1,4 +1,4 @@
-//! Starts workers, hears what they find, looks into it, and says what came of it all.
+//! Starts workers, collects and examines their findings, and reports.
 
 use crate::findings::{self, Finding};
 use crate::program::{MEMORY_MAX_BYTES, Program};
@@ -22,17 +22,17 @@ const LONG_RUN: u64 = 50_000;
 /// History of the report's format: 1, the first.
 const FORMAT_VERSION: u32 = 1;
 const TOLD_EVERY: Duration = Duration::from_secs(15);
-/// Of faults with the same words, so many are told.
+/// The number of equal faults that are reported one by one.
 const FAULTS_TOLD: usize = 20;
-/// A host that dies more often than this in one run is not looked at further.
+/// The number of host deaths after which a run gives up.
 const DEATHS_MAX: u64 = 20;
 
-/// What the workers of one kind found.
+/// The findings of all workers of one kind.
 #[derive(Default)]
 struct Found {
     tally: Tally,
     faults: Vec<Fault>,
-    /// By reason and function, as the module says them.
+    /// By reason and function, as the module reports them.
     traps: BTreeMap<(String, String), Vec<u64>>,
     late: Vec<u64>,
 }
@@ -64,7 +64,7 @@ struct Report {
     known_that_did_not_occur: Vec<Known>,
 }
 
-/// Whether all is as it should be.
+/// Returns whether the run had no unknown crash and no fault of the host.
 pub fn run(request: &Request) -> Result<bool> {
     for folder in ["samples", "work"] {
         fs::create_dir_all(request.folder.join(folder))?;
@@ -316,7 +316,7 @@ fn look_after(
     Ok(())
 }
 
-/// Runs one case with all that the program says.
+/// Runs one case and prints the program's whole output.
 fn again(request: &Request, stock: &Stock, number: u64) -> Result<bool> {
     let case = stock.case(request.seed, number);
     println!("{} ({})", case.line, case.made_of);

@@ -1,4 +1,5 @@
-//! What a crash of the program is: the same one seen often, found again with names, without SIMD, and in less.
+//! Examines crashes of the program: groups equal ones, runs them again with function names and without SIMD, and
+//! reduces them.
 
 use crate::program::{File, Program};
 use crate::request::{Known, Request};
@@ -10,9 +11,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-/// How long a case may take that met its deadline, before it is said to have no end.
+/// The time limit of the second run of a case that exceeded its deadline; after it the case counts as endless.
 const LONG: Duration = Duration::from_secs(60);
-/// Of one crash, so many cases are run again.
+/// The number of cases of one crash that are run again.
 const EXAMPLES_MAX: usize = 2;
 const LONG_CASES_MAX: usize = 40;
 pub const NO_END: &str = "no end in 60 s";
@@ -21,19 +22,19 @@ pub const NO_END: &str = "no end in 60 s";
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
     pub reason: String,
-    /// By its name where the build has left names, otherwise by its number; what has no end is told by what it was made of.
+    /// The function's name where the build has names, otherwise its index; for a case without end, the case's origin.
     pub function: String,
-    /// The same on the module without SIMD; nothing where there is none to compare with.
+    /// True if it happens on the module without SIMD too; `None` if there is no such module.
     pub scalar: Option<bool>,
     pub cases: Vec<u64>,
     pub command: String,
     pub made_of: String,
     pub files: Vec<String>,
-    /// Why it happens, where that is known.
+    /// The cause, if it is known.
     pub cause: Option<String>,
 }
 
-/// How a run ended, if it is worth telling.
+/// A run's outcome, as far as it matters here.
 #[derive(Clone, Debug, PartialEq)]
 enum End {
     Trap(String, String),
@@ -66,7 +67,7 @@ impl Judges {
         })
     }
 
-    /// Takes away what the crash does without.
+    /// Removes every part of the input that the crash does not need.
     fn smaller(&self, line: &str, files: Vec<File>, wanted: &End) -> Vec<File> {
         let mut files = files;
         for index in 0..files.len() {
@@ -88,7 +89,7 @@ impl Judges {
     }
 }
 
-/// Runs again what crashed or met its deadline, and says what there is to find.
+/// Runs cases again that crashed or exceeded their deadline, and returns the findings.
 pub fn judge(
     request: &Request,
     stock: &Stock,
@@ -188,7 +189,7 @@ pub fn known<'a>(request: &'a Request, finding: &Finding) -> Option<&'a Known> {
     request.known.iter().find(is_it)
 }
 
-/// Puts the files and the command where they can be run again from.
+/// Writes the files and the command to a place from which they can be run again.
 fn save(request: &Request, mut finding: Finding, files: &[File]) -> Result<Finding> {
     let name = format!(
         "{}-{}",

@@ -1,6 +1,6 @@
-//! What files of formats begin with that the module reads and can't write, so that their readers get past the first look.
+//! The first bytes of formats that the module reads but cannot write, so that damaged files pass the demuxers' probes.
 
-/// A demuxer, and the head of its files; what is asked for in between is zero.
+/// A demuxer, and the first bytes of its files; bytes in between that are not checked are zero.
 pub const HEADS: &[(&str, &[u8])] = &[
     ("4xm", b"RIFF\0\x10\0\x004XMVLIST\0\x08\0\0HEAD"),
     ("aa", b"\0\0\x10\0\x57\x90\x75\x36"),
@@ -158,7 +158,7 @@ pub const HEADS: &[(&str, &[u8])] = &[
     ("yop", b"YO\x01\x0a\x05\x02\x40\x01\xc8\0\x02\x04"),
 ];
 
-/// Words that readers of text and of parts look for.
+/// Words that parsers of text formats search for.
 pub const WORDS: &[&[u8]] = &[
     b"RIFF",
     b"LIST",

@@ -1,8 +1,8 @@
-//! Hostile host calls and damaged media at length, as `cargo xtask fuzz` asks for them.
+//! Hostile host calls and damaged media in large numbers, started by `cargo xtask fuzz`.
 //!
-//! The driver makes samples, starts a worker a core, and judges what they found; a worker runs one case after the other
-//! in a process of its own, so that a crash of the host is a finding and not the end. A case is made of the seed and its
-//! number alone, so that any of them can be run again.
+//! The driver makes samples, starts one worker a core, and judges their findings. A worker runs cases one after the
+//! other in a process of its own, so that a crash of the host is a finding and does not end the run. A case depends
+//! only on the seed and its number, so that any of them can be repeated.
 
 #[path = "../../tests/support/hostile_calls.rs"]
 mod hostile_calls;
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether all is as it should be.
+/// Returns whether the run had no unknown crash and no fault of the host.
 fn run() -> Result<bool> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [role, path] = &arguments[..] else {

@@ -1,4 +1,4 @@
-//! SplitMix64: good enough, and the same for ever.
+//! SplitMix64: good enough, and stable between versions.
 
 pub struct Random(u64);
 

@@ -1,4 +1,4 @@
-//! What is asked for, and of each worker.
+//! The request to the driver, and the requests to its workers.
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ pub struct Tested {
     pub path: PathBuf,
     /// The same code with the names of its functions, where a build has left it.
     pub named: Option<PathBuf>,
-    /// Where its compiled code is kept.
+    /// The folder of the module's compiled code.
     pub compiled: PathBuf,
 }
 
@@ -19,11 +19,11 @@ pub struct Request {
     pub module: Tested,
     /// The module that traps are compared with.
     pub scalar: Option<Tested>,
-    /// At least about so many host calls, in sequences.
+    /// The least number of host calls, in sequences.
     pub calls: u64,
     pub media: u64,
     pub seed: u64,
-    /// Run this case alone, and say all of it.
+    /// Run only this case, and print its whole output.
     pub case: Option<u64>,
     pub jobs: usize,
     /// Folders of real files, damaged as the others are.
@@ -36,12 +36,12 @@ pub struct Request {
     pub json: Option<PathBuf>,
 }
 
-/// A trap that is no fault of ours, or that is yet to be mended.
+/// A known trap: not caused by our code, or not fixed yet.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Known {
     pub reason: String,
     pub function: String,
-    /// Whether it happens without SIMD too.
+    /// True if it happens without SIMD too.
     pub scalar: bool,
     pub cause: String,
 }
@@ -53,7 +53,7 @@ pub enum Kind {
     Media,
 }
 
-/// Every so-manieth case from one on.
+/// The cases from `first` to `end` in steps of `step`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Work {
     pub kind: Kind,
@@ -63,6 +63,6 @@ pub struct Work {
     pub first: u64,
     pub end: u64,
     pub step: u64,
-    /// The number of the case that is being run, for who looks after a crash.
+    /// The file with the number of the current case, which is read after a crash.
     pub state: PathBuf,
 }

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Of what is kept in the folder: another one is made anew. History: 1, the first.
+/// The version of the folder's content; another one is made anew. History: 1, the first.
 const FORMAT_VERSION: u32 = 2;
 const TIMEOUT: Duration = Duration::from_secs(60);
 const REAL_FILE_MAX_BYTES: u64 = 400 << 10;
@@ -52,7 +52,7 @@ pub struct Stock {
 const SUBTITLES: &str = "1\n00:00:00,000 --> 00:00:01,000\nHello\n\n2\n00:00:01,000 --> 00:00:02,000\n<i>world</i>\n";
 const INPUTS: &str = "-f lavfi -i testsrc2=size=96x64:rate=10:duration=0.6 -f lavfi -i sine=duration=0.6 -i in.srt";
 
-/// What formats want to hold, the richest first.
+/// Streams that formats may accept, those with the most streams first.
 const CONTENTS: [&str; 20] = [
     "-map 0 -map 1",
     "-map 0 -map 1 -c:v mpeg2video -c:a mp2",
@@ -76,7 +76,7 @@ const CONTENTS: [&str; 20] = [
     "-map 2 -c:s ass",
 ];
 
-/// What encoders want of their input, and containers that hold what they make.
+/// Options for the input of encoders, and containers for their output.
 const ENCODINGS: [(&str, &[&str]); 3] = [
     (
         "v",
@@ -332,7 +332,7 @@ impl Stock {
         Ok(())
     }
 
-    /// What was saved; nothing where it was made in another way.
+    /// Returns the saved samples; `None` if they were made by another version of the recipe.
     pub fn load(folder: &Path) -> Result<Option<Stock>> {
         let Ok(text) = fs::read_to_string(folder.join("stock.json")) else {
             return Ok(None);

@@ -18,17 +18,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A damaged file may stand for hours of video, so this ends some cases. The driver looks at them again.
+/// A damaged file may claim hours of video, so this ends some cases. The driver runs those again.
 pub const TIMEOUT: Duration = Duration::from_secs(5);
-/// Of processor time beyond the deadline: that of a job which was not stopped.
+/// Processor time beyond the deadline that shows a job which was not stopped.
 const LATE_MAX: Duration = Duration::from_secs(2);
-/// By the clock on the wall, for a job that was not stopped and waits.
+/// Elapsed time beyond the deadline, for a job that was not stopped and waits.
 const LATE_WAITING_MAX: Duration = Duration::from_secs(30);
 const TOLD_EVERY: Duration = Duration::from_secs(1);
-/// What the process may keep of the jobs that it ran.
+/// The memory that the process may keep of jobs that have ended.
 const KEPT_MAX_BYTES: u64 = 256 << 20;
 
-/// What a worker tells.
+/// A worker's message to the driver.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
@@ -53,7 +53,7 @@ pub struct Reached {
     pub tried: u64,
     /// It took the input: a demuxer or a filter opened it.
     pub opened: u64,
-    /// It decoded, and what came of it.
+    /// It decoded, with these numbers of frames and errors.
     pub frames: u64,
     pub errors: u64,
 }
@@ -252,7 +252,7 @@ fn media(
     }
 }
 
-/// What the program says that it has come to.
+/// Counts the components that the program's output shows to have been reached.
 fn reach(case: &Case, output: &Output, stock: &Stock, tally: &mut Tally) {
     for (name, tried) in [
         (&case.demuxer, &mut tally.demuxers),
@@ -299,7 +299,7 @@ fn reach(case: &Case, output: &Output, stock: &Stock, tally: &mut Tally) {
             reached.errors += number_before(" decode errors").unwrap_or_default();
         }
     }
-    // What ffprobe shows: frames by the kind of their stream, streams with their codecs.
+    // ffprobe's output: frames by the kind of their stream, streams with their codecs.
     let mut codec = None;
     let frames = shown
         .lines()
@@ -328,7 +328,7 @@ fn reach(case: &Case, output: &Output, stock: &Stock, tally: &mut Tally) {
     if let Some(decoder) = decoder {
         let reached = tally.decoders.entry(decoder.clone()).or_default();
         reached.frames += frame_count;
-        // A decoder that says something has seen a packet, or what comes before them.
+        // A decoder that prints a message has seen a packet or its parameters.
         if told.contains(&format!("[{decoder} @ ")) || told.contains("Error submitting packet to decoder") {
             reached.errors += 1;
         }

@@ -1,4 +1,5 @@
-//! What all jobs of one call of [`Runtime::frames`] share: limits, the deadline, and the end at the first failure.
+//! The state that all jobs of one call of [`Runtime::frames`] share: limits, the deadline, and the end at the first
+//! failure.
 
 use super::wrong;
 use crate::command::Command;
@@ -10,7 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What a closure that sets up jobs gives back: the job, or why there is none.
+/// The result of a closure that sets up jobs: the job, or the reason why there is none.
 pub trait IntoJob {
     fn into_job(self) -> Result<Job, Error>;
 }
@@ -27,7 +28,7 @@ impl IntoJob for Result<Job, Error> {
     }
 }
 
-/// Where a job finds the folder that its pictures go to.
+/// The path, in the guest, of the folder for pictures.
 pub const FOLDER: &str = "/frames";
 
 pub struct Call<'a> {

@@ -10,7 +10,7 @@ pub enum Format {
     Rgba,
 }
 
-/// An image format that says its size in a few bytes of text, with the pixels behind it.
+/// An image format that states its size in a few bytes of text, followed by the pixels.
 pub const PAM: &str = "pam";
 
 impl Format {
@@ -27,14 +27,14 @@ impl Format {
     /// The filters that come before the encoder, given the size that they are to scale to.
     pub fn filters(self, scale: &str) -> String {
         match self {
-            // What reads JPEG takes these for granted, whatever the video was encoded with.
+            // JPEG readers assume these, whatever the encoding of the video.
             Format::Jpeg => format!("scale={scale}:out_color_matrix=bt601:out_range=full,setsar=1,format=yuv420p"),
             Format::Png => format!("scale={scale},setsar=1"),
             Format::Rgba => format!("scale={scale},setsar=1,format=rgba"),
         }
     }
 
-    /// As large as the file of a picture can be that has so many pixels.
+    /// Returns the largest size, in bytes, of the file of a picture with this many pixels.
     pub fn size_max_bytes(self, pixels: u64) -> u64 {
         /// Headers, and what the picture brings along, such as a colour profile.
         const EXTRA_SIZE_BYTES: u64 = 4 << 20;

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub use call::IntoJob;
 
-/// Which pictures are wanted of a video, and how.
+/// A description of the pictures to take of a video.
 ///
 /// ```no_run
 /// # use afmpeg::{Access, Frames, HostDir, Runtime};
@@ -63,9 +63,9 @@ pub struct Frame {
 }
 
 impl Frames {
-    /// Pictures of a video, one of its beginning unless others are asked for.
+    /// Pictures of a video; by default one, of its beginning.
     ///
-    /// Anything will do that ffmpeg shows a picture of: a still, an animation, a cover in a file of sound.
+    /// The input can be anything of which ffmpeg shows a picture: a still, an animation, the cover of a sound file.
     pub fn of(input: impl Into<String>) -> Frames {
         Frames {
             input: input.into(),
@@ -77,35 +77,35 @@ impl Frames {
         }
     }
 
-    /// At these times. For each the first picture is taken that comes then or later; the last one is shown to the end of
-    /// the file, and a still at any time.
+    /// Takes pictures at these times, from the beginning of the video. For each time it is the first picture at or
+    /// after it; the last picture lasts to the end of the file, a still for all times.
     pub fn at(mut self, times: impl IntoIterator<Item = Duration>) -> Frames {
         self.which = Which::At(times.into_iter().collect());
         self
     }
 
-    /// One in every so long, from the beginning to the end: the first that comes in each interval. Where none comes, as
-    /// with fewer pictures than intervals, there is none.
+    /// Takes the first picture of each interval of this length, from the beginning to the end. An interval without a
+    /// picture gives none.
     pub fn every(mut self, interval: Duration) -> Frames {
         self.which = Which::Every(interval);
         self
     }
 
-    /// A single image of so many pictures, taken at even intervals from the whole video. They are 320 pixels wide unless
-    /// a size is given, and the image may have up to 67,108,864 pixels.
+    /// Takes this number of pictures at even intervals from the whole video, and puts them together to a single image.
+    /// They are 320 pixels wide unless a size is given; the image may have up to 67,108,864 pixels.
     pub fn contact_sheet(mut self, columns: u32, rows: u32) -> Frames {
         self.which = Which::Sheet { columns, rows };
         self
     }
 
-    /// The width of each picture in pixels; the height follows unless it is given too. Pictures are as they are displayed:
-    /// turned upright, their pixels square.
+    /// Sets the width of each picture in pixels; the height follows unless it is set too. Pictures are as they are
+    /// displayed: rotated upright, with square pixels.
     pub fn width(mut self, pixels: u32) -> Frames {
         self.width = Some(pixels);
         self
     }
 
-    /// The height of each picture in pixels; the width follows unless it is given too.
+    /// Sets the height of each picture in pixels; the width follows unless it is set too.
     pub fn height(mut self, pixels: u32) -> Frames {
         self.height = Some(pixels);
         self
@@ -117,7 +117,7 @@ impl Frames {
         self
     }
 
-    /// As PNG files, which is what is made without another word.
+    /// As PNG files, the default.
     pub fn png(mut self) -> Frames {
         self.format = Format::Png;
         self
@@ -129,13 +129,13 @@ impl Frames {
         self
     }
 
-    /// How many bytes all pictures of one call may have together; 1 GiB unless another number is given.
+    /// Limits the size of all pictures of one call together, in bytes; 1 GiB by default.
     pub fn size_max_bytes(mut self, bytes: u64) -> Frames {
         self.size_max_bytes = bytes;
         self
     }
 
-    /// What FFmpeg's scaler is to be told.
+    /// Returns the arguments of FFmpeg's scaler.
     fn scale(&self) -> String {
         match (self.width, self.height) {
             (None, None) => "'max(1,round(iw*sar))':ih".to_owned(),
@@ -146,14 +146,15 @@ impl Frames {
     }
 }
 
-/// As many pixels as a picture may have: more than any camera's, and few enough to be encoded in a module's 4 GiB.
+/// The most pixels that a picture may have: more than any camera's, and few enough to encode them in a module's 4 GiB.
 const PICTURE_PIXELS_MAX: u64 = 1 << 28;
 
 impl Runtime {
-    /// Makes pictures of a video. `set_up` gives each of the jobs that this takes its files and limits; it may fail.
+    /// Makes pictures of a video. `set_up` gives files and limits to each of the jobs; it may fail.
     ///
-    /// The jobs run in parallel, under one deadline: the timeout of the first counts from the beginning for all together.
-    /// The first failure ends the others. Each job opens the input anew, so it must be a file and no stream.
+    /// The jobs run in parallel, under one deadline: the timeout of the first counts for all together, from the
+    /// beginning. The first failure ends the others. Each job opens the input anew, so it must be a file and not a
+    /// stream.
     pub fn frames<J: IntoJob>(&self, frames: &Frames, set_up: impl Fn(Job) -> J + Sync) -> Result<Vec<Frame>, Error> {
         if frames.width == Some(0) || frames.height == Some(0) {
             return Err(wrong("a picture cannot be 0 pixels wide or high"));
@@ -181,7 +182,7 @@ fn at(call: &Call, frames: &Frames, times: &[Duration]) -> Result<Vec<Frame>, Er
     })
 }
 
-/// The picture of a time, however it can be had.
+/// Returns the picture at a time, by seeking if possible.
 fn frame_at(call: &Call, source: &Source, frames: &Frames, time: Duration) -> Result<Frame, Error> {
     let failed = match seek(call, source, frames, time) {
         // Some files cannot be sought in.
@@ -290,7 +291,7 @@ fn every(call: &Call, frames: &Frames, interval: Duration) -> Result<Vec<Frame>,
     Ok(all)
 }
 
-/// By what a time may fall short of what it stands for once it has been a number of floating point.
+/// Half a microsecond: more than the rounding error of a time that was a floating-point number.
 const HALF_MICROSECOND: &str = "0.0000005";
 
 fn check_size(source: &Source, frames: &Frames) -> Result<(), Error> {

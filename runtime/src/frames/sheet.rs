@@ -10,16 +10,16 @@ use bytes::Bytes;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// How wide the pictures of a sheet are if nothing else is asked for.
+/// The default width of the pictures of a sheet, in pixels.
 const WIDTH_DEFAULT: u32 = 320;
 
-/// As many pixels as a sheet may have. Its parts are in memory as well, with four bytes a pixel.
+/// The most pixels that a sheet may have. Its parts are in memory as well, with four bytes a pixel.
 const SHEET_PIXELS_MAX: u64 = 1 << 26;
 
 const PICTURES_MAX: u32 = 10_000;
 
-/// Up to how many pictures of the video, for each that is wanted, all of it is decoded in one pass. To seek takes
-/// decoding too: on average of half of what lies between two keyframes.
+/// The most pictures in the video, per requested one, for which all of it is decoded in one pass. Seeking decodes too:
+/// on average half of the pictures between two keyframes.
 const PASS_MAX: u64 = 60;
 
 pub fn make(call: &Call, frames: &Frames, columns: u32, rows: u32) -> Result<Vec<Frame>, Error> {
@@ -88,7 +88,7 @@ fn time_of(index: u32, count: u32, end: &End) -> Duration {
     Duration::try_from_secs_f64(time).map_or(Duration::ZERO, |time| time.min(end.last_at()))
 }
 
-/// The files of so many pictures, at even intervals.
+/// Returns the files of this number of pictures, at even intervals.
 fn pictures(call: &Call, source: &Source, frames: &Frames, count: u32, end: &End) -> Result<Vec<Bytes>, Error> {
     let all = end.pictures.or_else(|| source.pictures());
     if all.is_none_or(|all| all > PASS_MAX * u64::from(count))

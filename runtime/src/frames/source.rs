@@ -1,4 +1,4 @@
-//! What is known of the file that pictures are wanted of.
+//! Facts about the input of pictures.
 
 use super::call::Call;
 use super::wrong;
@@ -11,35 +11,35 @@ use std::time::Duration;
 
 pub struct Source {
     pub input: String,
-    /// Which group of streams is the picture, if it is stored in tiles.
+    /// The group of streams that makes up the picture, if it is stored in tiles.
     grid: Option<u32>,
     /// The size as displayed, where it is known.
     size: Option<(u32, u32)>,
-    /// Where the file's time begins, in seconds.
+    /// The file's start time, in seconds.
     start: f64,
-    /// How long the video is, or else the file, in seconds, where they say so.
+    /// The duration of the video, or else of the file, in seconds, if they state one.
     duration: Option<f64>,
     length: Option<f64>,
     frame_rate: Option<f64>,
     frames: Option<u64>,
-    /// Whether there is nothing to be seen but covers.
+    /// The file has no other pictures than covers.
     is_cover: bool,
-    /// Once it has been looked for.
+    /// The end of the video, once it has been searched for.
     end: OnceLock<Option<End>>,
 }
 
 /// The end of a video, as its packets show it. Times are in seconds from the beginning of the file.
 #[derive(Clone, Copy, Debug)]
 pub struct End {
-    /// When the last picture is shown.
+    /// The time of the last picture.
     pub last: f64,
-    /// Until when it is shown.
+    /// The time until which it is shown.
     pub end: f64,
-    /// How many pictures there are, where all were counted.
+    /// The number of pictures, if all were counted.
     pub pictures: Option<u64>,
 }
 
-/// In how much of a long video, from its end, the last picture is looked for at first.
+/// The part of a long video, from its end, in which the last picture is searched for first.
 const TAIL_SECONDS: f64 = 60.0;
 
 impl Source {
@@ -87,12 +87,12 @@ impl Source {
         })
     }
 
-    /// Whether the picture is put together of tiles, and so the only one.
+    /// Returns whether the picture is put together of tiles, and so the only one.
     pub fn is_tiled(&self) -> bool {
         self.grid.is_some()
     }
 
-    /// The size that a picture comes out with, where it is known.
+    /// Returns the size of the pictures, if it is known.
     pub fn scaled(&self, width: Option<u32>, height: Option<u32>) -> Option<(u32, u32)> {
         if let (Some(width), Some(height)) = (width, height) {
             return Some((width, height));
@@ -122,19 +122,19 @@ impl Source {
         }
     }
 
-    /// How long the file is, in seconds, where it says so.
+    /// Returns the duration of the file in seconds, if the file states one.
     pub fn length(&self) -> Option<f64> {
         self.length
     }
 
-    /// How many pictures there are, as far as is known without looking.
+    /// Returns the number of pictures, as far as it is known without reading packets.
     pub fn pictures(&self) -> Option<u64> {
         let counted = || Some((self.duration? * self.frame_rate?).ceil() as u64);
         self.frames.or_else(counted)
     }
 
-    /// Finds the end of the video, which is often not where the file says that it is: sound may be longer, and what is
-    /// recorded live says nothing of its length.
+    /// Finds the end of the video, which often differs from the stated one: sound may be longer, and live recordings
+    /// state no duration.
     pub fn end(&self, call: &Call) -> Result<Option<End>, Error> {
         match self.end.get() {
             Some(end) => Ok(*end),
@@ -189,7 +189,7 @@ fn grid(probe: &Probe, video: Option<&Stream>) -> Option<(u32, (u32, u32))> {
     (Some(largest) >= video.map(preference)).then_some((index, size))
 }
 
-/// By what FFmpeg chooses among several videos; of tile grids, only the area counts.
+/// FFmpeg's order of preference among several videos; of tile grids, only the area counts.
 fn preference(stream: &Stream) -> u64 {
     const OF_DEFAULT: u64 = 5_000_000;
     let is_default = stream.disposition.get("default") == Some(&1);
@@ -200,11 +200,11 @@ fn area(width: Option<u32>, height: Option<u32>) -> u64 {
     u64::from(width.unwrap_or(0)) * u64::from(height.unwrap_or(0))
 }
 
-/// What has been seen of a video's packets.
+/// A summary of a video's packets.
 #[derive(Clone, Copy, Default)]
 struct Packets {
     count: u64,
-    /// The latest, and until when it lasts.
+    /// The time of the latest packet, and its end.
     latest: Option<(f64, Option<f64>)>,
 }
 

@@ -1,4 +1,4 @@
-//! What a file in memory holds: bytes of its owner's, and over them what programs wrote, in pieces.
+//! The content of a file in memory: the owner's bytes, and over them the bytes that programs wrote, in pieces.
 
 use super::Exceeded;
 use crate::job::Limit;
@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How much of a file is allocated, changed and given back at a time.
+/// The size in which a file is allocated, changed and freed.
 ///
 /// Pieces this large cost as little as one piece for all, and only what follows the first is allocated as a whole.
 pub(super) const CHUNK_SIZE_BYTES: u64 = 256 << 10;
 
-/// How much has been written, of how much may be.
+/// The bytes written to a file system, and their limit.
 pub(super) struct Room {
     pub used_bytes: AtomicU64,
     pub limit_bytes: u64,
@@ -35,7 +35,7 @@ impl Room {
         self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// From what was counted before something was done to what it came to.
+    /// Replaces the count from before an operation by the one after it.
     fn settle(&self, before: u64, after: u64) {
         match before.checked_sub(after) {
             Some(less) => self.give_back(less),
@@ -46,22 +46,22 @@ impl Room {
 
 /// Bytes in memory.
 ///
-/// What is counted is never less than what is held: a piece counts by its capacity, and what nothing was written to by its
-/// length, so that a file that is taken out costs what it was counted for.
+/// The counted bytes are never fewer than the held ones: a piece counts by its capacity, and a part to which nothing
+/// was written by its length, so that taking a file out costs no more than was counted for it.
 #[derive(Default)]
 pub(super) struct Content {
     /// The owner's bytes, shared, or bytes that were handed out.
     base: Bytes,
-    /// What the base counts for: nothing where it is the owner's.
+    /// The bytes that count for the base: none if it is the owner's.
     base_counted_bytes: u64,
-    /// What was written, over the base. A piece may be shorter than its place in the file; zeros follow.
+    /// The written bytes, over the base. A piece may be shorter than its place in the file; zeros follow.
     chunks: BTreeMap<u64, Vec<u8>>,
     size_bytes: u64,
-    /// What the pieces count for beyond their part of the size that lies beyond the base.
+    /// The bytes that count for the pieces beyond their share of the size after the base.
     extra_bytes: u64,
 }
 
-/// How many bytes there are between the start of a chunk and an offset, at most all of the chunk.
+/// The bytes between the start of a chunk and an offset, at most the whole chunk.
 fn within(index: u64, end: u64) -> u64 {
     end.saturating_sub(index.saturating_mul(CHUNK_SIZE_BYTES))
         .min(CHUNK_SIZE_BYTES)
@@ -85,12 +85,12 @@ impl Content {
         self.size_bytes
     }
 
-    /// What all of this counts for.
+    /// Returns the bytes that the content counts for.
     pub fn counted_bytes(&self) -> u64 {
         self.base_counted_bytes + (self.size_bytes - self.base.len() as u64) + self.extra_bytes
     }
 
-    /// The bytes, if they are the owner's and unchanged: reading them needs no lock.
+    /// Returns the bytes if they are the owner's and unchanged: reading them needs no lock.
     pub fn as_shared(&self) -> Option<&Bytes> {
         (self.chunks.is_empty() && self.base.len() as u64 == self.size_bytes).then_some(&self.base)
     }
@@ -100,7 +100,8 @@ impl Content {
         capacity.max(covered) - (covered - within(index, self.base.len() as u64).min(covered))
     }
 
-    /// What a piece is to be allocated with so that it reaches `needed`; sparingly, or such that the next write fits too.
+    /// Returns the capacity of a piece that must reach `needed`: exact if `sparing`, otherwise with room for the next
+    /// write.
     fn capacity_for(&self, index: u64, needed: u64, sparing: bool) -> u64 {
         let present = self.chunks.get(&index).map(|chunk| chunk.capacity() as u64);
         let needed = needed.max(within(index, self.base.len() as u64));
@@ -114,7 +115,7 @@ impl Content {
         }
     }
 
-    /// What this would count for with so many bytes written there, or, with none, with that size.
+    /// Returns the counted bytes after a write of this length, or, with length 0, after growing to this size.
     fn counted_after(&self, offset: u64, length_bytes: u64, sparing: bool) -> u64 {
         let end = offset.saturating_add(length_bytes);
         let size_bytes = self.size_bytes.max(end);
@@ -209,7 +210,7 @@ impl Content {
             let capacity = self.capacity_for(index, within(index, end), sparing);
             result = self.write_chunk(index, part(capacity), start, piece);
             if result.is_err() {
-                // Where memory runs out, what was there before stays.
+                // If memory runs out, the old content stays.
                 self.size_bytes = old_size_bytes.max(at);
                 self.recount();
                 break;
@@ -291,10 +292,10 @@ impl Content {
         Ok(())
     }
 
-    /// The bytes in one piece, which goes on to count as before.
+    /// Returns the bytes in one piece, which counts as before.
     ///
-    /// What lies in one piece already is not copied. Otherwise pieces are copied one by one, each given back before the
-    /// next.
+    /// Bytes that are in one piece already are not copied. Otherwise pieces are copied one by one, each freed before
+    /// the next.
     pub fn share(&mut self, room: &Room) -> io::Result<Bytes> {
         if let Some(shared) = self.as_shared() {
             return Ok(shared.clone());
@@ -317,7 +318,7 @@ impl Content {
             }
             bytes
         };
-        // What had been the owner's goes on not to count, though its owner now holds it twice.
+        // The owner's bytes still do not count, though the owner now holds them twice.
         self.base_counted_bytes = before.min(bytes.capacity() as u64);
         self.base = bytes.into();
         self.chunks.clear();

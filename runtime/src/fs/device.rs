@@ -25,7 +25,7 @@ enum Device {
 /// A number that no host device has, so that a device's inode is never taken for that of a host file.
 const DEVICE_NUMBER: u64 = u64::MAX;
 
-/// As much as one call may return: gigabytes would take long, and a call cannot be stopped.
+/// The most bytes that one call returns: gigabytes would take long, and a call cannot be stopped.
 const READ_SIZE_MAX_BYTES: usize = 1 << 20;
 
 fn find(path: &str) -> io::Result<(u64, Device)> {

@@ -1,15 +1,15 @@
-//! Which limit refused something, and its figures.
+//! The limit that refused something, and its figures.
 
 use crate::job::Limit;
 use std::error::Error;
 use std::fmt;
 use std::io;
 
-/// A limit of the sandbox, not of the machine below it, has refused something.
+/// A refusal by a limit of the sandbox, as opposed to one by the host.
 ///
-/// An [`io::Error`] made of it tells a job that it ran into a limit of its [`FileSystem`](super::FileSystem): if the
-/// program then fails, the caller sees [`Error::Limit`](crate::Error::Limit) with these figures. What the host says by
-/// itself, such as that a disk is full, is passed on to the program and is not the job's limit.
+/// An [`io::Error`] made of it tells a job that it reached a limit of its [`FileSystem`](super::FileSystem): if the
+/// program then fails, the caller gets [`Error::Limit`](crate::Error::Limit) with these figures. The host's own errors,
+/// such as a full disk, are passed on to the program and are not limits of the job.
 ///
 /// ```
 /// # use afmpeg::{Limit, fs::Exceeded};
@@ -21,7 +21,7 @@ use std::io;
 pub struct Exceeded {
     pub limit: Limit,
     pub allowed: u64,
-    /// What it would have come to.
+    /// The value that would have been reached.
     pub wanted: u64,
 }
 
@@ -30,7 +30,7 @@ impl Exceeded {
         Exceeded { limit, allowed, wanted }
     }
 
-    /// What an error carries of it.
+    /// Returns the refusal that an error carries, if any.
     pub(crate) fn of(error: &io::Error) -> Option<Exceeded> {
         error.get_ref()?.downcast_ref().copied()
     }

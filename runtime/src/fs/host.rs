@@ -14,7 +14,7 @@ use std::io::{self, Read, Write};
 use std::path::{Component, Path};
 use std::time::SystemTime;
 
-/// Whether a guest may change a host directory.
+/// A guest's access to a host directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Access {
@@ -24,27 +24,27 @@ pub enum Access {
 
 /// A directory of the host and everything below it.
 ///
-/// Nothing outside can be reached: neither with `..`, nor over symbolic links that lead out, nor by changing the tree
-/// while it is walked.
+/// Nothing outside can be reached, whether with `..`, over symbolic links that lead out, or by changing the tree while
+/// a path is resolved.
 ///
-/// What programs leave in the directory leads nowhere else either: they can make no links, unless
-/// [`allow_links`](HostDir::allow_links) is set, and can not move links of the owner's that hold `..`. Still, the
-/// directory may hold links that others made: [`open_file`](HostDir::open_file) takes a file out without following any
-/// that leads out.
+/// Programs cannot leave a way out in the directory either: they cannot create links unless
+/// [`allow_links`](HostDir::allow_links) is set, and cannot move existing links whose target contains `..`. The
+/// directory may still contain links that others made: [`open_file`](HostDir::open_file) opens a file without following
+/// any that leads out.
 ///
-/// Named pipes are opened without waiting for their other end. A program that reads one waits until something comes, and
-/// takes one that nobody writes to for empty.
+/// Named pipes are opened without waiting for their other end. A program that reads one waits until data comes; a pipe
+/// that nobody writes to appears empty.
 pub struct HostDir {
     dir: Dir,
     access: Access,
     allows_links: bool,
 }
 
-/// As many entries of a directory that moves are looked through for links that would then lead out.
+/// The most entries of a moved directory that are searched for links that would then lead out.
 const MOVED_ENTRIES_MAX: usize = 10_000;
 
 impl HostDir {
-    /// Opens the directory now; renaming it later does not change which one the guest sees.
+    /// Opens the directory now; renaming it later does not change the directory that the guest sees.
     pub fn open(path: impl AsRef<Path>, access: Access) -> io::Result<HostDir> {
         Ok(HostDir {
             dir: Dir::open_ambient_dir(path, ambient_authority())?,
@@ -61,7 +61,7 @@ impl HostDir {
         HostDir::open(path, Access::ReadWrite)
     }
 
-    /// Lets programs make hard links, and symbolic links to relative targets without `..`.
+    /// Allows programs to create hard links, and symbolic links to relative targets without `..`.
     ///
     /// Such a link leads to a place below its own directory, wherever both are moved.
     pub fn allow_links(mut self) -> HostDir {
@@ -72,8 +72,8 @@ impl HostDir {
     /// Opens a regular file for reading, for its owner to take it out.
     ///
     /// Unlike [`std::fs::File::open`] on the joined path, this follows no link that leads out of the directory, and no
-    /// link at all at the end of the path, whatever a program or another process has left there. It does not wait for
-    /// the other end of a named pipe, but refuses whatever is not a file.
+    /// link at all as the last part of the path, whatever a program or another process has left there. It does not wait
+    /// for the other end of a named pipe; anything that is not a regular file is an error of kind `InvalidInput`.
     pub fn open_file(&self, path: impl AsRef<Path>) -> io::Result<std::fs::File> {
         let mut options = cap_std::fs::OpenOptions::new();
         options.read(true).follow(FollowSymlinks::No);
@@ -85,10 +85,10 @@ impl HostDir {
         }
     }
 
-    /// Whether a link, or one below a directory, might lead to another place once it has moved.
+    /// Returns whether a link, or one below a directory, might lead to another place after a move.
     fn is_bound_to_its_place(&self, path: &str) -> io::Result<bool> {
         let metadata = match self.dir.symlink_metadata(path) {
-            // The call itself says what is wrong with its paths, in the host's order.
+            // The call itself reports errors of its paths, in the host's order.
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 return Ok(false);
             }
@@ -147,14 +147,14 @@ impl fmt::Debug for HostDir {
     }
 }
 
-/// Whether a link's target leads elsewhere than below the link's own directory.
+/// Returns whether a link's target leads elsewhere than below the link's own directory.
 fn climbs(target: &Path) -> bool {
     !target
         .components()
         .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
-/// A named pipe is opened whether or not it has another end, as an opening that waits cannot be interrupted.
+/// Opens a named pipe whether or not it has another end, since an opening that waits cannot be interrupted.
 fn without_waiting(options: &mut cap_std::fs::OpenOptions) {
     #[cfg(unix)]
     {
@@ -240,7 +240,7 @@ impl FileSystem for HostDir {
     fn visit_dir(&self, path: &str, visit: &mut dyn FnMut(DirEntry) -> io::Result<()>) -> io::Result<()> {
         for entry in self.dir.read_dir(path)? {
             let entry = entry?;
-            // WASI's strings are UTF-8, so a guest could neither be told another name nor open it.
+            // WASI's strings are UTF-8, so a guest could neither receive another name nor open it.
             let Ok(name) = entry.file_name().into_string() else {
                 continue;
             };
@@ -268,7 +268,7 @@ impl FileSystem for HostDir {
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let dir = self.writable()?;
         let parent = |path: &str| path.rsplit_once('/').map(|(parent, _)| parent.to_owned());
-        // By their letters: with `..` in them, two paths may differ and lead to the same directory.
+        // Judged by their text: with `..` in them, two paths may differ and lead to the same directory.
         if parent(from) != parent(to) && self.is_bound_to_its_place(from)? {
             // Programs then copy, as they do between the host's file systems.
             return Err(io::ErrorKind::CrossesDevices.into());
@@ -343,7 +343,7 @@ struct HostFile {
     file: std::fs::File,
     is_stream: bool,
     access: Access,
-    /// Whether the host now writes to the end whatever the offset.
+    /// The host writes at the end, whatever the offset.
     #[cfg(unix)]
     appends: bool,
 }
@@ -409,7 +409,7 @@ impl File for HostFile {
         return std::os::windows::fs::FileExt::seek_write(&self.file, buffer, offset);
     }
 
-    /// The host finds the end and writes there in one.
+    /// Finds the end and writes there in one operation of the host.
     #[cfg(unix)]
     fn append(&mut self, buffer: &[u8]) -> io::Result<(u64, usize)> {
         self.writable()?;

@@ -14,14 +14,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::SystemTime;
 
-/// Files in memory: inputs are shared with their owner, not copied, and outputs handed over.
+/// Files in memory: inputs are shared with their owner without a copy, outputs are handed over.
 ///
-/// A clone is another handle on the same files, so that one can be kept while a job has the other.
+/// A clone is another handle to the same files, so that the caller can keep one while a job has the other.
 ///
-/// What programs write is kept, and counted towards the limit, in pieces of 256 KiB; only the first piece of a file is as
-/// small as the file. A file that was made larger than what was written to it counts by its length. Files and directories
-/// without content cost half a KiB each, which does not count towards the limit: programs can make 262,144 of them, with
-/// paths of 128 MiB together, and all of them count as [`FileSystem::held_bytes`] towards
+/// Written bytes are stored, and counted towards the limit, in pieces of 256 KiB; only the first piece of a file is as
+/// small as the file. A file that was extended without being written to counts by its length. Files and directories
+/// without content cost half a KiB each, which does not count towards the limit: programs can make 262,144 of them,
+/// with paths of 128 MiB together. All of them count as [`FileSystem::held_bytes`] towards
 /// [`Job::host_memory_max_bytes`](crate::Job::host_memory_max_bytes).
 #[derive(Clone)]
 pub struct MemoryFs {
@@ -36,28 +36,28 @@ struct Shared {
 
 struct Usage {
     room: Room,
-    /// How many files and directories there are.
+    /// The number of files and directories.
     nodes: AtomicU64,
-    /// How many of them programs have made.
+    /// The number of those that programs have made.
     made_nodes: AtomicU64,
 }
 
-/// As many files and directories as a program may make.
+/// The most files and directories that a program may make.
 const NODES_MAX: u64 = 1 << 18;
 
-/// What a file or directory takes besides its content, with the longest of names.
+/// The memory of a file or directory besides its content, with the longest name.
 const NODE_SIZE_BYTES: u64 = 768;
 
-/// As long as names are on most hosts.
+/// The limit of names on most hosts.
 const NAME_SIZE_MAX_BYTES: usize = 255;
 
-/// As long as a path can be that a program opens.
+/// The longest path that a program can open.
 const PATH_SIZE_MAX_BYTES: u64 = 4096;
 
-/// As long as all paths together may be that come of what a program does, so that they can be listed.
+/// The longest that all paths of a program's making may be together, so that they can be listed.
 const PATHS_SIZE_MAX_BYTES: u64 = 128 << 20;
 
-/// How many entries of a directory are taken out of the tree at a time.
+/// The number of entries of a directory that are read under one lock of the tree.
 const VISITED_AT_A_TIME: usize = 256;
 
 /// The place of a file or directory in the count.
@@ -90,8 +90,8 @@ enum Node {
     Directory(u64),
 }
 
-/// All directories, by their inodes. One that lay within another would be dropped, and changed, by recursion as deep as a
-/// program nests them.
+/// All directories, by inode. If each contained the next, dropping and changing them would recurse as deep as a program
+/// nests them.
 struct Tree {
     directories: HashMap<u64, Directory>,
     /// The lengths of all paths together.
@@ -106,9 +106,9 @@ struct Directory {
     name_size_bytes: u64,
     modified: SystemTime,
     entries: BTreeMap<Box<str>, Node>,
-    /// How many entries there are of each length, with the longest path that lies below each.
+    /// For each length of a name with its longest path below: the number of entries.
     lengths: BTreeMap<u64, u64>,
-    /// How many files and directories lie below.
+    /// The number of files and directories below.
     nodes: u64,
     _counted: Counted,
 }
@@ -127,12 +127,12 @@ struct FileState {
 
 enum Source {
     Memory(Content),
-    /// Bytes that lie somewhere else.
+    /// Bytes from a caller's reader.
     Reader {
         reader: Arc<dyn ReadAt>,
         size_bytes: u64,
     },
-    /// Bytes that go somewhere else.
+    /// Bytes for a caller's writer.
     Writer {
         writer: Arc<dyn WriteAt>,
         size_bytes: u64,
@@ -149,7 +149,7 @@ impl Source {
 }
 
 impl MemoryFs {
-    /// An empty file system to which so many bytes may be written; shared inputs do not count.
+    /// Creates an empty file system to which this many bytes may be written; shared inputs do not count.
     pub fn new(limit_bytes: u64) -> MemoryFs {
         let usage = Arc::new(Usage {
             room: Room {
@@ -173,20 +173,20 @@ impl MemoryFs {
         }
     }
 
-    /// Puts a file there, and the directories that its path names, without copying the bytes.
+    /// Adds a file, and the directories in its path, without copying the bytes.
     pub fn add_file(&self, path: &str, content: impl Into<Bytes>) -> io::Result<()> {
         self.add(path, Source::Memory(Content::shared(content.into())))
     }
 
-    /// Puts a file there whose bytes are read when a program asks for them. It cannot be written to.
+    /// Adds a file whose bytes are read when a program reads them. It cannot be written to.
     pub fn add_reader(&self, path: &str, reader: Arc<dyn ReadAt>) -> io::Result<()> {
         let size_bytes = reader.size_bytes()?;
         self.add(path, Source::Reader { reader, size_bytes })
     }
 
-    /// Puts an empty file there whose bytes are handed over as a program writes them, and not kept.
+    /// Adds an empty file whose bytes are passed on as a program writes them, and not kept.
     ///
-    /// Its size is as far as something was written. It can be read if the writer can.
+    /// Its size is the end of the furthest write. It can be read if the writer can.
     pub fn add_writer(&self, path: &str, writer: Arc<dyn WriteAt>) -> io::Result<()> {
         self.add(path, Source::Writer { writer, size_bytes: 0 })
     }
@@ -221,11 +221,11 @@ impl MemoryFs {
         tree.insert(directory, name, Node::File(file))
     }
 
-    /// The bytes of a file, which stays.
+    /// Returns the bytes of a file, which stays.
     ///
-    /// They are not copied if a program has not written to the file, or has written no more than 256 KiB, and otherwise
-    /// once; a second call hands out the same bytes. A program that goes on to write to the file works on copies of the
-    /// pieces that it changes.
+    /// They are not copied if a program has not written to the file, or has written no more than 256 KiB; otherwise
+    /// they are copied once, and a second call returns the same bytes. A program that continues to write to the file
+    /// works on copies of the pieces that it changes.
     pub fn read_file(&self, path: &str) -> io::Result<Bytes> {
         let file = self.lock().file(path)?;
         file.share()
@@ -233,11 +233,11 @@ impl MemoryFs {
 
     /// Removes a file and returns its bytes.
     ///
-    /// As with [`read_file`](MemoryFs::read_file), what a program wrote is copied if it is more than 256 KiB: piece by
-    /// piece, each given back when it has been copied, so that no second copy has to fit in memory.
+    /// As with [`read_file`](MemoryFs::read_file), more than 256 KiB of written bytes are copied: piece by piece, each
+    /// freed after it has been copied, so that no second copy has to fit in memory.
     pub fn take_file(&self, path: &str) -> io::Result<Bytes> {
         let file = self.lock().file(path)?;
-        // Others may go on meanwhile: the lock of the tree is not held over the copy.
+        // Other calls can run meanwhile: the lock of the tree is not held during the copy.
         let bytes = file.share()?;
         let mut tree = self.lock();
         let place = tree.walk(path)?;
@@ -249,9 +249,9 @@ impl MemoryFs {
         Ok(bytes)
     }
 
-    /// The paths and sizes of all files, in the order of their paths.
+    /// Returns the paths and sizes in bytes of all files, sorted by path.
     ///
-    /// Programs cannot make so many, or nest them so deep, that all their paths are more than 128 MiB together.
+    /// Programs can create at most 128 MiB of paths.
     pub fn files(&self) -> Vec<(String, u64)> {
         let mut files = Vec::new();
         let tree = self.lock();
@@ -272,7 +272,7 @@ impl MemoryFs {
         files
     }
 
-    /// How many bytes the files hold that were written to them, as they count towards the limit.
+    /// Returns the bytes in files that programs have written, as they count towards the limit.
     pub fn used_bytes(&self) -> u64 {
         self.shared.usage.room.used_bytes.load(Ordering::Relaxed)
     }
@@ -307,7 +307,7 @@ impl MemoryFs {
         })
     }
 
-    /// Whether a program may make one more file or directory there.
+    /// Checks that a program may create one more file or directory there.
     fn check_new(&self, tree: &Tree, parent: u64, name: &str) -> io::Result<()> {
         let path_size_bytes = tree.path_size_bytes(parent) + name.len() as u64;
         if name.len() > NAME_SIZE_MAX_BYTES || path_size_bytes > PATH_SIZE_MAX_BYTES {
@@ -333,7 +333,7 @@ impl fmt::Debug for MemoryFs {
     }
 }
 
-/// Where a path leads: the node that is there, and the directory that holds it, or would.
+/// The end of a path: the node, if there is one, and the directory that contains it or would.
 struct Place<'p> {
     parent: u64,
     /// Empty for the root.
@@ -370,7 +370,7 @@ impl Directory {
     }
 }
 
-/// How far a name reaches with the longest path below it.
+/// The length of a name together with the longest path below it.
 fn reach(name_size_bytes: u64, longest: u64) -> u64 {
     name_size_bytes + if longest > 0 { 1 + longest } else { 0 }
 }
@@ -384,7 +384,7 @@ impl Tree {
         Ok(self.directories.get_mut(&inode).ok_or(io::ErrorKind::NotFound)?)
     }
 
-    /// Where a path leads. All but its last part must be directories that exist.
+    /// Resolves a path. All but its last part must be existing directories.
     fn walk<'p>(&self, path: &'p str) -> io::Result<Place<'p>> {
         let mut above: Vec<(u64, &str)> = Vec::new();
         let mut node = Some(Node::Directory(ROOT));
@@ -439,7 +439,7 @@ impl Tree {
         Ok(())
     }
 
-    /// How many nodes a node is with those below it, and how far its name reaches.
+    /// Returns the number of nodes of a subtree, and the length of its longest path from this name.
     fn extent(&self, name: &str, node: &Node) -> (u64, u64) {
         let directory = match node {
             Node::File(_) => None,
@@ -464,7 +464,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Takes a node out of its directory; a directory that is not put back must be forgotten.
+    /// Removes a node from its directory; a directory that is not inserted again must be forgotten.
     fn remove(&mut self, parent: u64, name: &str) -> io::Result<Node> {
         let directory = self.get_mut(parent)?;
         let node = directory.entries.remove(name).ok_or(io::ErrorKind::NotFound)?;
@@ -581,7 +581,8 @@ impl FileNode {
             Source::Reader { .. } => return Err(read_only()),
             Source::Writer { writer, .. } => {
                 let writer = writer.clone();
-                // What is appended holds its place; otherwise the size can be asked for while the bytes are on their way.
+                // An append keeps the lock during the write. Other writes release it, so that the size can be queried
+                // meanwhile.
                 let count = match is_appended {
                     true => writer.write_at(buffer, offset)?,
                     false => {
@@ -723,7 +724,7 @@ impl FileSystem for MemoryFs {
         tree.file(path)?;
         let place = tree.walk(path)?;
         let node = tree.remove(place.parent, place.name)?;
-        // Gigabytes take a moment to be given back, in which others can go on.
+        // Freeing gigabytes takes a moment, in which other calls can run.
         drop(tree);
         drop(node);
         Ok(())
@@ -801,7 +802,7 @@ impl File for OpenFile {
             let left = size_bytes.saturating_sub(offset);
             buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX))
         };
-        // Whoever else looks at the file need not wait until the bytes are here.
+        // Other readers of the file need not wait until the bytes are here.
         match &state.content {
             Source::Memory(content) => Ok(content.read(buffer, offset)),
             Source::Reader { reader, size_bytes } => {
@@ -833,7 +834,7 @@ impl File for OpenFile {
 
     fn growth_bytes(&self, offset: u64, length_bytes: u64) -> u64 {
         match &self.0.read().content {
-            // What goes beyond the room is refused for that, and never held.
+            // Bytes beyond the limit are refused, and never held.
             Source::Memory(content) => {
                 let room = self.0.room();
                 let left_bytes = room.limit_bytes.saturating_sub(room.used_bytes.load(Ordering::Relaxed));

@@ -25,19 +25,20 @@ pub use write_at::WriteAt;
 /// The tree of files below one directory of a job.
 ///
 /// Paths are relative to the root of the tree, their parts separated by `/`; the root itself is `.`. A path has no
-/// empty and no `.` parts. It may hold `..`, though never so many that it climbs above the root by its letters alone;
-/// an implementation that has links must see to it that they do not lead outside either.
+/// empty and no `.` parts. It may contain `..`, but its text never climbs above the root; an implementation with links
+/// must ensure that these do not lead outside either.
 ///
-/// Only [`open`](FileSystem::open), [`metadata`](FileSystem::metadata) and [`read_dir`](FileSystem::read_dir) must be
-/// given: without more, the tree cannot be changed other than through opened files.
+/// An implementation needs only [`open`](FileSystem::open), [`metadata`](FileSystem::metadata) and
+/// [`read_dir`](FileSystem::read_dir); the tree can then be changed only through opened files.
 ///
-/// Calls come from the threads of jobs, and have at least 4 MiB of stack, however deep the program is. One that does not return
-/// leaves its job behind when that is to end; see [`Runtime::run`](crate::Runtime::run).
+/// Calls come from the threads of jobs, and have at least 4 MiB of stack at any depth of the program. A call that does
+/// not return leaves its job behind when that must end; see [`Runtime::run`](crate::Runtime::run).
 pub trait FileSystem: Send + Sync {
     /// Opens a file, or finds that the path is a directory.
     fn open(&self, path: &str, options: &OpenOptions) -> io::Result<Opened>;
 
-    /// What is known of a path. With `follow_links` the end of a link is described, otherwise the link itself.
+    /// Returns the metadata of a path. With `follow_links` it is that of a link's target, otherwise that of the link
+    /// itself.
     fn metadata(&self, path: &str, follow_links: bool) -> io::Result<Metadata>;
 
     /// The entries of a directory, without `.` and `..`.
@@ -51,17 +52,17 @@ pub trait FileSystem: Send + Sync {
         self.read_dir(path)?.into_iter().try_for_each(visit)
     }
 
-    /// How much of this process's memory is held for what programs have put into the tree: contents by what is allocated
-    /// for them, files, directories and their names. It is asked for before each call that may add to it, so it must be
-    /// at hand.
+    /// Returns the host memory that is held for what programs have put into the tree, in bytes: the allocated size of
+    /// contents, and files, directories and their names. It is called before each operation that may add to it, so it
+    /// must be cheap.
     fn held_bytes(&self) -> u64 {
         0
     }
 
-    /// What must be done before a path can be written to or renamed, if that takes long: a copy, for instance.
+    /// Returns work to do before a path can be written to or renamed, if that takes long, such as a copy.
     ///
-    /// A job does it in steps, between which it may be interrupted, and then makes its call. A caller that does not
-    /// prepare gets the same, in one go.
+    /// A job does it in steps, between which it can be interrupted, and then makes its call. A caller that does not
+    /// call `prepare` gets the same result from the call itself, without interruptions.
     fn prepare(&self, _path: &str, _follow_links: bool) -> io::Result<Option<Box<dyn Steps>>> {
         Ok(None)
     }
@@ -102,10 +103,10 @@ pub trait FileSystem: Send + Sync {
 
 /// Work that a [`FileSystem`] does in steps.
 pub trait Steps: Send {
-    /// How many bytes are still to be written.
+    /// The bytes that are still to be written.
     fn left_bytes(&self) -> u64;
 
-    /// How much more of this process's memory the work may take until it is done.
+    /// The host memory in bytes that the work may take until it is done.
     fn growth_bytes(&self) -> u64;
 
     /// Does a part of the work that takes a few milliseconds; false when all of it is done.
@@ -114,8 +115,8 @@ pub trait Steps: Send {
 
 /// An open file of a [`FileSystem`].
 ///
-/// Reads and writes name their offset; where the guest is in the file is kept for it. A file that cannot be positioned
-/// (a pipe, a device) says so with [`is_stream`](File::is_stream) and ignores the offsets.
+/// Reads and writes take an offset; the caller keeps the guest's position. A file without positions (a pipe, a device)
+/// returns true from [`is_stream`](File::is_stream) and ignores the offsets.
 pub trait File: Send {
     fn metadata(&self) -> io::Result<Metadata>;
 
@@ -138,8 +139,8 @@ pub trait File: Send {
         false
     }
 
-    /// How much more of this process's memory would be held for the file if so many bytes were written there; with no
-    /// bytes, if it grew to that size.
+    /// Returns the host memory in bytes that the file would hold in addition after a write of this length, or, with
+    /// length 0, after growing to this size.
     fn growth_bytes(&self, _offset: u64, _length_bytes: u64) -> u64 {
         0
     }
@@ -157,7 +158,7 @@ pub trait File: Send {
     }
 }
 
-/// What [`FileSystem::open`] found.
+/// The result of [`FileSystem::open`].
 #[non_exhaustive]
 pub enum Opened {
     File(Box<dyn File>),
@@ -173,7 +174,7 @@ impl fmt::Debug for Opened {
     }
 }
 
-/// How a file is to be opened.
+/// The options of [`FileSystem::open`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenOptions {
@@ -191,7 +192,7 @@ pub struct OpenOptions {
 }
 
 impl OpenOptions {
-    /// Whether opening with these options, or what may be done afterwards, changes the tree.
+    /// Returns whether opening with these options, or a later operation on the file, changes the tree.
     pub fn changes(&self) -> bool {
         self.write || self.create || self.truncate
     }
@@ -214,7 +215,7 @@ pub struct Metadata {
     pub size_bytes: u64,
     /// Unique and stable within the tree: the same file has the same number under each of its names.
     pub inode: u64,
-    /// Which of several trees the inode belongs to.
+    /// The tree that the inode belongs to, among several.
     pub device: u64,
     pub links: u64,
     pub accessed: Option<SystemTime>,

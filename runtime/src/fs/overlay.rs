@@ -8,15 +8,15 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// A tree that may be changed over one that stays as it is.
+/// A tree that may be changed, over one that is only read.
 ///
-/// What a job writes, renames or removes goes to the upper tree; the lower one is only read. A file of the lower tree
-/// that is written to is copied up first. Directories of the lower tree cannot be renamed (the guest sees `EXDEV`, as on
-/// Linux's overlays), and the upper tree's links are not followed into the lower one.
+/// Written, renamed and removed files go to the upper tree; the lower one is only read. A file of the lower tree that
+/// is written to is first copied to the upper tree. Directories of the lower tree cannot be renamed (the guest sees
+/// `EXDEV`, as with Linux's overlayfs), and links of the upper tree are not followed into the lower one.
 ///
-/// A file is copied up under a name of its own and renamed when it is complete, so half a file is never seen. The names
-/// begin with `.afmpeg-copy-`; programs neither see nor can use such names. What is copied counts towards
-/// [`Job::written_max_bytes`](crate::Job::written_max_bytes), and while one file is copied others are not held up.
+/// A file is copied under a temporary name and renamed when it is complete, so a partial file is never seen. Temporary
+/// names begin with `.afmpeg-copy-`; programs can neither see nor use such names. Copied bytes count towards
+/// [`Job::written_max_bytes`](crate::Job::written_max_bytes). While a file is copied, other files can be used.
 #[derive(Clone)]
 pub struct OverlayFs {
     shared: Arc<Shared>,
@@ -58,19 +58,19 @@ impl Hidden {
     }
 }
 
-/// What a mark takes besides its path.
+/// The memory of a mark besides its path.
 const MARK_SIZE_BYTES: u64 = 64;
 
-/// How many bytes are copied up at a time.
+/// The number of bytes that are copied at a time.
 const COPY_BUFFER_SIZE_BYTES: usize = 1 << 20;
 
-/// How long one step waits for a copy that another makes of the same file.
+/// The time that one step waits for another job's copy of the same file.
 const COPY_WAIT: Duration = Duration::from_millis(10);
 
-/// How often a copy is made anew of a file that others change meanwhile.
+/// The number of attempts to copy a file that others change meanwhile.
 pub(crate) const ATTEMPTS: usize = 4;
 
-/// How the names begin under which files are copied up.
+/// The prefix of temporary names of copies.
 const COPY_NAME: &str = ".afmpeg-copy-";
 
 /// Keeps the inodes of the two trees apart.
@@ -88,7 +88,7 @@ impl OverlayFs {
         }
     }
 
-    /// Makes the copy that a change of this path wants, in one go.
+    /// Makes the copy that a change of this path requires, without interruptions.
     fn prepare_now(&self, path: &str, follow_links: bool) -> io::Result<()> {
         for _ in 0..ATTEMPTS {
             match self.prepare(path, follow_links)? {
@@ -112,7 +112,7 @@ impl OverlayFs {
         if source.file_type == FileType::Directory && shared.in_lower(hidden, from, false)?.is_some() {
             return Err(io::ErrorKind::CrossesDevices.into());
         }
-        // A directory that is merged may look empty in the upper tree and not be.
+        // A merged directory may look empty in the upper tree without being so.
         let is_merged = |hidden: &Hidden| Ok::<_, io::Error>(shared.in_lower(hidden, to, false)?.is_some());
         let lies_in = |inner: &str, outer: &str| inner != outer && Path::new(inner).starts_with(outer);
         match shared.find(hidden, to, false)?.map(|target| target.file_type) {
@@ -242,7 +242,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Whether a path is a file of the lower tree alone, so that a change of it wants a copy.
+    /// Returns a file's metadata if it is only in the lower tree, so that it must be copied before a change.
     fn wants_copy(&self, hidden: &Hidden, path: &str, follow_links: bool) -> io::Result<Option<Metadata>> {
         if self.in_upper(path, follow_links)?.is_some() {
             return Ok(None);
@@ -251,7 +251,7 @@ impl Shared {
         Ok(found.filter(|found| found.file_type != FileType::Directory))
     }
 
-    /// Which of its trees has a directory there.
+    /// Returns which of the two trees have a directory at this path.
     fn directories(&self, hidden: &Hidden, path: &str) -> io::Result<(bool, bool)> {
         match (self.in_upper(path, true)?, self.in_lower(hidden, path, true)?) {
             (None, None) => Err(io::ErrorKind::NotFound.into()),
@@ -407,7 +407,7 @@ impl CopyUp {
 }
 
 impl Drop for CopyUp {
-    /// What was not completed goes: an interrupted job, or a limit that was met.
+    /// Deletes an incomplete copy, after an interruption or at a limit.
     fn drop(&mut self) {
         if let Copy::Own { name, .. } = &self.copy {
             let _ = self.shared.upper.remove_file(name);
@@ -556,7 +556,7 @@ impl FileSystem for OverlayFs {
         let mut state = shared.lock();
         let path = match shared.plain(&state.hidden, path) {
             Ok(path) => path,
-            // Whoever asked will hear of it from the call itself.
+            // The call itself reports the error.
             Err(_) => return Ok(None),
         };
         let Some(found) = shared.wants_copy(&state.hidden, &path, follow_links)? else {

@@ -55,7 +55,7 @@ struct Outcome {
     memory_peak_bytes: u64,
     bytes_read: u64,
     bytes_written: u64,
-    /// What the job was when it ran: one that has been changed since runs again.
+    /// The digest of the job when it ran: a job that has been changed since runs again.
     job_sha256: String,
 }
 

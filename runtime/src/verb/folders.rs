@@ -1,4 +1,4 @@
-//! Which folders a job can reach, and under which names.
+//! The folders that a job can reach, and their names in the guest.
 
 use super::Failure;
 use crate::cli::{Folder, Sandbox};
@@ -41,7 +41,7 @@ impl Folders {
         Ok(job)
     }
 
-    /// What a failed program may have missed: paths among its arguments that lead out of its folders.
+    /// Returns possible causes of a failure: paths among the arguments that lead out of the program's folders.
     pub fn hints(&self, args: &[OsString]) -> Vec<String> {
         let roots: Vec<PathBuf> = self
             .given

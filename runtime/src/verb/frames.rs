@@ -78,7 +78,7 @@ fn numbered(path: &Path, number: usize, count: usize) -> PathBuf {
     ))
 }
 
-/// Writes a file such that nobody ever sees half of it.
+/// Writes a file such that no partial file is ever seen.
 fn save(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let folder = path
         .parent()

@@ -1,4 +1,4 @@
-//! `afmpeg info`: what the module is; `afmpeg man`: what this command is.
+//! `afmpeg info`: describes the module; `afmpeg man`: prints the command's manual page.
 
 use super::{Failure, module};
 use crate::cli::{Cli, Info, Sandbox};

@@ -1,4 +1,4 @@
-//! The one file or pipe that `probe` and `frames` look at.
+//! The file or pipe that `probe` and `frames` read.
 
 use super::Failure;
 use afmpeg::MemoryFs;
@@ -8,10 +8,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Where a file that the user names is found by the program.
+/// The path, in the guest, of the folder with the user's file.
 pub const FOLDER: &str = "/input";
 
-/// What the user named.
+/// The user's input.
 pub enum Given {
     File(Alone),
     Pipe(Pipe),
@@ -23,7 +23,7 @@ pub struct Alone {
     pub name: String,
 }
 
-/// A stream, and a file that keeps what has been read of it, for those who must look back.
+/// A stream, and a file that keeps what has been read of it, for seeking back.
 pub struct Pipe {
     stream: File,
     kept: File,
@@ -135,13 +135,13 @@ fn is_readable(stream: &File, deadline: Option<Instant>) -> bool {
         match poll(&mut [PollFd::new(stream, PollFlags::IN)], timeout.as_ref()) {
             Ok(0) => return false,
             Err(rustix::io::Errno::INTR) => {}
-            // An error is found again, and told, by whoever reads.
+            // The reader gets the same error, and reports it.
             Ok(_) | Err(_) => return true,
         }
     }
 }
 
-/// Without a way to wait, the deadline is looked at between reads.
+/// Without a way to wait, the deadline is checked between reads.
 #[cfg(not(unix))]
 fn is_readable(_stream: &File, deadline: Option<Instant>) -> bool {
     deadline.is_none_or(|deadline| Instant::now() < deadline)

@@ -1,4 +1,4 @@
-//! What the subcommands do, and what they share.
+//! The subcommands, and the code that they share.
 
 pub mod batch;
 pub mod compile;
@@ -38,7 +38,7 @@ impl Failure {
         }
     }
 
-    /// The job that was asked for failed, as data may.
+    /// The requested job failed, for reasons of its own.
     fn job(message: String) -> Failure {
         Failure { exit_code: 1, message }
     }
@@ -69,7 +69,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// An error and its causes on one line, none of them said twice.
+/// An error and its causes on one line, without repetitions.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut message = error.to_string();
     let mut source = error.source();

@@ -1,4 +1,4 @@
-//! `afmpeg probe`: what a media file is.
+//! `afmpeg probe`: describes a media file.
 
 use super::info::print;
 use super::input::{self, Alone, FOLDER, Given};
@@ -18,10 +18,10 @@ pub fn run(args: cli::Probe, sandbox: &Sandbox) -> Result<ExitCode, Failure> {
         Given::File(file) => runtime.probe(file_job(file, sandbox, deadline))?,
         Given::Pipe(pipe) => {
             let reader = pipe.reader().map_err(|error| Failure::job(error.to_string()))?;
-            // What a stream is shows at its beginning, and it may have no end.
+            // A stream can be described by its beginning, and may have no end.
             let job = Job::probe("pipe:0").stdin(Stdin::Reader(Box::new(reader)));
             match runtime.probe(limits(job, sandbox)) {
-                // Some formats can only be read with their end at hand.
+                // Some formats can only be read with the end of the file available.
                 Err(Error::Program { .. }) => runtime.probe(file_job(pipe.into_file(deadline)?, sandbox, deadline))?,
                 result => result?,
             }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How far one run of ffmpeg has come.
+/// The progress of one run of ffmpeg.
 pub struct Bar {
     bar: ProgressBar,
     duration: Arc<Mutex<Option<Duration>>>,
@@ -27,7 +27,7 @@ impl Bar {
         }
     }
 
-    /// Lets a job of ffmpeg's move this bar. What ffmpeg says goes to standard error above it.
+    /// Makes a job of ffmpeg move this bar. ffmpeg's messages go to standard error above it.
     pub fn show(&self, job: Job) -> Job {
         let (bar, duration) = (self.bar.clone(), self.duration.clone());
         let job = job.progress(move |progress| {
@@ -63,7 +63,7 @@ pub fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// Passes ffmpeg's lines on, and looks in them for how long the first input is.
+/// Passes ffmpeg's lines on, and finds the duration of the first input in them.
 struct Log {
     bar: ProgressBar,
     duration: Arc<Mutex<Option<Duration>>>,
@@ -99,7 +99,7 @@ impl Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
-        // A last line without an end is not to be lost; there is nobody left to tell that it could not be written.
+        // A last line without a newline must not be lost; an error of this write has nowhere to be reported.
         drop(self.pass_on());
     }
 }

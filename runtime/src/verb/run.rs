@@ -73,7 +73,7 @@ pub fn limits(job: Job, sandbox: &Sandbox) -> Job {
         .memory_max_bytes(sandbox.memory_max)
         .host_memory_max_bytes(sandbox.host_memory_max)
         .open_files_max(sandbox.open_files_max)
-        // As many pictures of a film as somebody wants go to a folder of theirs.
+        // A user may extract any number of pictures to a folder of theirs.
         .names_max(sandbox.names_max.unwrap_or(u64::MAX));
     if let Some(bytes) = sandbox.written_max {
         job = job.written_max_bytes(bytes);
@@ -97,7 +97,7 @@ pub fn limits(job: Job, sandbox: &Sandbox) -> Job {
     job
 }
 
-/// What the shell will see of a program's exit code: its low byte, but never a success that was none.
+/// Returns the exit code for the shell: the program's low byte, but never 0 for a failure.
 fn exit_code(code: i32) -> u8 {
     match (code, code as u8) {
         (0, _) => 0,

@@ -94,7 +94,7 @@ impl From<io::Error> for Errno {
     }
 }
 
-/// Why a call has failed: what the guest is told, and whether a limit of the job is behind it.
+/// The reason why a call failed: the guest's error number, and the limit of the job that caused it, if one did.
 #[derive(Clone, Copy, Debug)]
 pub struct Failure {
     pub errno: Errno,
@@ -154,7 +154,7 @@ pub mod rights {
     pub const FD_WRITE: u64 = 1 << 6;
     /// Every right that preview 1 defines.
     pub const ALL: u64 = (1 << 30) - 1;
-    /// What only makes sense on a directory: the `path_` rights and `fd_readdir`, bits 9 to 20 and 24 to 26.
+    /// Rights that only make sense on a directory: the `path_` rights and `fd_readdir`, bits 9 to 20 and 24 to 26.
     const ONLY_DIRECTORY: u64 = ((1 << 21) - (1 << 9)) | (0b111 << 24);
     const FDSTAT_SET_FLAGS: u64 = 1 << 3;
     const FD_SYNC: u64 = 1 << 4;

@@ -1,4 +1,4 @@
-//! What time it is for the guest, and what it gets as chance.
+//! The guest's clocks and random numbers.
 
 use chacha20::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
@@ -6,14 +6,15 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// How far a fixed clock advances with each look at it: a program that waits by looking comes to its end.
+/// The time by which a fixed clock advances each time it is read, so that a program that polls the clock comes to its
+/// end.
 const TICK: Duration = Duration::from_micros(1);
 
 pub enum Clock {
     Real {
         started: Instant,
     },
-    /// Advances when it is looked at and when the guest sleeps, and at no other time.
+    /// Advances when it is read and when the guest sleeps, and at no other time.
     Fixed {
         start: Duration,
         elapsed: Duration,
@@ -75,14 +76,15 @@ impl Clock {
         matches!(self, Clock::Fixed { .. })
     }
 
-    /// Sleeps until then, on a fixed clock: nobody has to wait for it.
+    /// Sleeps until this time on a fixed clock, without waiting.
     pub fn skip_to(&mut self, monotonic: Duration) {
         if let Clock::Fixed { elapsed, .. } = self {
             *elapsed = monotonic.max(*elapsed);
         }
     }
 
-    /// When a file was used, as the guest sees it: files that jobs make must not tell a fixed clock's job the time.
+    /// Returns a file's time for the guest. A job with a fixed clock must not learn the real time from files that it
+    /// makes.
     pub fn file_time(&self, time: Option<SystemTime>) -> Duration {
         match self {
             Clock::Real { .. } => time.map(since_epoch).unwrap_or_default(),
@@ -91,7 +93,7 @@ impl Clock {
     }
 }
 
-/// How long the current thread has computed, where the system tells.
+/// Returns the processor time of the current thread, where the system provides it.
 pub fn cpu_time_of_this_thread() -> Option<Duration> {
     #[cfg(unix)]
     return rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime)
@@ -105,7 +107,7 @@ fn since_epoch(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// Where random bytes come from.
+/// The source of random bytes.
 pub enum Random {
     System,
     /// The same bytes for the same seed, on every machine and in every version of this crate's dependencies: the

@@ -8,7 +8,7 @@ use crate::job::Limit;
 use crate::stdio::Stream;
 use std::sync::Arc;
 
-/// What a file descriptor of the guest stands for.
+/// The object behind a guest's file descriptor.
 pub enum Descriptor {
     Stream(Stream),
     File(OpenFile),
@@ -26,7 +26,7 @@ pub struct OpenFile {
 
 pub struct OpenDirectory {
     pub file_system: Arc<dyn FileSystem>,
-    /// Relative to the root of the file system, as [`FileSystem`] wants it.
+    /// Relative to the root of the file system, as [`FileSystem`] requires.
     pub path: String,
     /// The name under which the guest was given the directory, where it did not open it itself.
     pub preopened_as: Option<String>,
@@ -44,11 +44,11 @@ pub struct Descriptors {
 struct Slot {
     descriptor: Descriptor,
     _memory: Share,
-    /// What an opened file takes of the runtime's.
+    /// An open file's share of the runtime's budget.
     _open_file: Option<Share>,
 }
 
-/// What a descriptor takes besides its path: its slot, the file behind it and what keeps count of it.
+/// The memory of a descriptor besides its path: its slot, the file behind it and their accounting.
 const DESCRIPTOR_SIZE_BYTES: u64 = 512;
 
 impl Descriptors {

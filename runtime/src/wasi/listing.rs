@@ -9,12 +9,12 @@ use std::sync::Arc;
 /// Entries as the guest gets them, one after the other.
 pub struct Listing {
     bytes: Vec<u8>,
-    /// Where each entry begins.
+    /// The offsets at which entries begin.
     starts: Vec<usize>,
     memory: Share,
 }
 
-/// What a listing has room for at first, and by how much it grows at least.
+/// The initial capacity of a listing, and the least by which it grows.
 const GROWTH_MIN_BYTES: usize = 4096;
 
 impl Listing {
@@ -42,7 +42,7 @@ impl Listing {
         Ok(())
     }
 
-    /// The entries after so many.
+    /// Returns the entries after this number of them.
     pub fn after(&self, count: usize) -> &[u8] {
         let start = self.starts.get(count).copied().unwrap_or(self.bytes.len());
         &self.bytes[start..]

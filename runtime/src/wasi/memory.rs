@@ -3,7 +3,7 @@
 use super::abi::{Errno, Failure, IOVEC_SIZE_BYTES};
 use super::path::PATH_SIZE_MAX_BYTES;
 
-/// As many buffers as one call may name; Linux has the same bound.
+/// The most buffers that one call may name; Linux has the same limit.
 const IOVECS_MAX: u32 = 1024;
 
 /// A view of the guest's memory for the length of one host call.
@@ -64,7 +64,7 @@ impl GuestMemory<'_> {
 
     pub fn path(&self, pointer: u32, length: u32) -> Result<&str, Errno> {
         let bytes = self.slice(pointer, length)?;
-        // Looked at before the letters are: gigabytes of them would take long.
+        // Checked before the characters are, since gigabytes of them would take long.
         if bytes.len() > PATH_SIZE_MAX_BYTES {
             return Err(Errno::Nametoolong);
         }

@@ -29,19 +29,19 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 type Memory<'a, 'm> = &'a mut GuestMemory<'m>;
 type Answer<T = ()> = Result<T, Failure>;
 
-/// How many bytes one call moves before it looks for an interruption.
+/// The number of bytes that one call moves before it checks for an interruption.
 const PIECE_SIZE_BYTES: u32 = 1 << 20;
 
-/// How often one looks again at a pipe that has nothing, or no room, at the moment.
+/// The interval of checks of a pipe that has no data, or no room, at the moment.
 const PIPE_WAIT: Duration = Duration::from_millis(5);
 
-/// What a change in a directory may cost besides contents: a name, a mark, a file or directory of its own.
+/// The memory that a change in a directory may take besides contents: a name, a mark, a file or directory.
 const NAME_COST_BYTES: u64 = 4096;
 
-/// How many entries of a directory are listed before one looks for an interruption.
+/// The number of entries that are listed before a check for an interruption.
 const ENTRIES_AT_A_TIME: u64 = 256;
 
-/// What one job's guest can see of the world.
+/// One guest's view of the world.
 pub struct Host {
     args: Vec<Vec<u8>>,
     env: Vec<Vec<u8>>,
@@ -54,10 +54,10 @@ pub struct Host {
     open_files: Arc<Budget>,
 }
 
-/// What the job has used of what it may write, make and let the host hold.
+/// The resources that the job has used: bytes written, names made, and memory of the host.
 pub struct Account {
     pub bytes_written: u64,
-    /// By how much files have grown otherwise.
+    /// The bytes by which files have grown otherwise.
     bytes_grown: u64,
     written_max_bytes: u64,
     names: u64,
@@ -82,7 +82,7 @@ impl Account {
         Ok(())
     }
 
-    /// Whether one more name may be made, and the memory for it taken.
+    /// Checks that one more name may be made, with the memory for it.
     fn check_name(&self) -> Result<(), Exceeded> {
         self.host_memory.check(NAME_COST_BYTES)?;
         match self.names.saturating_add(1) {
@@ -91,9 +91,9 @@ impl Account {
         }
     }
 
-    /// By how much a file grows if something begins at this offset.
+    /// Returns the bytes by which a file grows if a write begins at this offset.
     fn hole_bytes(&self, open: &OpenFile, offset: u64) -> Answer<u64> {
-        // Without a limit it does not matter, and a look costs time.
+        // Without a limit the result does not matter, and finding it takes time.
         if self.written_max_bytes == u64::MAX || open.file.is_stream() {
             return Ok(0);
         }
@@ -101,7 +101,7 @@ impl Account {
     }
 }
 
-/// What a host is made of besides its descriptors.
+/// The parts of a host besides its descriptors.
 pub struct Setup {
     pub args: Vec<Vec<u8>>,
     pub env: Vec<Vec<u8>>,
@@ -112,7 +112,7 @@ pub struct Setup {
     pub written_max_bytes: u64,
     pub names_max: u64,
     pub host_memory: Arc<Budget>,
-    /// What all jobs of a runtime have together.
+    /// The budget that all jobs of a runtime share.
     pub open_files: Arc<Budget>,
 }
 
@@ -138,12 +138,12 @@ impl Host {
         }
     }
 
-    /// Adds the next standard stream; the first three descriptors are theirs.
+    /// Adds the next standard stream; the first three descriptors are for these.
     pub fn add_stream(&mut self, stream: Stream) -> Answer {
         self.descriptors.insert(Descriptor::Stream(stream), None).map(drop)
     }
 
-    /// Gives the guest a directory under a name; these follow the standard streams.
+    /// Gives a directory to the guest under a name, after the standard streams.
     pub fn add_directory(&mut self, name: String, file_system: Arc<dyn FileSystem>) -> Answer {
         let path = ".".to_owned();
         let directory = OpenDirectory {
@@ -193,7 +193,7 @@ impl Host {
     }
 
     pub fn random_get(&mut self, memory: Memory, buffer: u32, length: u32) -> Answer {
-        // Gigabytes of randomness take long, so the job's interruption is looked for in between.
+        // Gigabytes of random bytes take long, so interruptions are checked in between.
         for piece in memory.slice_mut(buffer, length)?.chunks_mut(1 << 20) {
             if self.interrupt.check().is_some() {
                 return Err(Errno::Intr.into());
@@ -418,7 +418,7 @@ impl Host {
                     }
                     let count = match stream.write(memory.slice(start, length)?, &self.interrupt) {
                         Ok(count) => count,
-                        // What has been written must be reported; the error will come again.
+                        // The bytes that were written must be reported; the error will occur again.
                         Err(_) if total > 0 => break,
                         Err(error) => return Err(error.into()),
                     };
@@ -928,7 +928,7 @@ fn write_file(
     }
     let gathered;
     let slices: Vec<&[u8]> = if offset.is_none() && buffers.len() > 1 && total <= u64::from(PIECE_SIZE_BYTES) {
-        // What others append must not come in between.
+        // Appends by others must not come in between.
         let slices = buffers.iter().map(|(start, length)| memory.slice(*start, *length));
         gathered = slices.collect::<Result<Vec<_>, _>>()?.concat();
         vec![&gathered]
@@ -973,7 +973,7 @@ fn write_file(
     Ok((end, written))
 }
 
-/// Makes a call again that a signal has ended, or that has to wait for the other end of a pipe.
+/// Repeats a call that a signal has ended, or that must wait for the other end of a pipe.
 fn wait_for<T>(
     open: &mut OpenFile,
     interrupt: &Interrupt,

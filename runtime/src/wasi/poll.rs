@@ -96,7 +96,7 @@ impl Host {
         Wanted::Known(match self.descriptors.get(fd) {
             Ok(Descriptor::Stream(stream)) => match stream.host() {
                 Some(host) if !host.is_regular => return Wanted::Stream(fd, direction),
-                // What lies in memory, or in a file, is always ready; what a reader has is not known before it is read.
+                // Memory and files are always ready; whether a reader has data is not known before it is read.
                 _ => Ok(1),
             },
             Ok(Descriptor::File(open)) => match (direction, open.file.metadata()) {
@@ -123,7 +123,7 @@ impl Host {
             let mut any_happened = any_known;
             let until = match wake_up {
                 _ if any_known => Some(Instant::now()),
-                // A fixed clock reaches any time at once, so streams are only looked at.
+                // A fixed clock reaches any time at once, so streams are only checked.
                 Some(_) if self.clock.is_fixed() => Some(Instant::now()),
                 // A time that the host's clock cannot reach does not come.
                 Some(time) => self.clock.instant(time),

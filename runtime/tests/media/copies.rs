@@ -1,4 +1,4 @@
-//! What only moves packets from one container to another leaves every one of them as it was.
+//! Copying packets from one container to another leaves each of them as it was.
 
 use crate::fixture::{SOURCE, SOURCE_FRAMES, SOURCE_FRAMES_PER_SECOND, Studio};
 use crate::measure::{Packets, hashes};

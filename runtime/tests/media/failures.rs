@@ -1,4 +1,4 @@
-//! What cannot work ends with FFmpeg's own message and exit code: the error's number, negated, in eight bits.
+//! Impossible jobs end with FFmpeg's own message and exit code: the error's number, negated, in eight bits.
 
 use crate::fixture::{SOURCE, Studio};
 

@@ -1,4 +1,4 @@
-//! What FATE, FFmpeg's own test suite, came across, told in a few words each.
+//! Short tests of the faults that FATE, FFmpeg's own test suite, found.
 
 use crate::fixture::Studio;
 

@@ -19,12 +19,12 @@ pub const SOURCE_FRAMES: usize = 132;
 pub const SOURCE_FRAMES_PER_SECOND: usize = 25;
 pub const SOURCE_SAMPLES_PER_SECOND: usize = 48_000;
 
-/// What no job here comes near to, even on a busy machine: one that takes as long hangs.
+/// Far longer than any job here takes, even on a busy host: a job that reaches it hangs.
 const TIMEOUT: Duration = Duration::from_secs(120);
 /// The first start compiles the module.
 const TIMEOUT_FIRST: Duration = Duration::from_secs(900);
 
-/// The module under test, and what it says of itself.
+/// The module under test, and its description of itself.
 pub struct Module {
     path: PathBuf,
     pub encoders: BTreeSet<String>,
@@ -149,7 +149,7 @@ impl Studio {
         Run::new(&module().path, self.folder.path(), options, command)
     }
 
-    /// All that ffprobe says of a file, its frames counted by decoding them.
+    /// Returns ffprobe's whole output for a file, its frames counted by decoding them.
     pub fn probe(&self, file: &str) -> Value {
         let command =
             format!("ffprobe -v error -of json -count_frames -show_format -show_streams -show_chapters {file}");
@@ -184,7 +184,7 @@ impl Studio {
     }
 }
 
-/// How raw frames are laid out.
+/// The layout of raw frames.
 #[derive(Clone, Copy)]
 pub struct Pixels {
     pub format: &'static str,
@@ -220,7 +220,7 @@ impl Run {
     fn new(module: &Path, folder: &Path, options: &str, line: &str) -> Run {
         let mut command = Command::new(env!("CARGO_BIN_EXE_afmpeg"));
         command.current_dir(folder);
-        // What the person who runs the tests likes of FFmpeg is not for them to see.
+        // The settings of FFmpeg in the environment of the tests must not affect the test.
         for variable in ["AV_LOG_FORCE_COLOR", "AV_LOG_FORCE_256COLOR", "FFREPORT"] {
             command.env_remove(variable);
         }
@@ -248,7 +248,7 @@ impl Run {
         }
     }
 
-    /// What the program finds on its standard input, through a pipe.
+    /// Sets the data that the program reads from its standard input, through a pipe.
     pub fn stdin(mut self, input: impl Into<Vec<u8>>) -> Run {
         self.command.stdin(Stdio::piped());
         self.input = Some(input.into());
@@ -387,7 +387,7 @@ impl Drop for Running {
     }
 }
 
-/// What a process has used up to a moment, where the system tells: on Linux.
+/// The resources that a process has used so far; on Linux.
 #[derive(Clone, Copy)]
 pub struct Usage {
     pub cpu_time: Duration,

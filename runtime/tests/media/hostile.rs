@@ -19,7 +19,7 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
         .unwrap()
 });
 
-/// SplitMix64: good enough, and the same for ever.
+/// SplitMix64: good enough, and stable between versions.
 struct Random(u64);
 
 impl Random {

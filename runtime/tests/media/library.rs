@@ -65,7 +65,7 @@ fn a_typed_command_works_in_memory_and_tells_how_far_it_is() {
         (audio.codec_name.as_deref(), audio.sample_rate),
         (Some("flac"), Some(44_100))
     );
-    // What has no field of its own is kept.
+    // Fields without a counterpart are kept.
     assert!(
         video.other.contains_key("color_range") || video.other.contains_key("level"),
         "{:?}",
@@ -257,7 +257,7 @@ fn an_overlay_keeps_a_folder_as_it_is() {
     assert_eq!(upper.files().len(), 1);
 }
 
-/// Gives a little, and then holds up whoever reads.
+/// Gives some bytes, and then blocks its reader.
 struct Stuck {
     start: io::Cursor<Vec<u8>>,
     release: mpsc::Receiver<()>,

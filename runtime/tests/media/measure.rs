@@ -1,4 +1,4 @@
-//! What can be measured of pictures, sound and packets, without FFmpeg's help.
+//! Measurements of pictures, sound and packets, without FFmpeg.
 
 use std::fmt::Write;
 
@@ -41,7 +41,8 @@ pub fn rms(samples: &[f32]) -> f64 {
     (samples.iter().map(|sample| f64::from(*sample).powi(2)).sum::<f64>() / samples.len() as f64).sqrt()
 }
 
-/// How far sound lies above its difference from the original. Only sound that is in step with it scores above 0.
+/// Returns the ratio of sound to its difference from the original, in dB. Only sound in step with the original scores
+/// above 0.
 pub fn signal_to_noise_db(wanted: &[f32], got: &[f32]) -> f64 {
     let noise: Vec<f32> = wanted.iter().zip(got).map(|(wanted, got)| wanted - got).collect();
     20.0 * (rms(&wanted[..noise.len()]) / rms(&noise)).log10()

@@ -1,4 +1,4 @@
-//! FFmpeg's many threads, which here take turns in one: none may wait for ever, and who waits costs nothing.
+//! FFmpeg's many threads, which take turns on one: none waits forever, and waiting costs nothing.
 
 use crate::fixture::{Pixels, SOURCE, SOURCE_FRAMES, Studio};
 use crate::measure::{hashes, psnr_db};
@@ -65,7 +65,7 @@ fn inputs_and_outputs_of_any_length_come_to_an_end() {
             format!("{short} -i {SOURCE} -filter_complex [1:v]scale=160:90,fps=25[a];[0:v][a]interleave -an"),
             157..=157,
         ),
-        // An input that nothing wants after a moment, and one that nothing wants at all.
+        // An input that is needed only for a moment, and one that is never needed.
         (
             format!("-i {SOURCE} {endless} {endless_tone} -map 0:v -map 2:a -t 1"),
             25..=25,

@@ -56,7 +56,7 @@ fn rgb(rgba: &[u8]) -> Vec<u8> {
     rgba.chunks_exact(4).flat_map(|pixel| &pixel[..3]).copied().collect()
 }
 
-/// What is wrong with the pictures of a file; whether ffmpeg shows any is told too.
+/// Returns the faults of a file's pictures, and whether ffmpeg shows any.
 fn compare(path: &Path) -> (bool, Vec<String>) {
     let (files, name) = alone(path);
     let mut wrong = Vec::new();
@@ -91,7 +91,7 @@ fn compare(path: &Path) -> (bool, Vec<String>) {
         return (true, wrong);
     }
     if made[0].image != pixels {
-        // What is turned, and has other colours than FFmpeg's filters turn, is converted in another order.
+        // Rotated pictures with other colours than FFmpeg's filters rotate are converted in another order.
         let psnr = psnr_db(&[rgb(&pixels)], [&rgb(&made[0].image)]);
         if psnr < 45.0 {
             wrong.push(format!("other pixels, {psnr:.1} dB"));
@@ -456,7 +456,7 @@ fn pipes_are_looked_at_as_files_are() {
     let run = studio.afmpeg("", "frames - piped.png --pipe-max 100K");
     run.stdin(studio.read("end.mp4")).fails(1, "longer than 102400 bytes");
 
-    // Whoever reads what is printed has seen enough.
+    // The reader of the output may stop early.
     let mut command = Command::new(env!("CARGO_BIN_EXE_afmpeg"));
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("aot");
     command

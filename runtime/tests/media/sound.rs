@@ -23,7 +23,7 @@ fn two_passes_of_loudnorm_reach_the_target() {
         ended.said_after("I:").parse().unwrap()
     };
 
-    // What EBU R 128 says of the source was computed apart from FFmpeg: -34.0. The filter counts the end twice, to -33.3.
+    // The source's EBU R 128 loudness, computed without FFmpeg, is -34.0. The filter counts the end twice, to -33.3.
     let first = measure(SOURCE);
     let loudness_before = loudness(&first, "input_i");
     assert!((loudness_before - -33.31).abs() < 0.05, "{first}");

@@ -24,7 +24,7 @@ const OPENH264: Encoder = Encoder {
     psnr_min_db: 38.0,
 };
 
-/// Whether x264 is there to be tested. Where it is not, asking for it must fail as FFmpeg fails.
+/// Returns whether the module has x264. If not, checks that asking for it fails as FFmpeg fails.
 fn has_x264(studio: &Studio) -> bool {
     let found = module().encoders.contains(X264.name);
     println!("the module has {} libx264", if found { "the GPL's" } else { "no" });

@@ -133,7 +133,7 @@ fn a_bar_takes_the_place_of_ffmpegs_own_lines() {
     let ended = studio
         .afmpeg("--progress", &format!("ffmpeg -t 1 -i {SOURCE} -f null -"))
         .ok();
-    // What is left of ffmpeg's own are its last words.
+    // Of ffmpeg's own messages only the last lines remain.
     assert!(
         ended.stderr.contains("Input #0") && !ended.stderr.contains('\r'),
         "{ended}"

@@ -1,5 +1,5 @@
-//! Sequences of host calls that make sense, mixed with some that don't, on all kinds of file systems at once; and what
-//! must hold after each. The fuzz target, `cargo xtask fuzz` and a property test run them.
+//! Plausible sequences of host calls, mixed with implausible ones, on all kinds of file systems at once; and the
+//! conditions that must hold after each. The fuzz target, `cargo xtask fuzz` and a property test run them.
 
 #![allow(dead_code, reason = "every user has its own part of this")]
 
@@ -17,20 +17,20 @@ const WRITTEN_MAX_BYTES: u64 = 1 << 20;
 const OPEN_FILES_MAX: usize = 40;
 /// Enough for any sequence on a busy machine; few need it.
 const TIMEOUT: Duration = Duration::from_millis(250);
-/// By the clock on the wall, which a busy machine lets run on.
+/// A limit of elapsed time, which a busy host may use up.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Of processor time, which others can't take away: what a sequence may use beyond its deadline.
+/// The processor time that a sequence may use beyond its deadline; other processes do not affect it.
 const CPU_TIME_MAX: Duration = Duration::from_secs(1);
-/// How long a stopped job's thread may take to be gone.
+/// The time within which a stopped job's thread must end.
 const THREAD_END_MAX: Duration = Duration::from_secs(5);
-/// What a job may have the process hold while it runs and for a moment after: far below what a fault would take.
+/// The memory of the process that a job may hold, during it and for a moment after: far below what a fault would take.
 const RESIDENT_MAX_BYTES: u64 = 192 << 20;
 
 /// In a file's content and in a name outside of what the guest is given. No path of a sequence has them.
 const SECRET_CONTENT: &str = "canary-7f3a91c4-content";
 const SECRET_NAME: &str = "canary-5be2d078-name";
 
-/// What decides: bytes that were given, used up from the front, or a row of them without end from a seed.
+/// The source of choices: given bytes, consumed from the front, or an endless stream from a seed.
 pub enum Choices<'a> {
     Given(&'a [u8]),
     Seeded { state: u64, bytes_left: usize },
@@ -74,7 +74,7 @@ impl Choices<'_> {
             Choices::Seeded { state, bytes_left } => {
                 *bytes_left = bytes_left.saturating_sub(N);
                 for part in chosen.chunks_mut(8) {
-                    // SplitMix64: good enough, and the same for ever.
+                    // SplitMix64: good enough, and stable between versions.
                     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
                     let mut mixed = *state;
                     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -159,7 +159,7 @@ impl Choices<'_> {
     }
 }
 
-/// What is known of one entry of a tree without reading it: whatever changes it changes this.
+/// The metadata of one entry of a tree: every change of the entry changes it.
 type Facts = (PathBuf, u64, u64, u64, u32, (i64, i64), Option<PathBuf>);
 
 fn facts(folder: &Path, with_times: bool, found: &mut Vec<Facts>) {
@@ -194,7 +194,7 @@ fn tree(folder: &Path) -> Vec<Facts> {
     found
 }
 
-/// Whether a link at this path of a tree leads out of the tree by its letters.
+/// Returns whether a link at this path of a tree leads out of the tree, judged by the text of its target.
 fn climbs(at: &Path, target: &Path) -> bool {
     use std::path::Component;
     let mut depth = at.components().count() as i64 - 1;
@@ -220,20 +220,20 @@ fn populate(folder: &Path) {
     symlink("../..", folder.join("dir/up")).unwrap();
 }
 
-/// Folders of the host that are given to guests, with what is to be left alone around them. One thread's, as it is
-/// looked at and tidied up after each sequence.
+/// Folders of the host that are given to guests, and the surroundings that must not change. One thread uses it, since
+/// it is checked and cleaned after each sequence.
 pub struct Place {
     around: TempDir,
-    /// What no sequence may change: the folder that is given read-only, and all outside.
+    /// Metadata that no sequence may change: of the read-only folder and of everything outside.
     kept: Vec<Facts>,
     written: Vec<Facts>,
     /// The links that we put there, by their inodes: a guest may move them.
     own_links: Vec<u64>,
-    /// Descriptors, threads and memory of the process before, where nobody else is at work in it.
+    /// The descriptors, threads and memory of the process before, if nothing else runs in it.
     process: Option<Process>,
 }
 
-/// What the process holds.
+/// The resources that the process holds.
 #[derive(Clone, Copy, Debug)]
 struct Process {
     descriptors: usize,
@@ -279,7 +279,7 @@ impl Place {
         place
     }
 
-    /// In a process in which nothing else runs, what it holds is looked at after each sequence too.
+    /// In a process in which nothing else runs, its resources are checked after each sequence too.
     pub fn alone() -> Place {
         let mut place = Place::new();
         // The first job starts what stays.
@@ -389,7 +389,7 @@ impl Sequence<'_, '_> {
         SLOTS + self.choices.below(SLOT_COUNT as usize) as u32 * 8
     }
 
-    /// The next call's argument is a descriptor that an earlier call answered, or now and then none that makes sense.
+    /// The next call's argument is a descriptor that an earlier call returned, or sometimes an invalid one.
     fn descriptor(&mut self, argument: u32) -> u64 {
         match self.choices.byte() {
             0..=8 => self.choices.argument(),
@@ -642,15 +642,15 @@ fn cpu_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// What a sequence came to.
+/// The outcome of a sequence.
 #[derive(Clone, Copy, Debug)]
 pub struct Ran {
     pub calls: u64,
     pub met_deadline: bool,
 }
 
-/// Whatever the calls are, they are answered or stopped; they take and keep no more than they may, and reach nothing
-/// outside. What doesn't hold is told.
+/// All calls are answered or stopped; they take and keep no more than they may, and reach nothing outside. A violation
+/// is returned as an error.
 pub fn run(place: &mut Place, choices: &mut Choices) -> Result<Ran, String> {
     let memory = MemoryFs::new(WRITTEN_MAX_BYTES);
     memory.add_file("dir/file", "content").unwrap();
@@ -759,7 +759,7 @@ pub fn run(place: &mut Place, choices: &mut Choices) -> Result<Ran, String> {
         check(allocated <= most, &|| format!("{allocated} bytes in the folder {name}"));
     }
     if kept != place.kept {
-        // What follows is held against what there is now.
+        // Later sequences are compared with the state after this one.
         place.kept = kept;
     }
     if place.has_been_written_to() {

@@ -184,8 +184,8 @@ impl Script {
         self
     }
 
-    /// Gives eight bytes of memory, such as what an earlier call answered, to the next call as that argument. Two
-    /// arguments of a call may be had so.
+    /// Passes eight bytes of memory, such as an earlier call's result, to the next call as this argument. At most two
+    /// arguments of a call can be passed this way.
     pub fn pass(&mut self, address: u32, argument: u32) -> &mut Script {
         self.record(PASS, &[address.into(), (64 + (u64::from(argument) + 1) * 8)]);
         self

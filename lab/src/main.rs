@@ -37,6 +37,8 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
     let root = flags.root.clone().map_or_else(project::root, Ok)?;
     let project = Project::open(std::path::absolute(root)?)?;
     match &flags.verb {
+        // Repeated builds are processes of this program.
+        Verb::Build(flags) => xtask::verb::build::run(&project, flags),
         Verb::CheckTargets(flags) => verb::check_targets::run(&project, &flags.origins),
         Verb::Test(flags) => verb::test::run(&project, flags),
         Verb::Fate(flags) => verb::fate::run(&project, flags),

@@ -1,6 +1,9 @@
 //! `cargo xtask bench` with samples that were made up: what it says of them, and what it refuses.
 
+#[path = "../../xtask/tests/support/mod.rs"]
 mod support;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_lab");
 
 use std::fs;
 use std::path::PathBuf;

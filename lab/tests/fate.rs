@@ -1,6 +1,9 @@
 //! What goes wrong before the first test of FATE runs is said, with its documented exit code.
 
+#[path = "../../xtask/tests/support/mod.rs"]
 mod support;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_lab");
 
 use std::fs;
 

@@ -1,6 +1,9 @@
 //! Building twice: what repeats passes, and what differs is found where it began.
 
+#[path = "../../xtask/tests/support/mod.rs"]
 mod support;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_lab");
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -94,8 +97,7 @@ fn the_same_tree_from_another_origin_gives_the_same_bytes() {
     let server = serve_files(files.clone());
     let names = ["0.tar.gz", "1.tar.gz"];
     fixture.pin_zlib(&digests[0], &names.map(|name| format!("{server}/{name}")));
-    fixture.edit_pins(|pins| {
-        let zlib = pins["source"]["zlib"].as_table_mut().unwrap();
+    fixture.edit_source("zlib", |zlib| {
         zlib.remove("sha256");
         for (origin, digest) in zlib["origin"].as_array_mut().unwrap().iter_mut().zip(&digests) {
             origin

@@ -2,6 +2,8 @@
 
 mod support;
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_xtask");
+
 use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

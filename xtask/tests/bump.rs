@@ -3,6 +3,8 @@
 
 mod support;
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_xtask");
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;

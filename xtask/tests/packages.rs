@@ -3,6 +3,8 @@
 
 mod support;
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_xtask");
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

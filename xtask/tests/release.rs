@@ -2,6 +2,8 @@
 
 mod support;
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_xtask");
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{TcpListener, TcpStream};

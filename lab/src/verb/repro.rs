@@ -294,7 +294,7 @@ fn describe(name: &str, one: &Path, two: &Path) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use xtask::plan::Step;
+    use xtask::plan::step::Step;
 
     #[test]
     fn nothing_to_compare_is_no_proof() {

@@ -47,6 +47,7 @@ impl Fixture {
         fs::write(fixture.mirror().join("any name"), &archive).unwrap();
         fixture.pin_zlib(&sha256(&archive), &["http://127.0.0.1:9/zlib.tar.gz".to_owned()]);
         fixture.write_sdk("");
+        fixture.write_binaryen();
         fixture
     }
 
@@ -66,18 +67,27 @@ impl Fixture {
         self.folder.path().join("sdk")
     }
 
-    pub fn edit_pins(&self, edit: impl FnOnce(&mut Table)) {
-        let path = self.root().join("ffmpeg-src/sources.toml");
+    /// Edits a file of ffmpeg-src/.
+    pub fn edit(&self, file: &str, edit: impl FnOnce(&mut Table)) {
+        let path = self.pin_file(file);
         let mut pins: Table = fs::read_to_string(&path).unwrap().parse().unwrap();
         edit(&mut pins);
         fs::write(&path, pins.to_string()).unwrap();
     }
 
+    pub fn pin_file(&self, name: &str) -> PathBuf {
+        self.root().join(format!("ffmpeg-src/{name}.toml"))
+    }
+
+    /// Edits the pin of a library.
+    pub fn edit_source(&self, library: &str, edit: impl FnOnce(&mut Table)) {
+        self.edit(library, |file| edit(file["source"].as_table_mut().unwrap()));
+    }
+
     /// Pins an archive that only the mirror has, as version 1.
     pub fn pin(&self, name: &str, sha256: &str) {
-        self.edit_pins(|pins| {
+        self.edit_source(name, |source| {
             let origin = [("url".to_owned(), Value::from("http://127.0.0.1:9/closed"))];
-            let source = pins["source"][name].as_table_mut().unwrap();
             source.remove("tree_sha256");
             source.remove("keep");
             source.insert("version".into(), "1".into());
@@ -92,10 +102,7 @@ impl Fixture {
     /// Pins zlib by its tree as well, as a build says that it is when told a wrong one.
     pub fn pin_zlib_tree(&self) -> String {
         let pin = |digest: &str| {
-            self.edit_pins(|pins| {
-                let zlib = pins["source"]["zlib"].as_table_mut().unwrap();
-                zlib.insert("tree_sha256".into(), digest.into());
-            });
+            self.edit_source("zlib", |zlib| drop(zlib.insert("tree_sha256".into(), digest.into())));
         };
         pin(&"0".repeat(64));
         let ended = run(self.build_zlib());
@@ -106,7 +113,7 @@ impl Fixture {
     }
 
     pub fn pin_zlib(&self, sha256: &str, urls: &[String]) {
-        self.edit_pins(|pins| {
+        self.edit("zlib", |file| {
             let origins = urls
                 .iter()
                 .map(|url| Value::Table([("url".to_owned(), Value::from(url.as_str()))].into_iter().collect()));
@@ -118,10 +125,7 @@ impl Fixture {
             ]
             .into_iter()
             .collect();
-            pins["source"]
-                .as_table_mut()
-                .unwrap()
-                .insert("zlib".into(), Value::Table(zlib));
+            file.insert("source".into(), Value::Table(zlib));
         });
     }
 
@@ -144,14 +148,23 @@ impl Fixture {
         }
     }
 
+    /// A wasm-opt that only tells its version.
+    fn write_binaryen(&self) {
+        let bin = self.folder.path().join("binaryen/bin");
+        fs::create_dir_all(&bin).unwrap();
+        fs::write(bin.join("wasm-opt"), "#!/bin/sh\necho wasm-opt version 132\n").unwrap();
+        fs::set_permissions(bin.join("wasm-opt"), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let mut command = Command::new(crate::PROGRAM);
         command
             .arg("--root")
             .arg(self.root())
             .args(arguments)
             .env("AFMPEG_CACHE_DIR", self.cache())
             .env("WASI_SDK_PATH", self.sdk())
+            .env("BINARYEN_PATH", self.folder.path().join("binaryen"))
             .env_remove("AFMPEG_MIRROR")
             .stdin(Stdio::null());
         command

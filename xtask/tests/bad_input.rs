@@ -5,62 +5,199 @@ mod support;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_xtask");
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::{Fixture, files_in, response, run, serve, sha256, wait};
+use support::{Ended, Fixture, archive, files_in, response, run, serve, sha256, wait};
 
 #[test]
-fn an_unknown_profile_lists_the_valid_ones() {
+fn a_name_that_is_no_profile_lists_what_names_are_made_of() {
     let fixture = Fixture::new();
-    let ended = run(fixture.command(&["build", "--profile", "o4-gpl"]));
+    let shipped = "o2-gpl, o2-lgpl, o3-gpl, o3-gpl-scalar, o3-lgpl, oz-gpl, oz-lgpl";
+    for (name, wanted) in [
+        ("o4-gpl", "`o4` is no level: o2, o3, oz"),
+        ("o3-bsd", "`bsd` is no licence: gpl, lgpl"),
+        ("o3", "`` is no licence: gpl, lgpl"),
+        (
+            "o3-lgpl-sound",
+            "`sound` is neither a set (audio, base, full) nor a lever (inlining, narrow,",
+        ),
+    ] {
+        let ended = run(fixture.command(&["build", "--profile", name]));
+        ended.expect(2, &[&format!("no profile `{name}`"), wanted, shipped]);
+    }
+    run(fixture.command(&["build"])).expect(2, &["--profile"]);
+    run(fixture.command(&["build", "--profile", "o3-gpl", "--jobs", "0"])).expect(2, &["--jobs"]);
+}
+
+/// Puts a text into a file in place of another one, builds, and puts it back.
+fn with_edit(fixture: &Fixture, file: &str, from: &str, to: &str, build: impl FnOnce() -> Ended) -> Ended {
+    let path = fixture.root().join(file);
+    let good = fs::read_to_string(&path).unwrap();
+    assert!(good.contains(from), "{file} has no {from}");
+    fs::write(&path, good.replacen(from, to, 1)).unwrap();
+    let ended = build();
+    fs::write(&path, good).unwrap();
+    ended
+}
+
+#[test]
+fn a_fault_in_a_file_is_named_with_its_line_and_the_way_out() {
+    let fixture = Fixture::new();
+    let (o2, zlib, x264) = (
+        "profiles/levels/o2.toml",
+        "ffmpeg-src/zlib.toml",
+        "ffmpeg-src/x264.toml",
+    );
+    let (full, base) = ("profiles/components/full.toml", "profiles/components/base.toml");
+    let native = "encoders = [\"aac\", ";
+    for (file, from, to, wanted) in [
+        (o2, "simd = true", "sidm = true", &["o2.toml:3", "sidm"][..]),
+        (o2, "\"2\"", "\"4\"", &["o2.toml:2", "optimise"]),
+        (o2, "simd = true", "= 3", &["o2.toml:3"]),
+        (zlib, "description = ", "descripton = ", &["zlib.toml:", "descripton"]),
+        (zlib, "libs = \"-lz\"\n", "", &["zlib.toml:", "missing field `libs`"]),
+        (
+            zlib,
+            "license_files",
+            "needs = [\"ogg\"]\nlicense_files",
+            &["zlib.toml:", "needs `ogg`", "openh264, x264, zlib"],
+        ),
+        (
+            zlib,
+            "\"Zlib\"",
+            "\"GPL2\"",
+            &["zlib.toml:", "`GPL2` is no SPDX expression"],
+        ),
+        (zlib, "\"Zlib\"", "\"AGPL-3.0-only\"", &["zlib.toml:", "on no terms"]),
+        (
+            zlib,
+            "system = \"files\"",
+            "system = \"make\"",
+            &["zlib.toml:", "for no other system"],
+        ),
+        (
+            zlib,
+            "system = \"files\"",
+            "system = \"scons\"",
+            &["zlib.toml:", "scons", "autotools"],
+        ),
+        (
+            x264,
+            "version = \"0.164",
+            "version = \"r164",
+            &["x264.toml:", "does not match the version r164"],
+        ),
+        (
+            full,
+            "\"openh264\"]",
+            "\"openh265\"]",
+            &[
+                "full.toml:4",
+                "openh265",
+                "openh264, x264, zlib",
+                "ffmpeg-src/NAME.toml",
+            ],
+        ),
+        (
+            full,
+            "[\"base\"]",
+            "[\"basis\"]",
+            &["full.toml:2", "no set `basis`", "profiles/components/NAME.toml"],
+        ),
+        (
+            base,
+            "[components]",
+            "extends = [\"full\"]\n[components]",
+            &["base.toml:3", "circle", "full -> base -> full"],
+        ),
+        (
+            full,
+            native,
+            "encoders = [\"libfoo\", ",
+            &["full.toml:8", "no library gives libfoo", "ffmpeg-src/NAME.toml"],
+        ),
+        (
+            full,
+            native,
+            "encoders = [\"libx264\", ",
+            &[
+                "full.toml:8",
+                "from the library x264, which is not taken",
+                "LGPL-2.1-or-later",
+            ],
+        ),
+        (
+            full,
+            native,
+            "enkoders = [\"aac\", ",
+            &["full.toml:8", "no `enkoders`", "encoders, filters"],
+        ),
+        (
+            base,
+            "[components]",
+            "[forbids]\nencoders = [\"aac\"]\n[components]",
+            &["full.toml:8", "aac", "base.toml:4 forbids it"],
+        ),
+        (
+            full,
+            "\"amix\", ",
+            "\"eq\", ",
+            &["full.toml:12", "eq", "the licence LGPL-2.1-or-later forbids it"],
+        ),
+    ] {
+        let ended = with_edit(&fixture, file, from, to, || run(fixture.build_zlib()));
+        ended.expect(2, wanted);
+    }
+    let openh264 = "ffmpeg-src/openh264.toml";
+    let needs = |name: &str| format!("needs = [\"{name}\"]\nlicense_files");
+    let ended = with_edit(&fixture, zlib, "license_files", &needs("openh264"), || {
+        with_edit(&fixture, openh264, "license_files", &needs("zlib"), || {
+            run(fixture.build_zlib())
+        })
+    });
+    ended.expect(2, &["toml:", "needs go round", "openh264 -> zlib -> openh264"]);
+    fixture.edit_source("openh264", |source| {
+        drop(source.insert("sha256".into(), "nonsense".into()))
+    });
+    run(fixture.build_zlib()).expect(2, &["ffmpeg-src/openh264.toml", "nonsense"]);
+}
+
+#[test]
+fn an_option_that_the_build_system_does_not_know_is_no_option() {
+    let fixture = Fixture::new();
+    let configure = "#!/bin/sh\necho 'configure: WARNING: unrecognized options: --disable-nonsense' >&2\n";
+    let archive = archive(
+        "zlib-1",
+        &[
+            ("configure", configure),
+            ("Makefile", "all:\n\ttouch libz.a\n"),
+            ("LICENSE", ""),
+        ],
+    );
+    fs::write(fixture.mirror().join("other"), &archive).unwrap();
+    fixture.pin_zlib(&sha256(&archive), &["http://127.0.0.1:9/zlib.tar.gz".to_owned()]);
+    let set = |options: &str| {
+        fixture.edit("zlib", |file| {
+            let build =
+                format!("system = \"autotools\"\noptions = [{options}]\nheaders = []\narchives = [\"libz.a\"]\n");
+            file.insert("build".into(), build.parse::<toml::Table>().unwrap().into());
+        });
+    };
+    set("\"--disable-nonsense\"");
+    let ended = run(fixture.build_zlib());
     ended.expect(
         2,
         &[
-            "o4-gpl",
-            "o2-gpl, o2-lgpl, o3-gpl, o3-gpl-scalar, o3-lgpl, oz-gpl, oz-lgpl",
+            "step zlib",
+            "ffmpeg-src/zlib.toml:",
+            "does not take all of its options",
+            "--disable-nonsense",
+            "hint: ",
         ],
     );
-    run(fixture.command(&["build"])).expect(2, &["--profile"]);
-}
-
-#[test]
-fn a_trial_starts_from_a_profile_and_changes_what_a_lever_may() {
-    let fixture = Fixture::new();
-    let folder = fixture.root().join("profiles/trials");
-    fs::create_dir_all(&folder).unwrap();
-    let build = |text: &str| {
-        fs::write(folder.join("less.toml"), text).unwrap();
-        run(fixture.command(&["build", "--profile", "trials/less"]))
-    };
-    build("base = \"trials/less\"\ndescription = \"x\"\n").expect(2, &["trials/less.toml", "no profile `trials/less`"]);
-    build("base = \"oz-gpl\"\ndescription = \"x\"\nsimd = false\n").expect(2, &["trials/less.toml", "line 3", "simd"]);
-}
-
-#[test]
-fn a_bad_profile_or_pin_file_is_named_with_its_line() {
-    let fixture = Fixture::new();
-    let profile = fixture.root().join("profiles/o2-lgpl.toml");
-    let good = fs::read_to_string(&profile).unwrap();
-    let next_line = format!("line {}", good.lines().count() + 1);
-    for (bad, wanted) in [
-        (format!("{good}sidm = true\n"), "sidm"),
-        (good.replace("optimise = \"2\"", "optimise = \"4\""), "optimise"),
-        (format!("{good}= 3\n"), next_line.as_str()),
-    ] {
-        fs::write(&profile, bad).unwrap();
-        run(fixture.build_zlib()).expect(2, &["profiles/o2-lgpl.toml", "line", wanted]);
-    }
-    fs::write(&profile, good).unwrap();
-    let components = fixture.root().join("profiles/components/lgpl.toml");
-    let text = fs::read_to_string(&components).unwrap();
-    fs::write(&components, text.replace("\"openh264\"]", "\"openh265\"]")).unwrap();
-    run(fixture.build_zlib()).expect(2, &["components/lgpl.toml", "openh265", "openh264, x264, zlib"]);
-    fs::write(&components, text).unwrap();
-    fixture.edit_pins(|pins| {
-        pins["source"]["ffmpeg"]["sha256"] = "nonsense".into();
-    });
-    run(fixture.build_zlib()).expect(2, &["ffmpeg-src/sources.toml", "source.ffmpeg", "nonsense"]);
+    assert_eq!(fixture.results(), Vec::<std::path::PathBuf>::new());
 }
 
 #[test]
@@ -273,16 +410,22 @@ fn wait_without_output(mut child: Child) -> Option<i32> {
 fn the_second_of_two_builds_says_that_it_waits() {
     let fixture = Fixture::new();
     let first = start_held(&fixture);
-    let second = fixture
+    let mut second = fixture
         .build_zlib()
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    std::thread::sleep(Duration::from_millis(500));
+    // It is held until the second one has said so.
+    let mut said = BufReader::new(second.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("waiting for another run") {
+        line.clear();
+        assert_ne!(said.read_line(&mut line).unwrap(), 0, "the second build did not wait");
+    }
     fs::write(fixture.folder.path().join("gate"), "").unwrap();
     wait(first).expect(0, &[]);
-    wait(second).expect(0, &["waiting for another run"]);
+    assert_eq!(second.wait().unwrap().code(), Some(0));
     assert_eq!(fixture.results().len(), 1);
 }
 
@@ -304,8 +447,8 @@ fn what_is_missing_in_the_environment_is_named() {
     fixture.write_sdk("");
     fs::remove_dir_all(fixture.mirror()).unwrap();
     fs::create_dir(fixture.mirror()).unwrap();
-    fixture.edit_pins(|pins| {
-        let origin = &mut pins["source"]["zlib"]["origin"][0];
+    fixture.edit_source("zlib", |zlib| {
+        let origin = &mut zlib["origin"][0];
         *origin = toml::toml! { npm = "zlib" version = "1.0.0" }.into();
     });
     let mut build = fixture.build_zlib();

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::build::facts::{self, Tools};
 use crate::build::watch;
-use crate::error::environment;
+use crate::error::usage;
 use crate::inputs::fetch::Fetcher;
 use crate::inputs::{patch, unpack};
 use crate::plan::step::{Action, Plan, Step};
@@ -206,7 +206,7 @@ impl Running<'_> {
         let lines: Vec<&str> = said.lines().skip(1).collect();
         if let Some(line) = lines.iter().find(|line| refused.iter().any(|text| line.contains(text))) {
             let rest: Vec<&str> = lines.iter().skip_while(|one| *one != line).take(4).copied().collect();
-            return Err(environment(format!(
+            return Err(usage(format!(
                 "{name} does not take all of its options:\n  {}",
                 rest.join("\n  ")
             ))

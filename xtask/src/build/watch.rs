@@ -68,7 +68,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         fs::write(path("before.o"), "").unwrap();
-        let makefile = "all: a.o b.o\n%.o:\n\tcc -c $*.c\n";
+        let makefile = ".PHONY: all\nall: a.o b.o\n%.o:\n\tcc -c $*.c\n";
         fs::write(path("Makefile"), makefile).unwrap();
         let make = Invocation::new("make", folder.path());
         assert_eq!(known(&make), Some(2));

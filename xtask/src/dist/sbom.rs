@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn the_bill_names_what_is_in_modules_and_programs_and_no_place() {
         let root = crate::project::root().unwrap();
-        let pins = Pins::load(&root).unwrap();
+        let pins = crate::project::Project::open(root.clone()).unwrap().pins;
         let records = crate::build::record::records(&root).unwrap();
         let bill = document(&root, &records, &pins, "1-1").unwrap();
         let components = bill["components"].as_array().unwrap();

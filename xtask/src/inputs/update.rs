@@ -321,7 +321,6 @@ impl fmt::Display for Change {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inputs::pins::Pins;
 
     #[test]
     fn versions_are_renamed_where_they_stand_for_themselves() {
@@ -377,7 +376,9 @@ mod tests {
 
     #[test]
     fn every_pinned_address_follows_its_version() {
-        let pins = Pins::load(&crate::project::root().unwrap()).unwrap();
+        let pins = crate::project::Project::open(crate::project::root().unwrap())
+            .unwrap()
+            .pins;
         for (name, source) in &pins.source {
             // Each number of the version, and each digit of a commit, becomes another.
             let mut changed = "2398654107".chars().map(|digit| match digit {
@@ -458,7 +459,10 @@ mod tests {
             .replace("u/1.0", "u/1.1")
             .replace("old", "new")
             .replace("[[source.ffmpeg.origin]]\nnpm = \"x\"\nversion = \"1.0\"\n", "");
-        assert_eq!(edit(text, "ffmpeg", &source, &[Some(kept), None]).unwrap(), wanted);
+        assert_eq!(
+            edit(text, &["source", "ffmpeg"], &source, &[Some(kept), None]).unwrap(),
+            wanted
+        );
     }
 
     #[test]

@@ -49,9 +49,20 @@ fn add_libraries(planner: &mut Planner) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::collections::BTreeMap;
 
     use super::*;
+    use crate::plan::native::{Machine, Native};
+    use crate::plan::step::Action;
+    use crate::project;
+    use crate::wasm;
+
+    struct Inputs {
+        recipe: Recipe,
+        libraries: Libraries,
+        pins: Pins,
+        facts: Facts,
+    }
 
     fn facts() -> Facts {
         let guest = [
@@ -71,36 +82,48 @@ mod tests {
             "wasi_gaps.c",
             "with_threads.h",
         ];
+        let passes = wasm::digests().unwrap().into_keys();
         Facts {
             sdk: "digest of the SDK".into(),
-            binaryen: "132".into(),
+            wasm_opt: "digest of wasm-opt".into(),
+            environment: "digest of the environment".into(),
+            unpacking: "digest of what unpacks".into(),
             guest: guest.map(|file| (file.to_owned(), format!("digest of {file}"))).into(),
             patches: ["ffmpeg", "openh264", "x264"]
                 .map(|name| (name.to_owned(), format!("digest of {name}'s")))
                 .into(),
-            transforms: ["compress", "describe", "inspect", "suspend", "widen"]
-                .map(|name| (name.to_owned(), format!("digest of {name}.rs")))
-                .into(),
+            passes: passes.map(|name| (name.clone(), format!("digest of {name}"))).collect(),
+            host: "x86_64-linux".into(),
         }
     }
 
-    fn recipe(name: &str) -> (Profile, ComponentSet, Pins) {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let profile = Profile::load(root, name).unwrap();
-        let components = ComponentSet::load(root, &profile.components).unwrap();
-        (profile, components, Pins::load(root).unwrap())
-    }
+    impl Inputs {
+        fn of(profile: &str) -> Inputs {
+            let root = project::root().unwrap();
+            let libraries = Libraries::load(&root).unwrap();
+            let pins = Pins::load(&root, &libraries).unwrap();
+            let recipe = Recipe::load(&root, profile, &libraries, "MIT").unwrap();
+            Inputs {
+                recipe,
+                libraries,
+                pins,
+                facts: facts(),
+            }
+        }
 
-    fn keys(name: &str, profile: &Profile, facts: &Facts) -> BTreeMap<String, String> {
-        let (_, components, pins) = recipe(name);
-        let plan = plan(name, profile, &components, &pins, facts).unwrap();
-        plan.steps.into_iter().map(|step| (step.name, step.key)).collect()
+        fn plan(&self) -> Plan {
+            module(&self.recipe, &self.libraries, &self.pins, &self.facts).unwrap()
+        }
+
+        fn keys(&self) -> BTreeMap<String, String> {
+            let steps = self.plan().steps.into_iter();
+            steps.map(|step| (step.name, step.key)).collect()
+        }
     }
 
     #[test]
     fn the_plan_of_a_profile_is_known() {
-        let (profile, components, pins) = recipe("o3-gpl");
-        let mut plan = plan("o3-gpl", &profile, &components, &pins, &facts()).unwrap();
+        let mut plan = Inputs::of("o3-gpl").plan();
         for step in &mut plan.steps {
             // Keys follow from the rest, and would change in every line.
             step.key = format!("{} characters", step.key.len());
@@ -113,83 +136,173 @@ mod tests {
         insta::assert_json_snapshot!(plan);
     }
 
+    /// The steps that a change of inputs makes anew.
+    fn changed(change: impl FnOnce(&mut Inputs)) -> Vec<String> {
+        let mut inputs = Inputs::of("o3-gpl");
+        let before = inputs.keys();
+        change(&mut inputs);
+        let after = inputs.keys();
+        let differs = |name: &&String| after[*name] != before[*name];
+        before.keys().filter(differs).cloned().collect()
+    }
+
     #[test]
-    fn only_what_a_change_touches_is_made_again() {
-        let (profile, ..) = recipe("o3-gpl");
-        let before = keys("o3-gpl", &profile, &facts());
-        let changed = |after: &BTreeMap<String, String>| -> Vec<String> {
-            before
+    fn every_input_reaches_the_keys_of_the_steps_that_take_it_and_no_other() {
+        let all = [
+            "describe", "ffmpeg", "finish", "link", "openh264", "optimise", "x264", "zlib",
+        ];
+        let from = |first: &str, libraries: &[&str]| -> Vec<String> {
+            let order = ["ffmpeg", "link", "optimise", "finish", "describe"];
+            let rest = order.iter().skip_while(|name| **name != first);
+            let mut names: Vec<String> = rest.chain(libraries).map(|&name| name.to_owned()).collect();
+            names.sort();
+            names
+        };
+        let other = || "other".to_owned();
+
+        assert_eq!(changed(|inputs| inputs.facts.sdk = other()), all);
+        assert_eq!(changed(|inputs| inputs.facts.environment = other()), all);
+        assert_eq!(changed(|inputs| inputs.recipe.level.simd = false), all);
+        let flags = |inputs: &mut Inputs| inputs.recipe.level.flags.push("-mrelaxed-simd".into());
+        assert_eq!(changed(flags), all);
+        let libraries = ["openh264", "x264", "zlib"];
+        assert_eq!(
+            changed(|inputs| inputs.facts.unpacking = other()),
+            from("ffmpeg", &libraries)
+        );
+        let keep = |inputs: &mut Inputs| inputs.pins.source.get_mut("zlib").unwrap().keep.push("README".into());
+        assert_eq!(changed(keep), from("ffmpeg", &["zlib"]));
+        let digest = |inputs: &mut Inputs| inputs.pins.source.get_mut("ffmpeg").unwrap().sha256 = Some(other());
+        assert_eq!(changed(digest), from("ffmpeg", &[]));
+        let patches = |inputs: &mut Inputs| drop(inputs.facts.patches.insert("x264".into(), other()));
+        assert_eq!(changed(patches), from("ffmpeg", &["x264"]));
+        for (file, wanted) in [
+            ("callbacks.toml", from("link", &[])),
+            ("ffmpeg.mak", from("ffmpeg", &[])),
+            ("main.c", from("link", &[])),
+            ("programs.h", from("ffmpeg", &[])),
+            ("simd/ffmpeg/libavcodec/wasm/h264_qpel.c", from("ffmpeg", &[])),
+            ("simd/openh264/mc_wasm.c", from("ffmpeg", &["openh264"])),
+            ("simd/x264/pixel.c", from("ffmpeg", &["x264"])),
+            ("single_threaded.h", from("ffmpeg", &["openh264"])),
+            ("threads/a.c", from("link", &[])),
+            ("wasi_gaps.c", from("ffmpeg", &[])),
+            // FATE's alone.
+            ("fate.mak", Vec::new()),
+        ] {
+            assert_eq!(
+                changed(|inputs| drop(inputs.facts.guest.insert(file.into(), other()))),
+                wanted,
+                "{file}"
+            );
+        }
+        for (pass, wanted) in [
+            ("compress", from("finish", &[])),
+            ("describe", from("describe", &[])),
+            ("inspect", from("finish", &[])),
+            ("optimise", from("optimise", &[])),
+            ("suspend", from("link", &[])),
+            ("widen", from("optimise", &[])),
+        ] {
+            assert_eq!(
+                changed(|inputs| drop(inputs.facts.passes.insert(pass.into(), other()))),
+                wanted,
+                "{pass}"
+            );
+        }
+        assert_eq!(changed(|inputs| inputs.facts.wasm_opt = other()), from("optimise", &[]));
+        let passes = |inputs: &mut Inputs| inputs.recipe.level.wasm_opt = vec!["-Oz".into()];
+        assert_eq!(changed(passes), from("optimise", &[]));
+        let components = |inputs: &mut Inputs| inputs.recipe.components.configure.push("--disable-x".into());
+        assert_eq!(changed(components), from("ffmpeg", &[]));
+        // What does not reach a module is in no key.
+        assert!(changed(|inputs| inputs.recipe.description = other()).is_empty());
+    }
+
+    #[test]
+    fn a_pass_without_a_digest_is_an_error() {
+        let mut inputs = Inputs::of("o3-gpl");
+        for name in wasm::digests().unwrap().into_keys() {
+            let digest = inputs.facts.passes.remove(&name).unwrap();
+            let planned = module(&inputs.recipe, &inputs.libraries, &inputs.pins, &inputs.facts);
+            // Only a module without GPL has its objects looked at.
+            if name != wasm::origins::NAME {
+                let error = planned.unwrap_err().to_string();
+                assert!(error.contains(&format!("the pass {name} has no digest")), "{error}");
+            }
+            inputs.facts.passes.insert(name, digest);
+        }
+    }
+
+    #[test]
+    fn compilers_are_told_to_forget_where_they_work() {
+        let plan = Inputs::of("o3-gpl").plan();
+        let wrapper = |action: &Action| match action {
+            Action::Write { path, text } => path == "bin/wasm-cc" && text.contains("-ffile-prefix-map=\"{work}\"=."),
+            _ => false,
+        };
+        let compiles = |name: &&str| {
+            plan.steps
                 .iter()
-                .filter(|(name, key)| after[*name] != **key)
-                .map(|(name, _)| name.clone())
-                .collect()
+                .any(|step| step.name == **name && step.actions.iter().any(wrapper))
         };
-
-        let other_passes = Profile {
-            wasm_opt: vec!["-Oz".into()],
-            ..profile.clone()
-        };
-        assert_eq!(
-            changed(&keys("o3-gpl", &other_passes, &facts())),
-            ["describe", "finish", "optimise"]
-        );
-
-        let mut other_threads = facts();
-        other_threads.guest.insert("threads/a.c".into(), "other".into());
-        assert_eq!(
-            changed(&keys("o3-gpl", &profile, &other_threads)),
-            ["describe", "finish", "link", "optimise"]
-        );
-
-        let mut other_kernels = facts();
-        other_kernels.guest.insert("simd/x264/pixel.c".into(), "other".into());
-        assert_eq!(
-            changed(&keys("o3-gpl", &profile, &other_kernels)),
-            ["describe", "ffmpeg", "finish", "link", "optimise", "x264"]
-        );
-
-        let kernel = "simd/ffmpeg/libavcodec/wasm/h264_qpel.c";
-        other_kernels = facts();
-        other_kernels.guest.insert(kernel.into(), "other".into());
-        assert_eq!(
-            changed(&keys("o3-gpl", &profile, &other_kernels)),
-            ["describe", "ffmpeg", "finish", "link", "optimise"]
-        );
-
-        let mut other_patches = facts();
-        other_patches.patches.insert("x264".into(), "other".into());
-        assert_eq!(
-            changed(&keys("o3-gpl", &profile, &other_patches)),
-            ["describe", "ffmpeg", "finish", "link", "optimise", "x264"]
-        );
-
-        let mut other_sdk = facts();
-        other_sdk.sdk = "other".into();
-        assert_eq!(changed(&keys("o3-gpl", &profile, &other_sdk)).len(), before.len());
-
-        let scalar = Profile {
-            simd: false,
-            ..profile.clone()
-        };
-        assert_eq!(changed(&keys("o3-gpl", &scalar, &facts())).len(), before.len());
+        let steps = ["zlib", "x264", "openh264", "ffmpeg", "link"];
+        assert_eq!(steps.iter().filter(|name| compiles(name)).count(), steps.len());
     }
 
     #[test]
     fn flags_reach_every_library_and_the_link() {
-        let (mut profile, components, pins) = recipe("o3-gpl");
-        profile.flags = vec!["-mrelaxed-simd".into()];
-        let plan = plan("o3-gpl", &profile, &components, &pins, &facts()).unwrap();
-        for step in &plan.steps[..5] {
-            let says_so = |action: &Action| match action {
-                Action::Run { arguments, .. } => arguments.iter().any(|one| one.contains("-mrelaxed-simd")),
-                _ => false,
-            };
-            assert!(step.actions.iter().any(says_so), "{}", step.name);
-        }
-        let features = |action: &Action| match action {
-            Action::Optimise { arguments, .. } => arguments.contains(&"--enable-relaxed-simd".into()),
-            _ => false,
+        let plan = Inputs::of("o3-gpl-relaxed").plan();
+        let runs = |name: &str| {
+            let step = plan.steps.iter().find(|step| step.name == name).unwrap();
+            step.actions
+                .iter()
+                .map(|action| format!("{action:?}"))
+                .collect::<String>()
         };
-        assert!(plan.steps[5].actions.iter().any(features), "{}", plan.steps[5].name);
+        for name in ["zlib", "x264", "openh264", "ffmpeg", "link"] {
+            assert!(runs(name).contains("-mrelaxed-simd"), "{name}");
+        }
+        assert!(runs("optimise").contains("--enable-relaxed-simd"));
+    }
+
+    #[test]
+    fn each_build_system_builds_for_the_module_and_for_this_machine() {
+        for system in ["Make", "Configure", "Autotools", "Cmake", "Meson"] {
+            let mut inputs = Inputs::of("o3-lgpl");
+            let mut text = std::fs::read_to_string(project::root().unwrap().join("ffmpeg-src/openh264.toml")).unwrap();
+            text = text.replace("system = \"make\"", &format!("system = \"{}\"", system.to_lowercase()));
+            let folder = tempfile::tempdir().unwrap();
+            let root = folder.path();
+            std::fs::create_dir(root.join("ffmpeg-src")).unwrap();
+            let real = crate::recipe::library::folder(&project::root().unwrap());
+            for name in ["ffmpeg.toml", "x264.toml", "zlib.toml"] {
+                std::fs::copy(real.join(name), root.join("ffmpeg-src").join(name)).unwrap();
+            }
+            std::fs::write(root.join("ffmpeg-src/openh264.toml"), text).unwrap();
+            inputs.libraries = Libraries::load(root).unwrap();
+            let machine = Machine {
+                host: "x86_64-linux".into(),
+                compiler: "a compiler".into(),
+            };
+            let native = native::plan(
+                Native::WithoutAssembly,
+                &inputs.recipe,
+                &inputs.libraries,
+                &inputs.pins,
+                &inputs.facts,
+                &machine,
+            );
+            let step = |plan: &Plan, name: &str| plan.steps.iter().find(|step| step.name == name).unwrap().clone();
+            let native = step(&native.unwrap(), "native-c-openh264");
+            let native: Vec<&Action> = native.actions.iter().filter(|action| runs(action)).collect();
+            let wasm = step(&inputs.plan(), "openh264");
+            let wasm: Vec<&Action> = wasm.actions.iter().filter(|action| runs(action)).collect();
+            insta::assert_json_snapshot!(format!("a library by {system}"), (wasm, native));
+        }
+    }
+
+    fn runs(action: &&Action) -> bool {
+        matches!(action, Action::Run { .. } | Action::Tool { .. })
     }
 }

@@ -8,11 +8,19 @@
     { self, nixpkgs }:
     let
       inherit (nixpkgs) lib;
-      pins = builtins.fromTOML (builtins.readFile ./ffmpeg-src/sources.toml);
-      version = "${pins.source.ffmpeg.version}-${toString pins.revision}";
-      profiles = map (lib.removeSuffix ".toml") (
-        builtins.filter (lib.hasSuffix ".toml") (builtins.attrNames (builtins.readDir ./profiles))
+      read = file: builtins.fromTOML (builtins.readFile file);
+      tools = (read ./ffmpeg-src/tools.toml).source;
+
+      # FFmpeg and the libraries that it is built on: each file of ffmpeg-src/ but for those of tools and tests.
+      libraries = builtins.filter (name: name != "tools" && name != "tests") (
+        map (lib.removeSuffix ".toml") (
+          builtins.filter (lib.hasSuffix ".toml") (builtins.attrNames (builtins.readDir ./ffmpeg-src))
+        )
       );
+      library = name: read (./ffmpeg-src + "/${name}.toml");
+      ffmpeg = library "ffmpeg";
+      version = "${ffmpeg.source.version}-${toString ffmpeg.revision}";
+      profiles = builtins.attrNames (read ./profiles/shipped.toml);
 
       # nixpkgs' systems, as the pins name them.
       hosts = {
@@ -44,8 +52,8 @@
         pkgs: host: name:
         pkgs.stdenvNoCC.mkDerivation {
           pname = name;
-          inherit (pins.source.${name}) version;
-          src = archive pkgs host pins.source.${name};
+          inherit (tools.${name}) version;
+          src = archive pkgs host tools.${name};
           nativeBuildInputs = lib.optionals pkgs.stdenv.hostPlatform.isLinux [ pkgs.autoPatchelfHook ];
           buildInputs = lib.optionals pkgs.stdenv.hostPlatform.isLinux [
             pkgs.stdenv.cc.cc.lib
@@ -63,18 +71,19 @@
       mirror =
         pkgs: host:
         pkgs.linkFarmFromDrvs "afmpeg-sources" (
-          map (name: archive pkgs host pins.source.${name}) [
-            "ffmpeg"
-            "openh264"
-            "x264"
-            "zlib"
-          ]
+          map (
+            name:
+            let
+              found = archive pkgs host (library name).source;
+            in
+            if found == null then throw "ffmpeg-src/${name}.toml has no address" else found
+          ) libraries
         );
 
       # No release of the pinned Binaryen is pinned for every system; xtask refuses another version.
       binaryen =
         pkgs: host:
-        if archive pkgs host pins.source.binaryen == null then pkgs.binaryen else release pkgs host "binaryen";
+        if archive pkgs host tools.binaryen == null then pkgs.binaryen else release pkgs host "binaryen";
 
       environment = pkgs: host: {
         AFMPEG_MIRROR = mirror pkgs host;
@@ -101,7 +110,10 @@
             pname = "afmpeg-${profile}";
             inherit version;
             src = self;
-            nativeBuildInputs = [ (xtask pkgs) ];
+            nativeBuildInputs = [
+              pkgs.nodejs
+              (xtask pkgs)
+            ];
             dontConfigure = true;
             buildPhase = ''
               AFMPEG_CACHE_DIR=$TMPDIR/cache xtask --root "$PWD" build --profile ${profile} --offline --jobs "$NIX_BUILD_CORES"

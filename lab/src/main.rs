@@ -9,6 +9,7 @@ mod filter;
 mod guest;
 mod kernels;
 mod media;
+mod module;
 mod verb;
 
 use std::process::ExitCode;

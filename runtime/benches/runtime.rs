@@ -1,6 +1,6 @@
 //! Measures the figures of docs/runtime.md: start-up, limits, memory and cores.
 //!
-//! `AFMPEG_TEST_MODULE=… AFMPEG_TEST_VIDEO=… cargo bench --package afmpeg --features command`, on a machine that does nothing
+//! `cargo bench --package afmpeg --features command`, on a machine that does nothing
 //! else.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on has failed")]
@@ -16,14 +16,11 @@ use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-fn path_in(variable: &str) -> PathBuf {
-    std::env::var_os(variable)
-        .unwrap_or_else(|| panic!("{variable} is not set"))
-        .into()
-}
+#[path = "../tests/support/inputs.rs"]
+mod inputs;
 
-static MODULE: LazyLock<PathBuf> = LazyLock::new(|| path_in("AFMPEG_TEST_MODULE"));
-static VIDEO: LazyLock<Bytes> = LazyLock::new(|| std::fs::read(path_in("AFMPEG_TEST_VIDEO")).unwrap().into());
+static MODULE: LazyLock<PathBuf> = LazyLock::new(inputs::module);
+static VIDEO: LazyLock<Bytes> = LazyLock::new(|| std::fs::read(inputs::video()).unwrap().into());
 /// The compiled module, kept for the benchmarks after the one that compiles.
 static CACHE: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
 

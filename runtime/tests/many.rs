@@ -3,16 +3,12 @@
 #![cfg(target_os = "linux")]
 
 use afmpeg::{Job, MemoryFs, Runtime};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-fn module() -> PathBuf {
-    let path = std::env::var_os("AFMPEG_TEST_MODULE");
-    path.expect("AFMPEG_TEST_MODULE is not set: run these tests with `cargo xtask test`, which sets it")
-        .into()
-}
+#[path = "support/inputs.rs"]
+mod inputs;
 
 fn resident_bytes() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
@@ -24,7 +20,7 @@ fn the_memory_of_many_encodes_at_a_time_is_given_back() {
     const JOBS: usize = 64;
     let cache = concat!(env!("CARGO_TARGET_TMPDIR"), "/aot");
     let builder = Runtime::builder().cache_folder(cache).max_concurrency(JOBS);
-    let runtime = builder.from_file(module()).unwrap();
+    let runtime = builder.from_file(inputs::module()).unwrap();
     let encode = || {
         let files = MemoryFs::new(16 << 20);
         let command =

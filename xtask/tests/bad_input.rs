@@ -192,7 +192,7 @@ fn an_option_that_the_build_system_does_not_know_is_no_option() {
         &[
             "step zlib",
             "ffmpeg-src/zlib.toml:",
-            "does not take all of its options",
+            "does not take all that it is given",
             "--disable-nonsense",
             "hint: ",
         ],

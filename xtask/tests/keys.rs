@@ -31,7 +31,10 @@ fn each_byte_of_a_given_tool_counts() {
         (sdk("bin/llvm-ar"), &compiled),
         (sdk("share/wasi-sysroot/include/wasm32-wasip1/stdio.h"), &compiled),
         (sdk("share/wasi-sysroot/lib/wasm32-wasip1/libc.a"), &compiled),
-        (sdk("lib/clang/22/lib/wasm32-unknown-wasip1/libclang_rt.builtins.a"), &compiled),
+        (
+            sdk("lib/clang/22/lib/wasm32-unknown-wasip1/libclang_rt.builtins.a"),
+            &compiled,
+        ),
         (binaryen("bin/wasm-opt"), &rewritten),
         (binaryen("lib/libbinaryen.so"), &rewritten),
     ] {
@@ -46,7 +49,12 @@ fn each_byte_of_a_given_tool_counts() {
         }
         for (step, key) in keys(&fixture) {
             let is_changed = before[&step] != key;
-            assert_eq!(is_changed, steps.contains(&step.as_str()), "{step} of {}", path.display());
+            assert_eq!(
+                is_changed,
+                steps.contains(&step.as_str()),
+                "{step} of {}",
+                path.display()
+            );
         }
     }
 }

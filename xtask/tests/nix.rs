@@ -1,5 +1,7 @@
 //! flake.nix, evaluated for every system without a network, against a stand-in for nixpkgs. docs/nix.md says what that shows.
-#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+#[path = "../../runtime/tests/support/inputs.rs"]
+mod inputs;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +24,12 @@ impl Flake {
             "flake.nix",
             "flake.lock",
             "Cargo.lock",
-            "ffmpeg-src/sources.toml",
+            "ffmpeg-src/ffmpeg.toml",
+            "ffmpeg-src/openh264.toml",
+            "ffmpeg-src/tests.toml",
+            "ffmpeg-src/tools.toml",
+            "ffmpeg-src/x264.toml",
+            "ffmpeg-src/zlib.toml",
             "conformance/nix/flake.nix",
         ] {
             let target = folder.path().join("repository").join(name);
@@ -31,9 +38,7 @@ impl Flake {
         }
         let profiles = folder.path().join("repository/profiles");
         fs::create_dir(&profiles).unwrap();
-        for name in ["o3-gpl.toml", "oz-lgpl.toml"] {
-            fs::copy(root.join("profiles").join(name), profiles.join(name)).unwrap();
-        }
+        fs::write(profiles.join("shipped.toml"), "[o3-gpl]\n[oz-lgpl]\n").unwrap();
         Flake { folder }
     }
 
@@ -48,9 +53,7 @@ impl Flake {
     }
 
     fn nix(&self, arguments: &[&str]) -> Output {
-        let nix = std::env::var_os("AFMPEG_TEST_NIX")
-            .expect("AFMPEG_TEST_NIX is not set: run these tests with `cargo xtask test`, which sets it");
-        let usr = Path::new(&nix).join("usr");
+        let usr = inputs::input("nix").join("usr");
         let state = |name: &str| self.folder.path().join("nix").join(name);
         let libraries = [usr.join("lib/nix"), usr.join("lib/x86_64-linux-gnu")];
         Command::new(usr.join("bin/nix"))
@@ -92,6 +95,10 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
+#[cfg_attr(
+    not(all(target_os = "linux", target_arch = "x86_64")),
+    ignore = "the pinned Nix is for Linux on x86-64"
+)]
 fn every_output_evaluates_for_every_system_and_takes_its_inputs_from_the_pins() {
     let flake = Flake::new();
     said(&flake.evaluate(&["flake", "check", "--no-build", &flake.address("")]));
@@ -117,11 +124,11 @@ fn every_output_evaluates_for_every_system_and_takes_its_inputs_from_the_pins() 
             );
         }
     }
-    let pins: toml::Table = fs::read_to_string(repository().join("ffmpeg-src/sources.toml"))
-        .unwrap()
-        .parse()
-        .unwrap();
-    for origin in pins["source"]["wasi-sdk"]["origin"].as_array().unwrap() {
+    let pins = |name: &str| -> toml::Table {
+        let path = repository().join(format!("ffmpeg-src/{name}.toml"));
+        fs::read_to_string(path).unwrap().parse().unwrap()
+    };
+    for origin in pins("tools")["source"]["wasi-sdk"]["origin"].as_array().unwrap() {
         let system = origin["host"].as_str().unwrap().replace("macos", "darwin");
         let found = evaluate(
             &format!("devShells.{system}.default"),
@@ -133,10 +140,15 @@ fn every_output_evaluates_for_every_system_and_takes_its_inputs_from_the_pins() 
         "packages.x86_64-linux.o3-gpl",
         "module: map (entry: entry.sha256) module.AFMPEG_MIRROR.entries",
     );
-    assert_eq!(sums[0], pins["source"]["ffmpeg"]["sha256"].as_str().unwrap());
+    assert_eq!(sums.as_array().unwrap().len(), 4);
+    assert_eq!(sums[0], pins("ffmpeg")["source"]["sha256"].as_str().unwrap());
 }
 
 #[test]
+#[cfg_attr(
+    not(all(target_os = "linux", target_arch = "x86_64")),
+    ignore = "the pinned Nix is for Linux on x86-64"
+)]
 fn a_wrong_name_and_a_lock_that_disagrees_are_found() {
     let flake = Flake::new();
     said(&flake.nix(&["flake", "metadata", &flake.address("")]));

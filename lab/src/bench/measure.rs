@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::host;
 use super::samples::Measured;
-use crate::verb::program::need_cache;
+use crate::module::need_cache;
 use xtask::process::Invocation;
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -130,7 +130,7 @@ impl Prepared {
         let compiled = project.cache.path("bench", &format!("compiled-{profile}"));
         let work = progress.start(&format!("bench {profile}"));
         // Once, so that no measurement meets a cold cache without asking for it.
-        verb::program::load_as("module", &path, &compiled).with_context(|| format!("profile {profile}"))?;
+        crate::module::load_as("module", &path, &compiled).with_context(|| format!("profile {profile}"))?;
         work.finish("compiled", None);
         let size = |form: &str| -> Result<u64> {
             let path = path.with_extension(form);

@@ -52,6 +52,16 @@ impl<'a> State<'a> {
     }
 }
 
+fn not_run(test: &Test, message: String) -> Finished {
+    Finished {
+        name: test.name.clone(),
+        group: test.group.clone(),
+        outcome: Outcome::NotRun,
+        seconds: 0.0,
+        message,
+    }
+}
+
 /// Runs the tests, but for those that have passed already. `ended` is called for each as it ends, one at a time.
 pub fn run<'a>(
     tests: &'a [Test],
@@ -96,16 +106,7 @@ pub fn run<'a>(
                 Next::Wait => guard = changed.wait(guard).unwrap_or_else(PoisonError::into_inner),
                 Next::Skip(test, message) => {
                     drop(guard);
-                    report(
-                        test,
-                        Ok(Finished {
-                            name: test.name.clone(),
-                            group: test.group.clone(),
-                            outcome: Outcome::NotRun,
-                            seconds: 0.0,
-                            message,
-                        }),
-                    );
+                    report(test, Ok(not_run(test, message)));
                     guard = lock();
                 }
                 Next::Run(test) => {

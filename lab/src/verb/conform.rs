@@ -74,7 +74,7 @@ pub fn run(project: &Project, flags: &Conform) -> Result<()> {
         return Ok(());
     }
     project.recipe(&flags.profile)?;
-    let module = super::fate::find_module(project, flags.module.as_deref(), &flags.profile)?;
+    let module = crate::module::find(project, flags.module.as_deref(), &flags.profile)?;
     let mut engines = if flags.engine.is_empty() {
         Engine::ALL.to_vec()
     } else {

@@ -13,11 +13,11 @@ use crate::fate::report::{self, Run};
 use crate::fate::results::{FORMAT_VERSION, Finished, Identity, Journal, Outcome};
 use crate::fate::schedule;
 use crate::fate::tree::Tree;
-use crate::verb::program;
+use crate::module;
 use xtask::build::execute::Executor;
 use xtask::build::facts::Tools;
 use xtask::digest;
-use xtask::error::{environment, usage};
+use xtask::error::usage;
 use xtask::flags::Fate;
 use xtask::process;
 use xtask::progress::Progress;
@@ -31,7 +31,7 @@ pub fn run(project: &Project, flags: &Fate) -> Result<()> {
     let mut modules = Vec::new();
     for profile in &flags.profile {
         project.recipe(profile)?;
-        modules.push(find_module(project, flags.module.as_deref(), profile)?);
+        modules.push(module::find(project, flags.module.as_deref(), profile)?);
     }
     let mut runs = Vec::new();
     for (profile, module) in flags.profile.iter().zip(&modules) {
@@ -64,45 +64,9 @@ pub fn run(project: &Project, flags: &Fate) -> Result<()> {
     Ok(())
 }
 
-/// The module to test, which must be of the FFmpeg that the tests are of.
-pub fn find_module(project: &Project, given: Option<&Path>, profile: &str) -> Result<PathBuf> {
-    let path = match given {
-        Some(path) => path.to_owned(),
-        None => project.root.join("artifacts").join(format!("{profile}.wasm")),
-    };
-    let path = path.canonicalize().map_err(|error| {
-        environment(format!("profile {profile}: no module {}: {error}", path.display()))
-            .hint(format!("cargo xtask build --profile {profile}"))
-    })?;
-    let version = &project.pins.source("ffmpeg")?.version;
-    let found = ffmpeg_version(&path, &compiled_folder(project, profile))
-        .with_context(|| format!("profile {profile}: {} is no module of FFmpeg", path.display()))?;
-    if found != *version {
-        bail!(
-            "profile {profile}: {} is FFmpeg {found}, and the tests are those of {version}: build it again with \
-             `cargo xtask build --profile {profile}`",
-            path.display()
-        );
-    }
-    Ok(path)
-}
-
-fn ffmpeg_version(module: &Path, compiled: &Path) -> Result<String> {
-    let output = program::load_as("ffmpeg", module, compiled)?.run(["ffmpeg", "-version"])?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let version = text
-        .strip_prefix("ffmpeg version ")
-        .and_then(|rest| rest.split_whitespace().next());
-    Ok(version.context("`ffmpeg -version` does not say which")?.to_owned())
-}
-
 /// Where one profile's tests work and what is kept of them.
 fn folder(project: &Project, profile: &str) -> PathBuf {
     project.cache.path("fate", profile)
-}
-
-fn compiled_folder(project: &Project, profile: &str) -> PathBuf {
-    folder(project, profile).join("compiled")
 }
 
 /// FATE on one module.
@@ -118,11 +82,7 @@ impl Suite<'_> {
     /// Runs the tests; nothing comes of it where they are only to be listed.
     fn run(&self) -> Result<Option<Run>> {
         let started = Instant::now();
-        let jobs = self
-            .flags
-            .jobs
-            .map_or_else(std::thread::available_parallelism, Ok)?
-            .get();
+        let jobs = xtask::flags::jobs(self.flags.jobs)?;
         let (made, tree_key) = self.make_tree(jobs)?;
         let folder = folder(self.project, self.profile);
         let _lock = self.project.cache.lock(&format!("fate-{}", self.profile))?;
@@ -135,10 +95,9 @@ impl Suite<'_> {
             samples: self.flags.samples.as_ref().map(|path| path.display().to_string()),
         };
         let results = folder.join("results");
-        let earlier = if self.flags.anew {
-            None
-        } else {
-            Journal::read(&results, &identity)
+        let earlier = match self.flags.anew {
+            true => None,
+            false => Journal::read(&results, &identity),
         };
         let tree_folder = folder.join("tree");
         if earlier.is_none() {
@@ -153,16 +112,49 @@ impl Suite<'_> {
             }
             return Ok(None);
         }
-
         // What has passed is kept, and in the journal even where it wasn't asked for this time.
         let is_passed = |finished: &Finished| finished.outcome == Outcome::Passed;
         let kept: Vec<Finished> = earlier.into_iter().flatten().filter(is_passed).collect();
+        let journal = Journal::create(&results, &identity, &kept)?;
+        self.make_inputs(&tree, &tests, &folder, jobs)?;
+        let ended = self.run_tests(&tree, &tests, kept, journal, &folder.join("logs"), jobs)?;
+        let known = self.expectations.known_failures(self.profile).into_iter();
+        Ok(Some(Run {
+            profile: self.profile.to_owned(),
+            module_sha256: identity.module_sha256,
+            seconds: started.elapsed().as_secs_f64(),
+            tests: ended,
+            known_failures: known.map(|(name, cause)| (name.to_owned(), cause.to_owned())).collect(),
+        }))
+    }
+
+    /// Compiles the programs that tests need, and makes the files.
+    fn make_inputs(&self, tree: &Tree, tests: &[Test], folder: &Path, jobs: usize) -> Result<()> {
+        let mut files: Vec<String> = tests.iter().flat_map(|test| test.files.iter().cloned()).collect();
+        files.sort();
+        files.dedup();
+        let progress = Progress::new();
+        self.compile(tree, &files, &progress)?;
+        let work = progress.start(&format!("{} inputs of tests", self.profile));
+        let making = Instant::now();
+        tree.make_files(&files, jobs, &folder.join("logs/inputs.log"))?;
+        work.finish("done", Some(making.elapsed()));
+        Ok(())
+    }
+
+    /// Runs what has not passed before; returns all results, sorted.
+    fn run_tests(
+        &self,
+        tree: &Tree,
+        tests: &[Test],
+        kept: Vec<Finished>,
+        mut journal: Journal,
+        logs: &Path,
+        jobs: usize,
+    ) -> Result<Vec<Finished>> {
         let names: BTreeSet<&str> = tests.iter().map(|test| test.name.as_str()).collect();
-        let mut journal = Journal::create(&results, &identity, &kept)?;
-        let passed: Vec<Finished> = kept
-            .into_iter()
-            .filter(|finished| names.contains(finished.name.as_str()))
-            .collect();
+        let is_chosen = |finished: &Finished| names.contains(finished.name.as_str());
+        let passed: Vec<Finished> = kept.into_iter().filter(is_chosen).collect();
         let known = self.expectations.known_failures(self.profile);
         let asked_for_all = self.flags.filter.is_empty() && !self.flags.slice;
         if let Some(unknown) = known.keys().find(|name| asked_for_all && !names.contains(*name)) {
@@ -172,25 +164,14 @@ impl Suite<'_> {
             ))
             .into());
         }
-
-        let mut files: Vec<String> = tests.iter().flat_map(|test| test.files.iter().cloned()).collect();
-        files.sort();
-        files.dedup();
-        let progress = Progress::new();
-        self.compile(&tree, &files, &progress)?;
-        let work = progress.start(&format!("{} inputs of tests", self.profile));
-        let making = Instant::now();
-        tree.make_files(&files, jobs, &folder.join("logs/inputs.log"))?;
-        work.finish("done", Some(making.elapsed()));
-
-        let counter = progress.count(&format!("{} FATE", self.profile), tests.len(), passed.len());
+        let counter = Progress::new().count(&format!("{} FATE", self.profile), tests.len(), passed.len());
         let limit = self.limit();
         let mut ended = passed.clone();
         schedule::run(
-            &tests,
+            tests,
             &passed,
             jobs,
-            |test| run_test(&tree, test, limit, &folder.join("logs")),
+            |test| run_test(tree, test, limit, logs),
             |finished| {
                 journal.add(&finished)?;
                 let note = match (finished.outcome, known.contains_key(finished.name.as_str())) {
@@ -205,16 +186,7 @@ impl Suite<'_> {
         )?;
         counter.finish();
         ended.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Some(Run {
-            profile: self.profile.to_owned(),
-            module_sha256: identity.module_sha256,
-            seconds: started.elapsed().as_secs_f64(),
-            tests: ended,
-            known_failures: known
-                .into_iter()
-                .map(|(name, cause)| (name.to_owned(), cause.to_owned()))
-                .collect(),
-        }))
+        Ok(ended)
     }
 
     /// FATE's tree without the module, from the cache or made now, and its key.
@@ -268,11 +240,11 @@ impl Suite<'_> {
 
     /// Compiles the programs that tests need, so that tests that start together do not all compile one.
     fn compile(&self, tree: &Tree, files: &[String], progress: &Progress) -> Result<()> {
-        let compiled = compiled_folder(self.project, self.profile);
+        let compiled = module::compiled_folder(self.project, self.profile);
         let programs = tree.needed_programs(files);
         let counter = progress.count(&format!("{} programs", self.profile), programs.len(), 0);
         for program in programs {
-            program::load(&tree.folder.join(program), &compiled)
+            module::load(&tree.folder.join(program), &compiled)
                 .with_context(|| format!("cannot compile {program}"))?;
             counter.one(None);
         }

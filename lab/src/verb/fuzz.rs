@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::thread;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -80,90 +79,101 @@ pub fn run(project: &Project, flags: &Fuzz) -> Result<()> {
     if flags.case.is_some() && flags.only != Some(FuzzKind::Media) {
         return Err(usage("--case goes with --only media").into());
     }
-    let (all_calls, media_count) = if flags.quick {
+    let lock = project.cache.lock("fuzz")?;
+    let request = request(project, flags, expectations.known)?;
+    let folder = &request.folder;
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let path = folder.join("request.json");
+    fs::write(&path, serde_json::to_string_pretty(&request)?)?;
+    let all_is_well = drive(project, &path)?;
+    drop(lock);
+    if !all_is_well {
+        bail!(
+            "fuzzing found something that conformance/fuzz.toml doesn't know; files and commands are in {}",
+            folder.join("findings").display()
+        );
+    }
+    Ok(())
+}
+
+/// What is to be done, for the crate that does it.
+fn request(project: &Project, flags: &Fuzz, known: Vec<Known>) -> Result<Request> {
+    let (calls, media) = if flags.quick {
         (QUICK_CALLS, QUICK_MEDIA)
     } else {
         (flags.calls, flags.media)
     };
-    let calls = if flags.only == Some(FuzzKind::Media) {
-        0
-    } else {
-        all_calls
-    };
-    let media_count = if flags.only == Some(FuzzKind::Calls) {
-        0
-    } else {
-        media_count
-    };
-    let needs_module = media_count > 0 || flags.case.is_some();
-    let jobs = flags.jobs.map_or_else(thread::available_parallelism, Ok)?.get();
-
-    let lock = project.cache.lock("fuzz")?;
-    let base = project.cache.path("fuzz", "");
-    let (module, scalar, folder, real_files, video) = if needs_module {
-        let fetcher = project.fetcher(&flags.origins);
-        let path = super::fate::find_module(project, flags.module.as_deref(), &flags.profile)?;
-        let sha256 = digest::file(&path)?;
-        let module = tested(project, flags, path, &flags.profile)?;
-        let scalar = match &flags.scalar {
-            Some(path) => Some(
-                path.canonicalize()
-                    .with_context(|| format!("no module {}", path.display()))?,
-            ),
-            None => {
-                let path = project.root.join("artifacts").join(format!("{SCALAR_PROFILE}.wasm"));
-                path.exists().then_some(path)
-            }
-        };
-        let scalar = match scalar {
-            // It would be compared with itself.
-            _ if flags.profile == SCALAR_PROFILE => None,
-            Some(path) => Some(tested(project, flags, path, SCALAR_PROFILE)?),
-            None if flags.quick => None,
-            None => {
-                return Err(
-                    environment(format!("no module of {SCALAR_PROFILE} to compare crashes with"))
-                        .hint(format!("cargo xtask build --profile {SCALAR_PROFILE}"))
-                        .into(),
-                );
-            }
-        };
-        let mut real_files = tests::media(project, &fetcher)?
-            .into_iter()
-            .map(|(_, folder)| folder)
-            .collect::<Vec<_>>();
-        for name in REAL_FILES {
-            real_files.push(fetcher.tree(name, project.pins.source(name)?)?);
-        }
-        // Samples are the module's own, and its findings are too.
-        let folder = base.join(&sha256[..16]);
-        (module, scalar, folder, real_files, tests::video(project, &fetcher)?)
-    } else {
-        let none = Tested {
+    let mut request = Request {
+        profile: flags.profile.clone(),
+        module: Tested {
             path: PathBuf::new(),
             named: None,
             compiled: PathBuf::new(),
-        };
-        (none, None, base.join("calls"), Vec::new(), PathBuf::new())
-    };
-    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let request = Request {
-        profile: flags.profile.clone(),
-        module,
-        scalar,
-        calls,
-        media: media_count,
+        },
+        scalar: None,
+        calls: if flags.only == Some(FuzzKind::Media) { 0 } else { calls },
+        media: if flags.only == Some(FuzzKind::Calls) { 0 } else { media },
         seed: flags.seed,
         case: flags.case,
-        jobs,
-        real_files,
-        video,
-        known: expectations.known,
+        jobs: xtask::flags::jobs(flags.jobs)?,
+        real_files: Vec::new(),
+        video: PathBuf::new(),
+        known,
         json: flags.json.as_ref().map(std::path::absolute).transpose()?,
-        folder,
+        folder: project.cache.path("fuzz", "calls"),
     };
-    let path = request.folder.join("request.json");
-    fs::write(&path, serde_json::to_string_pretty(&request)?)?;
+    if request.media > 0 || request.case.is_some() {
+        let path = crate::module::find(project, flags.module.as_deref(), &flags.profile)?;
+        // Samples are the module's own, and its findings are too.
+        let sha256 = digest::file(&path)?;
+        request.folder = project.cache.path("fuzz", &sha256[..16]);
+        request.module = tested(project, flags, path, &flags.profile)?;
+        request.scalar = scalar(project, flags)?;
+        let fetcher = project.fetcher(&flags.origins);
+        let media = tests::media(project, &fetcher)?;
+        request.real_files = media.into_iter().map(|(_, folder)| folder).collect();
+        for name in REAL_FILES {
+            request.real_files.push(fetcher.tree(name, project.pins.source(name)?)?);
+        }
+        request.video = tests::video(project, &fetcher)?;
+    }
+    Ok(request)
+}
+
+/// The module that crashes are compared with.
+fn scalar(project: &Project, flags: &Fuzz) -> Result<Option<Tested>> {
+    // It would be compared with itself.
+    if flags.profile == SCALAR_PROFILE {
+        return Ok(None);
+    }
+    let path = match &flags.scalar {
+        Some(path) => {
+            let path = path.canonicalize();
+            Some(path.with_context(|| {
+                format!(
+                    "no module {}",
+                    flags.scalar.as_deref().unwrap_or(Path::new("")).display()
+                )
+            })?)
+        }
+        None => {
+            let path = project.root.join("artifacts").join(format!("{SCALAR_PROFILE}.wasm"));
+            path.exists().then_some(path)
+        }
+    };
+    match path {
+        Some(path) => Ok(Some(tested(project, flags, path, SCALAR_PROFILE)?)),
+        None if flags.quick => Ok(None),
+        None => Err(
+            environment(format!("no module of {SCALAR_PROFILE} to compare crashes with"))
+                .hint(format!("cargo xtask build --profile {SCALAR_PROFILE}"))
+                .into(),
+        ),
+    }
+}
+
+/// Runs the crate that fuzzes, in release; whether it found nothing new.
+fn drive(project: &Project, request: &Path) -> Result<bool> {
     let words = [
         "run",
         "--quiet",
@@ -177,19 +187,11 @@ pub fn run(project: &Project, flags: &Fuzz) -> Result<()> {
     ];
     let mut invocation = Invocation::new("cargo", &project.root)
         .arguments(words)
-        .arguments([path.display().to_string()])
+        .arguments([request.display().to_string()])
         .inherit_environment();
     // What builds need for their own sake is not for cargo.
     invocation.environment.remove("SOURCE_DATE_EPOCH");
-    let all_is_well = invocation.interactive()?;
-    drop(lock);
-    if !all_is_well {
-        bail!(
-            "fuzzing found something that conformance/fuzz.toml doesn't know; files and commands are in {}",
-            request.folder.join("findings").display()
-        );
-    }
-    Ok(())
+    invocation.interactive()
 }
 
 /// A module, and the result of the build step that still has names, if that build was made here.

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use afmpeg::{Access, CacheStatus, Error, HostDir, Job, Runtime, Stdin, Stdout};
-use anyhow::{Context, Result, bail};
+use afmpeg::{Access, Error, HostDir, Job, Stdin, Stdout};
+use anyhow::{Context, Result};
 
+use crate::module;
 use xtask::flags::Program;
 use xtask::process;
 
@@ -45,7 +46,7 @@ pub fn run(flags: &Program) -> ExitCode {
 fn run_program(flags: &Program) -> Result<i32> {
     let path = Path::new(&flags.command[0]);
     let current = std::env::current_dir().context("no current folder")?;
-    let runtime = load(path, &flags.compiled)?;
+    let runtime = module::load(path, &flags.compiled)?;
     let folder = Arc::new(HostDir::read_write(&current)?);
     let mut job = Job::new(&flags.command)
         .stdin(Stdin::Inherit)
@@ -62,27 +63,5 @@ fn run_program(flags: &Program) -> Result<i32> {
             anyhow::bail!("trap: {} in {}", trap.reason, trap.function.unwrap_or_default())
         }
         Err(error) => Err(error.into()),
-    }
-}
-
-/// A program, compiled the first time.
-pub fn load(path: &Path, compiled: &Path) -> Result<Runtime> {
-    let name = path.file_stem().context("a program has a name")?.to_string_lossy();
-    // One module is both of FFmpeg's programs.
-    load_as(if name == "ffprobe" { "ffmpeg" } else { &name }, path, compiled)
-}
-
-/// Each program has a folder of its own for its code, since a folder keeps only as many as a developer needs.
-pub fn load_as(name: &str, path: &Path, compiled: &Path) -> Result<Runtime> {
-    let runtime = Runtime::builder().cache_folder(compiled.join(name)).from_file(path)?;
-    need_cache(&runtime)?;
-    Ok(runtime)
-}
-
-/// Fails where a runtime works without its cache: thousands of programs would then be compiled each time.
-pub fn need_cache(runtime: &Runtime) -> Result<()> {
-    match runtime.cache_status() {
-        status @ CacheStatus::Unusable { .. } => bail!("{status}"),
-        _ => Ok(()),
     }
 }

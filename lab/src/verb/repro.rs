@@ -294,7 +294,7 @@ fn describe(name: &str, one: &Path, two: &Path) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use xtask::plan::step::Step;
+    use xtask::plan::step::{Places, Step};
 
     #[test]
     fn nothing_to_compare_is_no_proof() {
@@ -305,7 +305,7 @@ mod tests {
             key: "0".repeat(64),
             inputs: BTreeMap::new(),
             actions: Vec::new(),
-            recipe: None,
+            places: Places::default(),
         };
         let plan = Plan {
             profile: "any".into(),

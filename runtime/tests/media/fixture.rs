@@ -1,9 +1,9 @@
 //! A folder for each test, and programs run in it under a watch.
 
+use crate::inputs;
 use crate::measure::Packets;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write, pipe};
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ impl Module {
 pub fn module() -> &'static Module {
     static MODULE: OnceLock<Module> = OnceLock::new();
     MODULE.get_or_init(|| {
-        let path = path_in("AFMPEG_TEST_MODULE");
+        let path = inputs::module();
         let folder = tempfile::tempdir().unwrap();
         let mut run = Run::new(&path, folder.path(), "", "ffmpeg -v error -encoders");
         run.timeout = TIMEOUT_FIRST;
@@ -67,15 +67,10 @@ pub fn runtime() -> &'static afmpeg::Runtime {
     })
 }
 
-fn value_of(variable: &str) -> OsString {
-    std::env::var_os(variable)
-        .unwrap_or_else(|| panic!("{variable} is not set: run these tests with `cargo xtask test`, which sets it"))
-}
-
 /// The real media that other projects test with, all files of theirs.
 pub fn real_media() -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> = std::env::split_paths(&value_of("AFMPEG_TEST_MEDIA")).collect();
-    let mut files = vec![path_in("AFMPEG_TEST_VIDEO")];
+    let mut folders: Vec<PathBuf> = inputs::media();
+    let mut files = vec![inputs::video()];
     while let Some(folder) = folders.pop() {
         let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         for entry in entries {
@@ -90,12 +85,6 @@ pub fn real_media() -> Vec<PathBuf> {
     files
 }
 
-fn path_in(variable: &str) -> PathBuf {
-    let path = PathBuf::from(value_of(variable));
-    assert!(path.is_file(), "{variable} names {}, which is no file", path.display());
-    path
-}
-
 /// A test's own folder, with the video in it, in which programs run.
 pub struct Studio {
     folder: TempDir,
@@ -105,7 +94,7 @@ impl Studio {
     pub fn new() -> Studio {
         module();
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        fs::copy(path_in("AFMPEG_TEST_VIDEO"), folder.path().join(SOURCE)).unwrap();
+        fs::copy(inputs::video(), folder.path().join(SOURCE)).unwrap();
         Studio { folder }
     }
 

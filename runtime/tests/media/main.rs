@@ -1,7 +1,7 @@
 //! The real module, through the real command, on real video. What comes out is measured: its pixels, samples, packets
 //! and what ffprobe says of it. That a program ended well says nothing about its work.
 //!
-//! `cargo xtask test` sets where the module and the video are.
+//! The module is that of artifacts/, the video that which `cargo xtask fetch --all` leaves there.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -11,6 +11,8 @@ mod fate;
 mod fixture;
 mod graphs;
 mod hostile;
+#[path = "../support/inputs.rs"]
+mod inputs;
 mod library;
 mod measure;
 mod pictures;

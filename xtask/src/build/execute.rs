@@ -12,7 +12,7 @@ use crate::build::watch;
 use crate::error::usage;
 use crate::inputs::fetch::Fetcher;
 use crate::inputs::{patch, unpack};
-use crate::plan::step::{Action, Plan, Step};
+use crate::plan::step::{Action, Places, Plan, Step};
 use crate::process::{self, Invocation};
 use crate::progress::{Progress, Work};
 use crate::project::Project;
@@ -53,10 +53,12 @@ impl Executor<'_> {
             let label = format!("[{}/{}] {} {}", position + 1, plan.steps.len(), plan.profile, step.name);
             let started = Instant::now();
             let work = progress.start(&label);
-            let made = self.step(step, &results, &work).map_err(|error| match &step.recipe {
-                Some(place) => error.context(format!("its recipe is {place}")),
-                None => error,
-            });
+            let made = self
+                .step(step, &results, &work)
+                .map_err(|error| match &step.places.recipe {
+                    Some(place) => error.context(format!("its recipe is {place}")),
+                    None => error,
+                });
             let (folder, fresh) = made.with_context(|| format!("profile {}, step {}", plan.profile, step.name))?;
             if !fresh {
                 results.seconds.insert(step.name.clone(), started.elapsed());
@@ -85,6 +87,7 @@ impl Executor<'_> {
                 results,
                 progress,
                 made,
+                places: &step.places,
                 placeholders: vec![
                     ("{jobs}".into(), self.jobs.to_string()),
                     ("{sdk}".into(), self.tools.sdk.path.display().to_string()),
@@ -112,6 +115,7 @@ struct Running<'a> {
     progress: &'a Work,
     work: PathBuf,
     made: &'a Path,
+    places: &'a Places,
     log: PathBuf,
     /// What stands for the placeholders of a plan.
     placeholders: Vec<(String, String)>,
@@ -201,22 +205,38 @@ impl Running<'_> {
             |state| self.progress.moves(&format!("{name}: {state}")),
             || invocation.run(&self.log),
         )?;
+        self.check_said(name, said_bytes, refused)
+    }
+
+    /// Fails where a program has said, since its log had so many bytes, that it does not know something it was given.
+    fn check_said(&self, program: &str, from_byte: u64, refused: &[String]) -> Result<()> {
         let log = fs::read(&self.log)?;
-        let said = String::from_utf8_lossy(&log[said_bytes as usize..]);
-        let lines: Vec<&str> = said.lines().skip(1).collect();
-        if let Some(line) = lines.iter().find(|line| refused.iter().any(|text| line.contains(text))) {
-            let rest: Vec<&str> = lines.iter().skip_while(|one| *one != line).take(4).copied().collect();
-            return Err(usage(format!(
-                "{name} does not take all of its options:\n  {}",
-                rest.join("\n  ")
-            ))
-            .hint(format!(
-                "take the option out of the recipe; the log is {}",
-                self.log.display()
-            ))
-            .into());
+        let said = String::from_utf8_lossy(&log[from_byte as usize..]);
+        // The first line is the command.
+        let mut faults = Vec::new();
+        for line in said.lines().skip(1) {
+            if refused.iter().any(|text| line.contains(text)) {
+                let mut places = self.places.arguments.iter();
+                let place = places.find(|(argument, _)| line.split(' ').any(|word| word == argument.as_str()));
+                let place = place.map(|(_, place)| format!("  ({place})")).unwrap_or_default();
+                faults.push(format!("{}{place}", line.trim()));
+            } else if !faults.is_empty() && line.starts_with(' ') && faults.len() < 20 {
+                // CMake names them below.
+                faults.push(line.trim().to_owned());
+            }
         }
-        Ok(())
+        if faults.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "{program} does not take all that it is given:\n  {}",
+            faults.join("\n  ")
+        );
+        let hint = format!(
+            "take it out of the recipe, or write it as upstream does; the log is {}",
+            self.log.display()
+        );
+        Err(usage(message).hint(hint).into())
     }
 }
 

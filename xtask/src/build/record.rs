@@ -64,13 +64,17 @@ pub struct SourceRecord {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Tools {
     pub clang: String,
+    // Records of format 1 lack these.
     /// What works for the passes over modules, by crate: its checksum in Cargo.lock.
+    #[serde(default)]
     pub crates: BTreeMap<String, String>,
     /// The passes of this program, by the digest of their sources and crates.
+    #[serde(default)]
     pub passes: BTreeMap<String, String>,
     pub sdk: BTreeMap<String, String>,
     pub wasm_opt: String,
     /// Of the program wasm-opt and its libraries, as a tree.
+    #[serde(default)]
     pub wasm_opt_digest: String,
 }
 

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::plan::pkg_config::{self, PREFIX};
-use crate::plan::step::{Action, Planner, words};
+use crate::plan::step::{Action, Places, Planner, words};
 use crate::plan::toolchain;
 use crate::recipe::library::FFMPEG;
 
@@ -124,8 +124,9 @@ pub fn add(planner: &mut Planner) -> Result<()> {
         ),
         Action::keep(PREFIX, ["lib/*.a"], PREFIX),
     ]);
-    let place = planner.libraries.ffmpeg.at_table("configure");
-    planner.step(STEP, actions, Some(place))
+    let mut places = Places::recipe(planner.libraries.ffmpeg.at_table("configure"));
+    places.arguments = planner.recipe.components.places.clone();
+    planner.step(STEP, actions, places)
 }
 
 /// FATE's tree. The libraries come from the step before, and make takes them as they are (`-o`).
@@ -143,5 +144,5 @@ pub fn add_fate(planner: &mut Planner) -> Result<()> {
         Action::run(FFMPEG, "make", make),
         Action::keep(FFMPEG, FATE_FILES, "."),
     ]);
-    planner.step(FATE_STEP, actions, None)
+    planner.step(FATE_STEP, actions, Places::default())
 }

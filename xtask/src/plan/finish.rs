@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::plan::ffmpeg;
-use crate::plan::step::{Action, Planner, words};
+use crate::plan::step::{Action, Places, Planner, words};
 use crate::plan::toolchain;
 use crate::wasm::compress::Compress;
 use crate::wasm::describe::Describe;
@@ -101,7 +101,7 @@ pub fn add_link(planner: &mut Planner) -> Result<()> {
         report: "suspend.json".into(),
     }));
     actions.push(Action::keep(".", ["prepared.wasm", "suspend.json"], "."));
-    planner.step("link", actions, None)
+    planner.step("link", actions, Places::default())
 }
 
 fn link(planner: &Planner) -> Result<Vec<String>> {
@@ -165,7 +165,7 @@ pub fn add_passes(planner: &mut Planner) -> Result<()> {
         to: "optimised.wasm".into(),
     }));
     actions.push(Action::keep(".", ["optimised.wasm"], "."));
-    planner.step("optimise", actions, None)?;
+    planner.step("optimise", actions, Places::default())?;
 
     let inspect = Inspect {
         module: "optimised.wasm".into(),
@@ -183,7 +183,7 @@ pub fn add_passes(planner: &mut Planner) -> Result<()> {
         Action::pass(compress),
         Action::keep(".", kept, "."),
     ];
-    planner.step(FINISH, actions, None)?;
+    planner.step(FINISH, actions, Places::default())?;
 
     let describe = Describe {
         module: "module.wasm".into(),
@@ -194,5 +194,5 @@ pub fn add_passes(planner: &mut Planner) -> Result<()> {
         Action::pass(describe),
         Action::keep(".", ["description.json"], "."),
     ];
-    planner.step(DESCRIBE, actions, None)
+    planner.step(DESCRIBE, actions, Places::default())
 }

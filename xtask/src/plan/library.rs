@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, bail};
 
 use crate::plan::pkg_config::{self, PREFIX};
-use crate::plan::step::{Action, Planner, words};
+use crate::plan::step::{Action, Places, Planner, words};
 use crate::plan::toolchain;
 use crate::recipe::library::{Library, System, version_parts};
 
@@ -41,7 +41,7 @@ pub fn plan(planner: &mut Planner, name: &str, target: Target) -> Result<()> {
     };
     let actions = builder.actions().with_context(|| document.at_table("build"))?;
     let (place, step) = (document.at_table("build"), builder.step_name(name));
-    planner.step(&step, actions, Some(place))
+    planner.step(&step, actions, Places::recipe(place))
 }
 
 struct Builder<'a> {
@@ -260,7 +260,6 @@ impl Builder<'_> {
     }
 
     fn autotools(&self, actions: &mut Vec<Action>) {
-        let work = self.work();
         // Unpacked files are as old as their unpacking, in any order, and make would generate again what came with them.
         actions.push(Action::run(
             self.name,
@@ -279,7 +278,10 @@ impl Builder<'_> {
         arguments.push(format!("PKG_CONFIG={{work}}/bin/{pkg_config}"));
         arguments.push(format!("CFLAGS={}", self.cflags()));
         arguments.push(format!("CXXFLAGS={}", self.cflags()));
-        arguments.push(format!("LDFLAGS=-L{work}/{PREFIX}/lib"));
+        if !self.library.needs.is_empty() {
+            // libtool wants a path that goes from the root.
+            arguments.push(format!("LDFLAGS=-L{{work}}/{PREFIX}/lib"));
+        }
         // What a library says comes last, and counts.
         arguments.extend(self.environment());
         arguments.extend(words("sh ./configure --prefix=/ --enable-static --disable-shared"));

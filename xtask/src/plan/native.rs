@@ -6,7 +6,7 @@ use anyhow::Result;
 use crate::inputs::pins::Pins;
 use crate::plan::library::{self, NATIVE_OPTIMISE, Target};
 use crate::plan::pkg_config::{self, PREFIX};
-use crate::plan::step::{Action, Facts, Plan, Planner, words};
+use crate::plan::step::{Action, Facts, Places, Plan, Planner, words};
 use crate::recipe::library::{FFMPEG, Libraries};
 use crate::recipe::profile::Recipe;
 
@@ -88,7 +88,7 @@ fn add_assembler(planner: &mut Planner, machine: &Machine) -> Result<()> {
         Action::run(ASSEMBLER, "make", words("-j{jobs} nasm")),
         Action::keep(ASSEMBLER, ["nasm"], "bin"),
     ];
-    planner.step(ASSEMBLER, actions, None)
+    planner.step(ASSEMBLER, actions, Places::default())
 }
 
 fn add_ffmpeg(planner: &mut Planner, native: Native, machine: &Machine, needs_assembler: bool) -> Result<()> {
@@ -122,5 +122,5 @@ fn add_ffmpeg(planner: &mut Planner, native: Native, machine: &Machine, needs_as
         Action::run(FFMPEG, "make", words("-j{jobs} ffmpeg ffprobe")),
         Action::keep(FFMPEG, ["ffmpeg", "ffprobe"], "."),
     ]);
-    planner.step(&native.programs(), actions, None)
+    planner.step(&native.programs(), actions, Places::default())
 }

@@ -29,9 +29,26 @@ pub struct Step {
     pub key: String,
     pub inputs: BTreeMap<String, String>,
     pub actions: Vec<Action>,
-    /// Where its recipe stands, for messages: in no key.
+    /// For messages: in no key.
     #[serde(skip)]
+    pub places: Places,
+}
+
+/// Where what a step does stands in the data, as `FILE:LINE`.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
     pub recipe: Option<String>,
+    /// Argument of a command -> where it is from.
+    pub arguments: BTreeMap<String, String>,
+}
+
+impl Places {
+    pub fn recipe(place: String) -> Places {
+        Places {
+            recipe: Some(place),
+            arguments: BTreeMap::new(),
+        }
+    }
 }
 
 impl Step {
@@ -265,7 +282,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Adds a step; what its actions take becomes part of its key.
-    pub fn step(&mut self, name: &str, actions: Vec<Action>, recipe: Option<String>) -> Result<()> {
+    pub fn step(&mut self, name: &str, actions: Vec<Action>, places: Places) -> Result<()> {
         let mut inputs = BTreeMap::from([("environment".to_owned(), self.facts.environment.clone())]);
         for action in &actions {
             self.inputs_of(action, name, &mut inputs)?;
@@ -280,7 +297,7 @@ impl<'a> Planner<'a> {
             key: key.finish(),
             inputs,
             actions,
-            recipe,
+            places,
         });
         Ok(())
     }

@@ -48,6 +48,8 @@ pub struct Resolved {
     pub requires: BTreeMap<String, BTreeSet<String>>,
     /// Kind -> names that it must not list.
     pub forbids: BTreeMap<String, BTreeSet<String>>,
+    /// Option of configure -> where the component stands that it is for.
+    pub places: BTreeMap<String, String>,
 }
 
 /// Kinds that a module lists.
@@ -84,6 +86,7 @@ pub fn resolve(
         license: license::whole(terms, licenses).map_err(usage)?,
         requires: BTreeMap::new(),
         forbids: BTreeMap::new(),
+        places: BTreeMap::new(),
         libraries: taken,
         terms,
     };
@@ -170,9 +173,11 @@ impl Resolved {
                 for name in names {
                     self.check_giver(document, libraries, kind, name)?;
                     if !all {
-                        self.configure.push(format!("--enable-{option}={}", name.get_ref()));
+                        let option = format!("--enable-{option}={}", name.get_ref());
+                        self.places.insert(option.clone(), document.at(name));
+                        self.configure.push(option);
                     }
-                    if LISTED.contains(&kind.as_str()) && !is_internal(name.get_ref()) {
+                    if LISTED.contains(&kind.as_str()) {
                         self.require(kind, name.get_ref());
                     }
                 }
@@ -288,11 +293,6 @@ impl Resolved {
         }
         Ok(())
     }
-}
-
-/// FFmpeg's own plumbing, which its lists leave out.
-fn is_internal(name: &str) -> bool {
-    ["abuffer", "abuffersink", "buffer", "buffersink"].contains(&name)
 }
 
 fn check_kind(document: &Document<Set>, kind: &str, names: &[Spanned<String>]) -> Result<()> {

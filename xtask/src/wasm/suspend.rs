@@ -204,86 +204,23 @@ pub fn prepare(module: &Module, program: &HashMap<u32, String>, declared: &Callb
     let scheduler = module.function(SCHEDULER)?;
     let calls = Calls::of(module)?;
     check_who_unwinds(module, &calls, suspend, scheduler)?;
-
-    let mut direct_callers: HashMap<u32, Vec<u32>> = HashMap::new();
-    for (&caller, calls) in &calls {
-        for &callee in &calls.direct {
-            direct_callers.entry(callee).or_default().push(caller);
-        }
-    }
     let table = table_indexes(module)?;
-
-    let mut suspendable = BTreeSet::from([suspend]);
-    let mut work = vec![suspend];
-    let mut permitted_callers: BTreeMap<u32, HashSet<u32>> = BTreeMap::new();
-    loop {
-        while let Some(function) = work.pop() {
-            for &caller in direct_callers.get(&function).into_iter().flatten() {
-                if suspendable.insert(caller) {
-                    work.push(caller);
-                }
-            }
-        }
-        let callbacks: Vec<u32> = suspendable
-            .iter()
-            .copied()
-            .filter(|function| table.contains_key(function))
-            .collect();
-        for callback in callbacks {
-            let ty = module.type_of(callback)?;
-            let declarations = declared
-                .callback
-                .iter()
-                .filter(|declared| declared.function == module.name(callback));
-            let objects: HashSet<&String> = declarations.flat_map(|declared| &declared.called_from).collect();
-            let callers = program
-                .iter()
-                .filter(|(id, object)| objects.contains(object) || **id == scheduler)
-                .map(|(&id, _)| id);
-            for caller in callers.filter(|id| calls[id].indirect.contains(&ty)) {
-                permitted_callers.entry(caller).or_default().insert(ty);
-                if caller != scheduler && suspendable.insert(caller) {
-                    work.push(caller);
-                }
-            }
-        }
-        if work.is_empty() {
-            break;
-        }
-    }
+    let search = Search {
+        module,
+        program,
+        declared,
+        calls: &calls,
+        table: &table,
+        suspend,
+        scheduler,
+    };
+    let (suspendable, permitted_callers) = search.run()?;
     if suspendable.contains(&scheduler) {
         bail!("the scheduler {SCHEDULER} reaches {SUSPEND}, but it is what a suspended thread returns to");
     }
-
-    let stubs = STUBS
-        .iter()
-        .filter(|name| module.has_function(name))
-        .copied()
-        .collect::<Vec<_>>();
-    if !stubs.is_empty() {
-        bail!(
-            "these functions are not in guest/threads, and those of the C library do nothing: {}",
-            stubs.join(", ")
-        );
-    }
-    let callbacks: Vec<u32> = suspendable
-        .iter()
-        .copied()
-        .filter(|function| table.contains_key(function))
-        .collect();
-    let is_declared = |name: &str| declared.callback.iter().any(|callback| callback.function == name);
-    let undeclared: BTreeSet<&str> = callbacks
-        .iter()
-        .map(|&id| module.name(id))
-        .filter(|name| !is_declared(name))
-        .collect();
-    if !undeclared.is_empty() {
-        bail!(
-            "these functions may wait for another thread, their addresses are taken, and guest/callbacks.toml does not declare \
-             them: {}\nlook at who calls each through a pointer: FFmpeg's programs may, a library must not",
-            undeclared.into_iter().collect::<Vec<_>>().join(", ")
-        );
-    }
+    check_stubs(module)?;
+    let callbacks = search.callbacks(&suspendable);
+    search.check_declared(&callbacks)?;
     let names = |functions: &mut dyn Iterator<Item = u32>| functions.map(|id| module.name(id).to_owned()).collect();
     let report = Report {
         function_count: calls.len(),
@@ -293,6 +230,103 @@ pub fn prepare(module: &Module, program: &HashMap<u32, String>, declared: &Callb
     let guard = Guard::find(module)?;
     let module = guard.rewrite(module, suspend, &suspendable, &permitted_callers, &table, &callbacks)?;
     Ok(Prepared { module, report })
+}
+
+/// What the search for suspendable functions goes by.
+struct Search<'a> {
+    module: &'a Module<'a>,
+    program: &'a HashMap<u32, String>,
+    declared: &'a Callbacks,
+    calls: &'a HashMap<u32, Calls>,
+    table: &'a HashMap<u32, i32>,
+    suspend: u32,
+    scheduler: u32,
+}
+
+/// Caller -> types that it may call through a pointer.
+type PermittedCallers = BTreeMap<u32, HashSet<u32>>;
+
+impl Search<'_> {
+    /// All that may be suspended, and who may call it through pointers: callers of callers, until none is new.
+    fn run(&self) -> Result<(BTreeSet<u32>, PermittedCallers)> {
+        let mut direct_callers: HashMap<u32, Vec<u32>> = HashMap::new();
+        for (&caller, calls) in self.calls {
+            for &callee in &calls.direct {
+                direct_callers.entry(callee).or_default().push(caller);
+            }
+        }
+        let mut suspendable = BTreeSet::from([self.suspend]);
+        let mut work = vec![self.suspend];
+        let mut permitted_callers = PermittedCallers::new();
+        while !work.is_empty() {
+            while let Some(function) = work.pop() {
+                for &caller in direct_callers.get(&function).into_iter().flatten() {
+                    if suspendable.insert(caller) {
+                        work.push(caller);
+                    }
+                }
+            }
+            for callback in self.callbacks(&suspendable) {
+                let ty = self.module.type_of(callback)?;
+                for caller in self.callers_through_pointers(callback, ty) {
+                    permitted_callers.entry(caller).or_default().insert(ty);
+                    if caller != self.scheduler && suspendable.insert(caller) {
+                        work.push(caller);
+                    }
+                }
+            }
+        }
+        Ok((suspendable, permitted_callers))
+    }
+
+    /// Those whose address is taken.
+    fn callbacks(&self, suspendable: &BTreeSet<u32>) -> Vec<u32> {
+        let all = suspendable.iter().copied();
+        all.filter(|function| self.table.contains_key(function)).collect()
+    }
+
+    /// Functions of the objects that are declared to call this one, which call through a pointer of its type.
+    fn callers_through_pointers(&self, callback: u32, ty: u32) -> Vec<u32> {
+        let name = self.module.name(callback);
+        let declarations = self
+            .declared
+            .callback
+            .iter()
+            .filter(|declared| declared.function == name);
+        let objects: HashSet<&String> = declarations.flat_map(|declared| &declared.called_from).collect();
+        let callers = self
+            .program
+            .iter()
+            .filter(|(id, object)| objects.contains(object) || **id == self.scheduler)
+            .map(|(&id, _)| id);
+        callers.filter(|id| self.calls[id].indirect.contains(&ty)).collect()
+    }
+
+    fn check_declared(&self, callbacks: &[u32]) -> Result<()> {
+        let is_declared = |name: &str| self.declared.callback.iter().any(|callback| callback.function == name);
+        let names = callbacks.iter().map(|&id| self.module.name(id));
+        let undeclared: BTreeSet<&str> = names.filter(|name| !is_declared(name)).collect();
+        if !undeclared.is_empty() {
+            bail!(
+                "these functions may wait for another thread, their addresses are taken, and guest/callbacks.toml does not \
+                 declare them: {}\nlook at who calls each through a pointer: FFmpeg's programs may, a library must not",
+                undeclared.into_iter().collect::<Vec<_>>().join(", ")
+            );
+        }
+        Ok(())
+    }
+}
+
+fn check_stubs(module: &Module) -> Result<()> {
+    let is_there = |name: &&&str| module.has_function(name);
+    let stubs: Vec<&str> = STUBS.iter().filter(is_there).copied().collect();
+    if !stubs.is_empty() {
+        bail!(
+            "these functions are not in guest/threads, and those of the C library do nothing: {}",
+            stubs.join(", ")
+        );
+    }
+    Ok(())
 }
 
 fn check_who_unwinds(module: &Module, calls: &HashMap<u32, Calls>, suspend: u32, scheduler: u32) -> Result<()> {

@@ -175,30 +175,19 @@ fn rewrite(
             Operator::LocalTee { local_index } => instructions.push(Instruction::LocalTee(local(local_index))),
             Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } => bail!("the module has tail calls"),
             operator => {
-                let callee = match &operator {
-                    Operator::Call { function_index } => local_types
-                        .get(function_index)
-                        .and_then(|ty| Some((types.get(ty)?, None))),
-                    Operator::CallIndirect {
-                        type_index,
-                        table_index,
-                    } => types.get(type_index).map(|wide| (wide, Some(*table_index))),
-                    _ => None,
+                let Some((wide, table_index)) = callee(&operator, types, local_types) else {
+                    instructions.push(RoundtripReencoder.instruction(operator)?);
+                    continue;
                 };
-                match callee {
-                    Some((wide, table_index)) => {
-                        is_changed = true;
-                        extend(wide, table_index.is_some(), &mut locals, &mut instructions);
-                        instructions.push(match table_index {
-                            Some(table_index) => Instruction::CallIndirect {
-                                type_index: wide.ty,
-                                table_index,
-                            },
-                            None => RoundtripReencoder.instruction(operator)?,
-                        });
-                    }
-                    None => instructions.push(RoundtripReencoder.instruction(operator)?),
-                }
+                is_changed = true;
+                extend(wide, table_index.is_some(), &mut locals, &mut instructions);
+                instructions.push(match table_index {
+                    Some(table_index) => Instruction::CallIndirect {
+                        type_index: wide.ty,
+                        table_index,
+                    },
+                    None => RoundtripReencoder.instruction(operator)?,
+                });
             }
         }
     }
@@ -210,6 +199,22 @@ fn rewrite(
         function.instruction(instruction);
     }
     Ok(Some(function))
+}
+
+/// The wide type that is called here, and the table of a call through a pointer.
+fn callee<'a>(
+    operator: &Operator,
+    types: &'a HashMap<u32, Wide>,
+    local_types: &HashMap<u32, u32>,
+) -> Option<(&'a Wide, Option<u32>)> {
+    match operator {
+        Operator::Call { function_index } => Some((types.get(local_types.get(function_index)?)?, None)),
+        Operator::CallIndirect {
+            type_index,
+            table_index,
+        } => Some((types.get(type_index)?, Some(*table_index))),
+        _ => None,
+    }
 }
 
 /// Widens the arguments on top of the stack, on which a call through a pointer has the function's index, too. What lies above

@@ -38,6 +38,7 @@ impl Tree {
         let is_ours = |entry: &walkdir::DirEntry| {
             let name = entry.file_name().to_string_lossy();
             entry.depth() == 0
+                || name == ".gitignore"
                 || !(name.starts_with('.') || ["target", "dist", "node_modules", "__pycache__"].contains(&&*name))
         };
         let mut files = BTreeMap::new();
@@ -374,6 +375,299 @@ fn patches_can_be_sent_and_dropped() {
         patches_are_mails,
         patches_say_why,
         patches_for_upstream_are_upstreams,
+    ]);
+}
+
+// Structure
+
+/// Folders of Rust whose files must not import each other in a circle.
+const CRATES: [&str; 4] = ["lab/src", "release/src", "runtime/src", "xtask/src"];
+
+/// A module's path in its crate, by its file's.
+fn module_of(file: &str, folder: &str) -> Vec<String> {
+    let path = file[folder.len() + 1..].trim_end_matches(".rs");
+    let mut parts: Vec<String> = path.split('/').map(str::to_owned).collect();
+    if parts
+        .last()
+        .is_some_and(|last| ["lib", "main", "mod"].contains(&last.as_str()))
+    {
+        parts.pop();
+    }
+    parts
+}
+
+/// The text before a file's own tests.
+fn product(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod tests").next().unwrap_or(text)
+}
+
+/// What a file says after `crate::` or `super::`, as paths from the crate's root; groups are taken apart.
+fn imports(text: &str, module: &[String], is_folder: bool) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    for (word, up) in [("crate::", None), ("super::", Some(1))] {
+        for (at, _) in text.match_indices(word) {
+            if text[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_' || before == ':') {
+                continue;
+            }
+            let base: Vec<String> = match up {
+                None => Vec::new(),
+                Some(up) => module[..module.len().saturating_sub(if is_folder { up - 1 } else { up })].to_vec(),
+            };
+            let rest = &text[at + word.len()..];
+            let end = rest
+                .find(|end: char| !end.is_alphanumeric() && !"_:".contains(end))
+                .unwrap_or(rest.len());
+            let path = &rest[..end];
+            let segments = |path: &str| {
+                path.split("::")
+                    .filter(|part| !part.is_empty())
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            };
+            let stem = [base, segments(path)].concat();
+            match rest[end..].strip_prefix('{').and_then(|group| group.split_once("};")) {
+                Some((group, _)) => {
+                    let names = group.split([',', '{', '}']).map(str::trim);
+                    found.extend(names.map(|name| [stem.clone(), segments(name)].concat()));
+                }
+                None => found.push(stem),
+            }
+        }
+    }
+    found
+}
+
+fn imports_have_no_circle(tree: &Tree) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for folder in CRATES {
+        let files: Vec<(&str, &str)> = tree.below(folder).filter(|(name, _)| name.ends_with(".rs")).collect();
+        let modules: BTreeMap<Vec<String>, &str> =
+            files.iter().map(|(name, _)| (module_of(name, folder), *name)).collect();
+        let mut arrows: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for (name, text) in &files {
+            let module = module_of(name, folder);
+            for path in imports(product(text), &module, name.ends_with("/mod.rs")) {
+                let target = (1..=path.len()).rev().find_map(|length| modules.get(&path[..length]));
+                if let Some(target) = target.filter(|target| *target != name) {
+                    arrows.entry(name).or_default().insert(target);
+                }
+            }
+        }
+        // What no arrow leaves is taken away until only circles are left.
+        let mut left: BTreeSet<&str> = arrows.keys().copied().collect();
+        loop {
+            let is_free = |name: &&&str| !arrows[**name].iter().any(|target| left.contains(target));
+            let free: Vec<&str> = left.iter().filter(is_free).copied().collect();
+            if free.is_empty() {
+                break;
+            }
+            left.retain(|name| !free.contains(name));
+        }
+        for name in &left {
+            let others: Vec<&str> = arrows[name]
+                .iter()
+                .filter(|target| left.contains(*target))
+                .copied()
+                .collect();
+            faults.push(fault(
+                name,
+                0,
+                format!("in a circle with what it imports: {}", others.join(", ")),
+            ));
+        }
+    }
+    faults
+}
+
+const LONGEST_FUNCTION_LINES: usize = 70;
+
+fn functions_are_short(tree: &Tree) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (name, text) in CRATES.iter().flat_map(|folder| tree.below(folder)) {
+        let lines: Vec<&str> = product(text).lines().collect();
+        for (number, line) in lines.iter().enumerate() {
+            let code = line.trim_start();
+            let is_function = code
+                .split(' ')
+                .take_while(|word| *word != "{")
+                .take(6)
+                .any(|word| word == "fn");
+            if !is_function || code.starts_with("//") || code.ends_with(';') {
+                continue;
+            }
+            let end = format!("{}}}", &line[..line.len() - code.len()]);
+            let length = lines[number..]
+                .iter()
+                .position(|line| *line == end)
+                .map_or(0, |length| length + 1);
+            if length > LONGEST_FUNCTION_LINES {
+                faults.push(fault(name, number + 1, format!("a function of {length} lines")));
+            }
+        }
+    }
+    faults
+}
+
+#[test]
+fn structure() {
+    check(&[imports_have_no_circle, functions_are_short]);
+}
+
+// Lists and documents
+
+/// The names of the TOML files of a folder.
+fn names_in<'a>(tree: &'a Tree, folder: &'a str) -> impl Iterator<Item = String> + 'a {
+    let names = tree
+        .below(folder)
+        .filter_map(move |(name, _)| name[folder.len() + 1..].strip_suffix(".toml"));
+    names.filter(|name| !name.contains('/')).map(str::to_owned)
+}
+
+/// Each name of a list must stand in a document, as code.
+fn named(tree: &Tree, file: &str, names: impl Iterator<Item = String>, what: &str) -> Vec<Fault> {
+    let text = tree.text(file);
+    let is_missing = |name: &String| !text.contains(&format!("`{name}`"));
+    names
+        .filter(is_missing)
+        .map(|name| fault(file, 0, format!("does not name the {what} `{name}`")))
+        .collect()
+}
+
+fn profiles_are_listed(tree: &Tree) -> Vec<Fault> {
+    let readme = "profiles/README.md";
+    let mut faults = named(tree, readme, names_in(tree, "profiles/levels"), "level");
+    faults.extend(named(tree, readme, names_in(tree, "profiles/components"), "set"));
+    faults.extend(named(tree, readme, names_in(tree, "profiles/levers"), "lever"));
+    let shipped: toml::Table = tree.text("profiles/shipped.toml").parse().unwrap();
+    faults.extend(named(tree, "README.md", shipped.keys().cloned(), "profile"));
+    for name in shipped.keys() {
+        let record = format!("artifacts/{name}.json");
+        if !tree.0.contains_key(&record) {
+            faults.push(fault(&record, 0, "a profile that is shipped has no record"));
+        }
+        if !tree
+            .text(".gitignore")
+            .lines()
+            .any(|line| line == format!("!/{record}"))
+        {
+            faults.push(fault(".gitignore", 0, format!("leaves out {record}")));
+        }
+    }
+    faults
+}
+
+/// Every key that a file of ffmpeg-src/ or profiles/ may have is explained.
+fn keys_are_explained(tree: &Tree) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (code, readme) in [
+        ("xtask/src/recipe/library.rs", "ffmpeg-src/README.md"),
+        ("xtask/src/inputs/source.rs", "ffmpeg-src/README.md"),
+        ("xtask/src/recipe/profile.rs", "profiles/README.md"),
+        ("xtask/src/recipe/set.rs", "profiles/README.md"),
+    ] {
+        let explained = tree.text(readme);
+        let words: BTreeSet<&str> = explained
+            .split(|end: char| !end.is_alphanumeric() && end != '_')
+            .collect();
+        let mut is_data = false;
+        for (number, line) in product(tree.text(code)).lines().enumerate() {
+            match line {
+                "#[serde(deny_unknown_fields)]" => is_data = true,
+                "}" => is_data = false,
+                _ => {}
+            }
+            let field = line
+                .trim()
+                .trim_start_matches("pub ")
+                .split_once(": ")
+                .map(|(field, _)| field);
+            let is_name = |field: &&str| field.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+            if let Some(field) = field.filter(is_name).filter(|_| is_data)
+                && !words.contains(field)
+                && field != "crate_name"
+            {
+                faults.push(fault(code, number + 1, format!("{readme} does not explain `{field}`")));
+            }
+        }
+    }
+    faults
+}
+
+/// Each verb is in the README, and each command that a document names is a verb.
+fn verbs_are_listed(tree: &Tree) -> Vec<Fault> {
+    let flags = "xtask/src/flags.rs";
+    let text = tree.text(flags);
+    let verbs = text
+        .split_once("pub enum Verb {")
+        .and_then(|(_, rest)| rest.split_once("\n}"));
+    let mut names = BTreeSet::new();
+    let mut hidden = false;
+    for line in verbs.map_or("", |(verbs, _)| verbs).lines().map(str::trim) {
+        hidden |= line.contains("hide = true");
+        if let Some((name, _)) = line.split_once('(').filter(|_| line.ends_with("),")) {
+            let words = name
+                .char_indices()
+                .map(|(at, letter)| match letter.is_uppercase() && at > 0 {
+                    true => format!("-{}", letter.to_lowercase()),
+                    false => letter.to_lowercase().to_string(),
+                });
+            names.insert((words.collect::<String>(), std::mem::take(&mut hidden)));
+        }
+    }
+    let shown = names.iter().filter(|(_, hidden)| !hidden);
+    let readme = tree.text("README.md");
+    let is_missing = |name: &&(String, bool)| !readme.contains(&format!("`cargo xtask {}", name.0));
+    let mut faults: Vec<Fault> = shown
+        .filter(is_missing)
+        .map(|(name, _)| fault("README.md", 0, format!("does not name `cargo xtask {name}`")))
+        .collect();
+    if names.is_empty() {
+        faults.push(fault(flags, 0, "has no verbs"));
+    }
+    for (name, text) in tree.0.iter().filter(|(name, _)| name.ends_with(".md")) {
+        for (at, command) in text.match_indices("cargo xtask ") {
+            let rest = &text[at + command.len()..];
+            let end = rest
+                .find(|end: char| !end.is_ascii_lowercase() && end != '-')
+                .unwrap_or(rest.len());
+            let verb = &rest[..end];
+            if verb.starts_with(|first: char| first.is_ascii_lowercase()) && !names.iter().any(|(known, _)| known == verb) {
+                let line = text[..at].matches('\n').count() + 1;
+                faults.push(fault(name, line, format!("there is no `cargo xtask {verb}`")));
+            }
+        }
+    }
+    faults
+}
+
+/// Files that documents link to are there.
+fn links_lead_somewhere(tree: &Tree) -> Vec<Fault> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut faults = Vec::new();
+    for (name, text) in tree.0.iter().filter(|(name, _)| name.ends_with(".md")) {
+        for (at, _) in text.match_indices("](") {
+            let target = text[at + 2..].split(')').next().unwrap_or_default();
+            let path = target.split('#').next().unwrap_or_default();
+            if path.is_empty() || path.contains("://") || path.starts_with('<') {
+                continue;
+            }
+            let folder = Path::new(name).parent().unwrap();
+            if !root.join(folder).join(path).exists() {
+                let line = text[..at].matches('\n').count() + 1;
+                faults.push(fault(name, line, format!("leads to {target}, which is not there")));
+            }
+        }
+    }
+    faults
+}
+
+#[test]
+fn lists_and_documents() {
+    check(&[
+        profiles_are_listed,
+        keys_are_explained,
+        verbs_are_listed,
+        links_lead_somewhere,
     ]);
 }
 

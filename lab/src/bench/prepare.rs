@@ -12,7 +12,6 @@ use super::measure::Subject;
 use super::samples::{FORMAT_VERSION, Header, ModuleSizes};
 use super::workloads::{Round, Runner, Workloads};
 use crate::media::Input;
-use crate::verb;
 use xtask::build::native;
 use xtask::digest::{self, Key};
 use xtask::error::environment;

@@ -136,7 +136,7 @@ impl Running<'_> {
             Action::Tool { name } => {
                 let tree = fetcher.tree(name, project.pins.source(name)?)?;
                 self.placeholders
-                    .push((format!("{{tool {name}}}"), tree.display().to_string()));
+                    .push((format!("{{tool:{name}}}"), tree.display().to_string()));
                 Ok(())
             }
             Action::Source { name } => {
@@ -183,8 +183,12 @@ impl Running<'_> {
     fn run(&self, directory: &str, program: &str, arguments: &[String], refused: &[String]) -> Result<()> {
         let program = self.fill(program);
         let arguments: Vec<String> = arguments.iter().map(|argument| self.fill(argument)).collect();
-        let first = arguments.first().map(String::as_str).unwrap_or_default();
-        let name = program.rsplit('/').next().unwrap_or(&program);
+        // What is told is the program itself, and not the variables that it is given by `env`.
+        let mut words = std::iter::once(&program)
+            .chain(&arguments)
+            .filter(|word| *word != "env" && !word.contains('='));
+        let name = words.next().map_or("", |word| word.rsplit('/').next().unwrap_or(word)).to_owned();
+        let first = words.next().map(String::as_str).unwrap_or_default();
         self.progress.doing(&format!("{name} {first}"));
         let mut invocation = Invocation::new(&program, &self.work.join(directory)).arguments(arguments);
         let path = format!("{}:{}", self.work.join("bin").display(), invocation.environment["PATH"]);
@@ -205,7 +209,7 @@ impl Running<'_> {
             |state| self.progress.moves(&format!("{name}: {state}")),
             || invocation.run(&self.log),
         )?;
-        self.check_said(name, said_bytes, refused)
+        self.check_said(&name, said_bytes, refused)
     }
 
     /// Fails where a program has said, since its log had so many bytes, that it does not know something it was given.

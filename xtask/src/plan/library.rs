@@ -296,16 +296,22 @@ impl Builder<'_> {
     fn cmake(&self, actions: &mut Vec<Action>) {
         actions.extend([Action::tool("cmake"), Action::tool("ninja")]);
         let mut arguments = words("-S . -B build -G Ninja -DCMAKE_BUILD_TYPE=None -DBUILD_SHARED_LIBS=OFF");
-        arguments.push("-DCMAKE_MAKE_PROGRAM={tool ninja}/ninja".into());
-        arguments.push(format!("-DCMAKE_C_FLAGS={}", self.cflags()));
-        arguments.push(format!("-DCMAKE_CXX_FLAGS={}", self.cflags()));
-        arguments.push(format!("-DCMAKE_PREFIX_PATH={{work}}/{PREFIX}"));
+        arguments.push("-DCMAKE_MAKE_PROGRAM={tool:ninja}/ninja".into());
+        // In a file, what a project does not ask for is no mistake.
+        let cached = |name: &str, value: &str| format!("set({name} \"{value}\" CACHE STRING \"\")\n");
+        let settings = [
+            cached("CMAKE_C_FLAGS", &self.cflags()),
+            cached("CMAKE_CXX_FLAGS", &self.cflags()),
+            cached("CMAKE_PREFIX_PATH", &format!("{{work}}/{PREFIX}")),
+        ];
+        actions.push(Action::write("settings.cmake", settings.concat()));
+        arguments.extend(words("-C {work}/settings.cmake"));
         if self.is_wasm() {
             actions.push(Action::write("wasm.cmake", CMAKE_TOOLCHAIN));
             arguments.push("-DCMAKE_TOOLCHAIN_FILE={work}/wasm.cmake".into());
         }
         arguments.extend(self.options());
-        let program = "{tool cmake}/bin/cmake";
+        let program = "{tool:cmake}/bin/cmake";
         actions.push(Action::run_refusing(&self.folder(), program, arguments, CMAKE_REFUSED));
         self.ninja(actions);
     }
@@ -319,7 +325,7 @@ impl Builder<'_> {
             format!("[{}]", quoted.join(", "))
         };
         let mut arguments = words(
-            "NINJA={tool ninja}/ninja meson setup build --buildtype=plain --default-library=static --wrap-mode=nodownload \
+            "NINJA={tool:ninja}/ninja meson setup build --buildtype=plain --default-library=static --wrap-mode=nodownload \
              -Db_ndebug=true",
         );
         let options = format!(
@@ -339,9 +345,13 @@ impl Builder<'_> {
     }
 
     fn ninja(&self, actions: &mut Vec<Action>) {
-        let mut arguments = words("-C build -j{jobs}");
+        let mut arguments = words("{tool:ninja}/ninja -C build -j{jobs}");
         arguments.extend(self.targets());
-        actions.push(Action::run(&self.folder(), "{tool ninja}/ninja", arguments));
+        if self.library.build.system == System::Meson {
+            // What it builds calls Meson.
+            arguments.splice(0..0, words("PYTHONPATH={tool:meson} PYTHONDONTWRITEBYTECODE=1"));
+        }
+        actions.push(Action::run(&self.folder(), "env", arguments));
     }
 
     /// The program that compares kernels, where it is not a target of the build.
@@ -405,7 +415,7 @@ set(PKG_CONFIG_EXECUTABLE {work}/bin/wasm-pkg-config)
 /// Meson is a package of Python, and writes no compiled code beside its source.
 const MESON: &str = "\
 #!/bin/sh
-PYTHONPATH=\"{tool meson}\" PYTHONDONTWRITEBYTECODE=1 exec python3 -m mesonbuild.mesonmain \"$@\"
+PYTHONPATH=\"{tool:meson}\" PYTHONDONTWRITEBYTECODE=1 exec python3 -m mesonbuild.mesonmain \"$@\"
 ";
 
 const MESON_CROSS: &str = "\

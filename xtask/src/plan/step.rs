@@ -102,7 +102,7 @@ impl Plan {
 }
 
 /// One thing that a step does. Paths are relative to the step's work folder `{work}`, unless they say otherwise. What differs
-/// between machines is a placeholder: `{work}`, `{sdk}`, `{jobs}`, and `{tool NAME}` for the folder of a tool.
+/// between machines is a placeholder: `{work}`, `{sdk}`, `{jobs}`, and `{tool:NAME}` for the folder of a tool.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {

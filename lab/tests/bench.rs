@@ -24,7 +24,7 @@ fn header() -> Value {
         "host": {"architecture": "x86_64", "system": "Linux", "kernel": "6.1", "processor": "a processor", "cores": 2,
                  "memory_bytes": 8_u64 << 30},
         "modules": {"o3-gpl": module(21_000_000), "oz-gpl": module(15_000_000), "o3-gpl-scalar": module(20_000_000),
-                    "o3-lgpl": module(19_000_000), "trials/inlining": module(23_000_000)},
+                    "o3-lgpl": module(19_000_000), "o3-gpl-inlining": module(23_000_000)},
         "workloads_sha256": "0", "inputs_sha256": {"clip.mkv": "0"},
         "runners": {"native": "FFmpeg 9.0.2 by a compiler", "peer": "@ffmpeg/core 0.12.10 in node v20"}
     })
@@ -63,7 +63,7 @@ const MADE: [Made; 15] = [
         "builds-x264",
         "transcode-360p",
         Some("x264 veryfast"),
-        "trials/inlining",
+        "o3-gpl-inlining",
         1.8,
     ),
     ("builds-x264", "transcode-360p", Some("x264 veryfast"), "native", 0.5),

@@ -10,4 +10,6 @@ pub mod prepare;
 pub mod quality;
 pub mod report;
 pub mod samples;
+pub mod selection;
+pub mod tables;
 pub mod workloads;

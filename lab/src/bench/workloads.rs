@@ -21,8 +21,6 @@ pub struct Workloads {
     pub input: Vec<Input>,
     pub encoding: BTreeMap<String, String>,
     pub workload: BTreeMap<String, Workload>,
-    pub absent: BTreeMap<String, String>,
-    pub trial: BTreeMap<String, String>,
     pub series: Vec<Series>,
 }
 
@@ -54,6 +52,21 @@ pub struct Series {
     #[serde(default)]
     pub instances: Vec<String>,
     pub quick: Option<u32>,
+    #[serde(default)]
+    pub report: Vec<Part>,
+}
+
+/// A table or plot of docs/performance.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    Profiles,
+    SizeAndSpeed,
+    Encodings,
+    Work,
+    Instances,
+    Start,
+    Levers,
 }
 
 fn yes() -> bool {

@@ -280,6 +280,23 @@ fn samples_of_a_series_that_is_gone_are_named() {
 }
 
 #[test]
+fn faults_of_the_kernels_tables_are_named() {
+    let fixture = Fixture::new();
+    let page = fixture.root().join("docs/performance/kernels.md");
+    run(fixture.command(&["kernels"])).expect(3, &["docs/performance/kernels.md"]);
+    fs::create_dir_all(page.parent().unwrap()).unwrap();
+    fs::write(&page, "<!-- begin x264 -->\n<!-- end x264 -->\n").unwrap();
+    run(fixture.command(&["kernels"])).expect(2, &["docs/performance/kernels.md", "there is no block h264"]);
+    let path = fixture.root().join("bench/kernels.toml");
+    let good = fs::read_to_string(&path).unwrap();
+    fs::write(&path, good.replacen("prints = \"lines\"", "prints = \"line\"", 1)).unwrap();
+    run(fixture.command(&["kernels"])).expect(2, &["bench/kernels.toml:", "`line`"]);
+    fs::write(&path, good.replacen("\"by hand\"]", "\"by foot\"]", 1)).unwrap();
+    run(fixture.command(&["kernels"])).expect(2, &["bench/kernels.toml", "no column \"by foot\""]);
+    run(fixture.command(&["kernels", "--runs", "0"])).expect(2, &["--runs"]);
+}
+
+#[test]
 fn a_typo_in_the_workloads_is_named() {
     let fixture = Fixture::new();
     let path = fixture.root().join("bench/workloads.toml");

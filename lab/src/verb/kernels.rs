@@ -290,10 +290,31 @@ mod tests {
     }
 
     #[test]
-    fn the_tables_are_sound() {
-        let path = xtask::project::root().unwrap().join("bench/kernels.toml");
-        let mut tables: Tables = read_toml(&path).unwrap();
+    fn the_page_has_the_tables_and_their_rows() {
+        let root = xtask::project::root().unwrap();
+        let mut tables: Tables = read_toml(&root.join("bench/kernels.toml")).unwrap();
         assert_eq!(tables.fault(), None);
+        let page = root.join(PAGE);
+        blocks::check(&page, tables.block.iter().map(|block| block.name.as_str())).unwrap();
+        let page = std::fs::read_to_string(page).unwrap();
+        for block in &tables.block {
+            let (begin, end) = (
+                format!("<!-- begin {} -->", block.name),
+                format!("<!-- end {} -->", block.name),
+            );
+            let (_, text) = page.split_once(&begin).unwrap();
+            let (text, _) = text.split_once(&end).unwrap();
+            let cells = |line: &str| {
+                line.trim_matches(['|', ' '])
+                    .split(" | ")
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            };
+            let mut lines = text.trim().lines().map(cells);
+            assert_eq!(lines.next().unwrap()[1..], block.columns, "{}", block.name);
+            let rows: Vec<String> = lines.skip(1).map(|cells| cells[0].clone()).collect();
+            assert_eq!(rows, block.kernels, "{}", block.name);
+        }
         tables.block[0].columns.push("assembly".into());
         assert!(tables.fault().unwrap().contains("no column \"assembly\""));
     }

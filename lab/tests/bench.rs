@@ -32,7 +32,8 @@ fn header() -> Value {
 }
 
 fn case(series: &str, workload: &str, encoding: Option<&str>, runner: &str) -> Value {
-    json!({"series": series, "workload": workload, "encoding": encoding, "runner": runner, "instances": null, "cold": false})
+    json!({"series": series, "workload": workload, "encoding": encoding, "runner": runner, "instances": null,
+           "cold": false})
 }
 
 /// A sample of a case that takes so long but for noise.

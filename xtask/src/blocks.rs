@@ -1,5 +1,5 @@
-//! Parts of Markdown files that a command writes, between `<!-- begin NAME -->` and `<!-- end NAME -->`. What is around them
-//! is written by hand.
+//! Parts of Markdown files that a command writes, between `<!-- begin NAME -->` and `<!-- end NAME -->`. What is around
+//! them is written by hand.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

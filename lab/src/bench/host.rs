@@ -6,7 +6,7 @@ use std::thread;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-/// What it is, without its name or its user's.
+/// Its hardware and system, without names of the machine or of users.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
 pub struct Host {
     pub architecture: String,
@@ -49,8 +49,8 @@ fn memory_bytes() -> u64 {
     kibibytes << 10
 }
 
-/// Processor time that the whole machine has spent since its start, and what its host has taken from it; none on systems that
-/// do not say.
+/// Processor time that the machine has spent since its start, with the time stolen by its host; none where the system
+/// has no such counter.
 pub fn busy_seconds() -> Option<f64> {
     const TICKS_A_SECOND: f64 = 100.0;
     let text = fs::read_to_string("/proc/stat").ok()?;

@@ -1,4 +1,4 @@
-//! What must be there before anything is measured: programs, modules, inputs.
+//! Prepares a run: programs, modules, inputs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -23,12 +23,12 @@ use xtask::process::{self, Invocation};
 use xtask::progress::Progress;
 use xtask::project::Project;
 
-/// A source, and what a command calls its program.
+/// The name of a source, and of its program in commands of inputs.
 const FOREIGN_FFMPEG: &str = "foreign-ffmpeg";
 
 const INPUT_LIMIT: Duration = Duration::from_secs(600);
 
-/// What runners there are, and what there is for them to work on.
+/// Runners and their inputs, ready to be measured.
 pub struct Prepared {
     pub header: Header,
     subjects: BTreeMap<Runner, Result<Place, String>>,
@@ -38,7 +38,7 @@ pub struct Prepared {
     pub native: PathBuf,
 }
 
-/// Where what a runner runs lies.
+/// The files of a runner.
 #[derive(Clone)]
 enum Place {
     Module { path: PathBuf, compiled: PathBuf },
@@ -232,7 +232,7 @@ impl Prepared {
         Ok(folder.join(&input.name))
     }
 
-    /// What a runner runs, or why it can't.
+    /// The subject of a runner, or the reason why it cannot run.
     pub fn subject(&self, runner: &Runner, cold: bool) -> Result<Subject, String> {
         match self.subjects[runner].clone()? {
             Place::Module { path, compiled } => Ok(Subject::Module { path, compiled, cold }),

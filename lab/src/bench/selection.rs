@@ -38,7 +38,7 @@ impl<'a> Selection<'a> {
         })
     }
 
-    /// Whose series goes into a part of the report.
+    /// The rows of the series that go into a part of the report.
     pub fn rows_of(&self, part: Part) -> Vec<&Row<'a>> {
         let is_of = |series: &Series| series.report.contains(&part);
         let series: BTreeSet<&str> = self
@@ -54,7 +54,7 @@ impl<'a> Selection<'a> {
             .collect()
     }
 
-    /// Of the base, each work once.
+    /// The rows of the base, one for each work.
     pub fn base_rows(&self, part: Part) -> Vec<&Row<'a>> {
         let mut seen = BTreeSet::new();
         let mut rows = self.rows_of(part);
@@ -62,7 +62,7 @@ impl<'a> Selection<'a> {
         rows
     }
 
-    /// The same work on another runner, of the same series where it has that.
+    /// The same work on another runner, of the same series if possible.
     pub fn beside(&self, part: Part, row: &Row, runner: &Runner) -> Option<&Row<'a>> {
         let mut rows = self.rows_of(part);
         rows.retain(|other| other.case.runner == *runner && other.case.work() == row.case.work());
@@ -70,12 +70,12 @@ impl<'a> Selection<'a> {
         of_series.or(rows.first()).copied()
     }
 
-    /// How many times the base's time it took, of the pairs of a round.
+    /// Ratios of a row's times to the base's in the same round.
     pub fn to_base(&self, row: &Row) -> Option<Spread> {
         Spread::of(figures::ratios(self.run, &row.case, &self.base).into_values())
     }
 
-    /// Jobs a second, by how many run at a time.
+    /// The number of jobs at a time -> jobs a second.
     pub fn throughput(&self, runner: &Runner) -> BTreeMap<usize, f64> {
         let jobs = 2.0 * self.run.header.host.cores as f64;
         let rows = self

@@ -8,10 +8,10 @@ use super::selection::Selection;
 use super::workloads::{Case, Part, Runner};
 use xtask::blocks;
 
-/// Where plots lie, seen from the page.
+/// The folder of plots in relation to the page.
 pub const PLOTS: &str = "performance";
 
-/// A sample that takes less says little of how busy the machine was: the system counts in hundredths of a second.
+/// Shorter samples are left out of the load of the machine, which the system counts in hundredths of a second.
 const LOAD_SECONDS_MIN: f64 = 0.3;
 
 /// The text of each block of the page.
@@ -31,7 +31,7 @@ pub fn all(selection: &Selection) -> BTreeMap<String, String> {
     tables.map(|(name, table)| (name.to_owned(), table)).into()
 }
 
-/// Three digits that count.
+/// Three significant digits.
 fn number(value: f64) -> String {
     let digits = match value.abs() {
         value if value >= 100.0 => 0,
@@ -138,7 +138,7 @@ fn quality<'a>(selection: &Selection<'a>, row: &Row) -> Option<&'a Quality> {
     selection.run.quality.get(&row.samples.first()?.output.as_ref()?.sha256)
 }
 
-/// How many times faster than the media plays.
+/// The length of the media in relation to the time.
 fn realtime(selection: &Selection, row: &Row) -> String {
     let media = selection
         .workloads

@@ -69,8 +69,10 @@ pub enum Verb {
     Fuzz(Fuzz),
     /// Build FFmpeg for this machine from the module's sources, with assembly and without, to compare modules with
     Native(Native),
-    /// Measure how fast modules are, beside FFmpeg for this machine, and write docs/performance.md
+    /// Measure how fast modules are, beside FFmpeg for this machine; fill the tables of docs/performance.md
     Bench(Bench),
+    /// Measure SIMD kernels beside C code, and fill the tables of docs/performance/kernels.md
+    Kernels(Kernels),
     /// Take one measurement, for `bench`
     #[command(hide = true)]
     Sample(Sample),
@@ -406,18 +408,19 @@ pub struct Native {
 
 #[derive(Debug, Default, Args)]
 #[command(after_help = "\
-What is measured stands in bench/workloads.toml. Samples are written as they come: a run that was killed goes on where it was. \
-Nothing else should run meanwhile; how busy the machine was with other work stands in the samples and in the report.
+What is measured stands in bench/workloads.toml. Samples are written as they come: a run that was killed goes on where \
+it was. Nothing else should run meanwhile; how busy the machine was with other work stands in the samples and in the \
+report.
 
 Examples:
   cargo xtask bench --quick                         about a minute
   cargo xtask bench                                 everything, into bench/results/full.jsonl
-  cargo xtask bench --report                        docs/performance.md from those samples
+  cargo xtask bench --report                        tables and plots of docs/performance.md from those samples
   cargo xtask bench --filter effort --samples a.jsonl
   cargo xtask bench --compare old.jsonl new.jsonl   what has changed, and what is noise
 
-Exit codes: 0 done, 1 something became slower or is over its size budget, 2 usage, an invalid bench/workloads.toml, samples \
-of something else, 3 something is missing in the environment.")]
+Exit codes: 0 done, 1 something became slower or is over its size budget, 2 usage, an invalid bench/workloads.toml, \
+samples of something else, 3 something is missing in the environment.")]
 pub struct Bench {
     #[command(flatten)]
     pub origins: Origins,
@@ -436,12 +439,27 @@ pub struct Bench {
     /// List what would be measured, and measure nothing
     #[arg(long, conflicts_with_all = ["report", "compare"])]
     pub list: bool,
-    /// Write docs/performance.md and its plots from the samples, and measure nothing
+    /// Fill the tables of docs/performance.md and draw its plots from the samples, and measure nothing
     #[arg(long, conflicts_with = "compare")]
     pub report: bool,
     /// Say what has changed between two files of samples, and measure nothing
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"])]
     pub compare: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What is measured stands in bench/kernels.toml. The programs are made by steps of the profiles named there, which compile \
+for some minutes where the cache lacks them, and run in our runtime. Nothing else should run meanwhile.
+
+Exit codes: 0 done, 1 a program failed or has no time of a kernel, 2 usage, an invalid bench/kernels.toml, a page without the \
+blocks that are filled, 3 something is missing in the environment.")]
+pub struct Kernels {
+    #[command(flatten)]
+    pub origins: Origins,
+    /// Run each program so often; a figure is the median
+    #[arg(long, value_name = "N", default_value = "3")]
+    pub runs: NonZeroUsize,
 }
 
 #[derive(Debug, Args)]

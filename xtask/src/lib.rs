@@ -2,6 +2,7 @@
 
 #![warn(clippy::unwrap_used)]
 
+pub mod blocks;
 pub mod build;
 pub mod cache;
 pub mod data;

@@ -1,11 +1,11 @@
-//! Two runs beside each other: what has changed, and what is noise.
+//! Compares two runs: changes, and noise.
 //!
-//! What is compared of a case is its ratio to native FFmpeg in the same round, which a slower hour of the machine leaves as it
-//! is; the time itself where there is no native pair. A change is real if all values of one run lie on the same side of
-//! all values of the other, and if the medians differ by more than the two runs' own spread and by more than
-//! `LEAST_CHANGE`. By the first condition alone, two runs of four rounds of the same module would seem different in one of
-//! 35 cases (the rank test of Mann and Whitney at its extreme), two of three rounds in one of 10; the others make it rare in
-//! a list of a hundred. A case with fewer than three values in either run is not judged.
+//! What is compared of a case is its ratio to native FFmpeg in the same round, which a slower hour of the machine
+//! leaves as it is; the time itself where there is no native pair. A change is real if all values of one run lie on the
+//! same side of all values of the other, and if the medians differ by more than the two runs' own spread and by more
+//! than `LEAST_CHANGE`. By the first condition alone, two runs of four rounds of the same module would seem different
+//! in one of 35 cases (the rank test of Mann and Whitney at its extreme), two of three rounds in one of 10; the others
+//! make it rare in a list of a hundred. A case with fewer than three values in either run is not judged.
 
 use std::fmt::Write;
 
@@ -13,7 +13,7 @@ use super::figures::{self, Spread};
 use super::samples::Run;
 use super::workloads::{Case, Runner};
 
-/// What no user notices is no change.
+/// The smallest change that counts, as a part of the old median.
 const LEAST_CHANGE: f64 = 0.03;
 
 const VALUES_MIN: usize = 3;
@@ -81,7 +81,7 @@ pub fn compare(old: &Run, new: &Run) -> Vec<Compared> {
     figures::rows(new).into_iter().filter_map(compared).collect()
 }
 
-/// For a terminal: what changed, then the sizes.
+/// Text for a terminal: changes of times, then of sizes.
 pub fn text(old: &Run, new: &Run, compared: &[Compared]) -> String {
     let mut text = String::new();
     let mut line = |line: String| {

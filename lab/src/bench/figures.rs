@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::samples::{Run, Sample};
 use super::workloads::{Case, Runner};
 
-/// The middle of some values, and between what the middle half of them lies.
+/// The median of some values and their quartiles.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
     pub median: f64,
@@ -26,7 +26,7 @@ impl Spread {
         })
     }
 
-    /// How far the middle half reaches, as a part of the median.
+    /// The interquartile range as a part of the median.
     pub fn relative(&self) -> f64 {
         (self.high - self.low) / self.median
     }
@@ -87,7 +87,7 @@ pub fn rows(run: &Run) -> Vec<Row<'_>> {
     order.into_iter().filter_map(row).collect()
 }
 
-/// Round -> how much longer it took than another runner in the same round.
+/// Round -> the ratio of its time to that of another runner in the same round.
 pub fn ratios(run: &Run, case: &Case, runner: &Runner) -> BTreeMap<u32, f64> {
     let other = Case {
         runner: runner.clone(),
@@ -104,7 +104,7 @@ pub fn ratios(run: &Run, case: &Case, runner: &Runner) -> BTreeMap<u32, f64> {
     walls(case).into_iter().filter_map(pair).collect()
 }
 
-/// What a run found, for a terminal.
+/// A run's figures as text for a terminal.
 pub fn table(run: &Run) -> String {
     let mut text = String::new();
     let mut series = "";
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_spread_is_that_of_the_middle_half() {
+    fn a_spread_is_the_median_and_the_quartiles() {
         let spread = Spread::of([5.0, 1.0, 3.0, 2.0, 4.0]).unwrap();
         assert_eq!(
             (spread.median, spread.low, spread.high, spread.count),

@@ -1,6 +1,6 @@
-//! In which functions a module spends its time, told by node's profiler: it is there where the peer is measured, and needs no
-//! rights. The module is that of the step `optimise`, the same code as in artifacts/ and with its names. Functions that the
-//! build has inlined count as their callers.
+//! The functions in which a module spends its time, by node's profiler, which needs no rights and is there where the
+//! peer is measured. The module is that of the step `optimise`, the same code as in artifacts/ and with its names.
+//! Functions that the build has inlined count as their callers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -118,8 +118,8 @@ fn profile(
     let invocation = Invocation::new("node", &folder)
         // With these calls node 20 aborts now and then.
         .arguments(["--no-warnings", "--no-turbo-fast-api-calls", "--cpu-prof"])
-        // All is compiled first and with all optimisation: otherwise functions show that a first, quick compiler made slow, or
-        // that were running when another was compiled.
+        // All is compiled first and with all optimisation: otherwise functions show that a first, quick compiler made
+        // slow, or that were running when another was compiled.
         .arguments(["--no-liftoff", "--no-wasm-lazy-compilation"])
         .arguments(["--cpu-prof-dir".to_owned(), profiles.display().to_string()])
         .arguments([&project.root.join("conformance/node.mjs"), module].map(|path| path.display().to_string()))
@@ -169,7 +169,7 @@ struct CallFrame {
 }
 
 impl Recorded {
-    /// Of the time in WebAssembly: what compiles it and what it calls is not the module's.
+    /// Shares of the time in WebAssembly. Compiling and host calls are not the module's time.
     fn shares(&self) -> Vec<FunctionShare> {
         let in_module = |node: &&Node| node.call_frame.url.starts_with("wasm:");
         let names: BTreeMap<u64, &str> = self

@@ -6,7 +6,7 @@ use std::thread;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-/// What it is, without its name or its user's.
+/// Its hardware and system, without names of the machine or of users.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
 pub struct Host {
     pub architecture: String,
@@ -23,12 +23,17 @@ impl Host {
         Ok(Host {
             architecture: std::env::consts::ARCH.to_owned(),
             system: system.sysname().to_string_lossy().into_owned(),
-            kernel: system.release().to_string_lossy().into_owned(),
+            kernel: version(&system.release().to_string_lossy()).to_owned(),
             processor: proc_value("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".into()),
             cores: thread::available_parallelism()?.get(),
             memory_bytes: memory_bytes(),
         })
     }
+}
+
+/// A kernel's version without its build, which may name the machine.
+fn version(release: &str) -> &str {
+    release.split('-').next().unwrap_or(release)
 }
 
 /// The value of the first line of a file of /proc with such a name; none on systems without it.
@@ -44,8 +49,8 @@ fn memory_bytes() -> u64 {
     kibibytes << 10
 }
 
-/// Processor time that the whole machine has spent since its start, and what its host has taken from it; none on systems that
-/// do not say.
+/// Processor time that the machine has spent since its start, with the time stolen by its host; none where the system
+/// has no such counter.
 pub fn busy_seconds() -> Option<f64> {
     const TICKS_A_SECOND: f64 = 100.0;
     let text = fs::read_to_string("/proc/stat").ok()?;
@@ -66,4 +71,15 @@ pub fn busy_seconds() -> Option<f64> {
         return None;
     };
     Some((user + nice + system + interrupts + soft_interrupts + stolen) / TICKS_A_SECOND)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_is_its_version() {
+        assert_eq!(version("6.1.0-18-cloud-amd64"), "6.1.0");
+        assert_eq!(version("6.1.0"), "6.1.0");
+    }
 }

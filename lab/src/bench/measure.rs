@@ -31,21 +31,21 @@ pub struct Request {
 pub enum Subject {
     Module {
         path: PathBuf,
-        /// Where compiled code is kept.
+        /// The cache of compiled code.
         compiled: PathBuf,
         cold: bool,
     },
     /// Programs for this machine.
     Native {
         folder: PathBuf,
-        /// Whether each keeps to one core.
+        /// Pins each program to one core.
         one_core: bool,
     },
     /// Another FFmpeg in WebAssembly, which a script runs in node.
     Peer { script: PathBuf, package: PathBuf },
 }
 
-/// Does what is asked, and measures it.
+/// Runs and measures a request.
 pub fn measure(request: &Request) -> Result<Measured> {
     let busy_before = host::busy_seconds();
     let mut measured = match &request.subject {
@@ -119,7 +119,7 @@ fn native(request: &Request, programs: &Path, one_core: bool) -> Result<Measured
     })
 }
 
-/// What the script prints.
+/// The JSON that the script prints.
 #[derive(Deserialize)]
 struct PeerMeasured {
     load_seconds: f64,
@@ -168,15 +168,15 @@ fn each(request: &Request, run: impl Fn(usize, &Path) -> Result<()> + Sync) -> R
     Ok(wall_seconds)
 }
 
-/// FFmpeg has threads of its own around its codecs, so that "one thread" would still take two cores. Processes inherit this
-/// from the thread that starts them.
+/// FFmpeg has threads of its own around its codecs, so that "one thread" would still take two cores. Processes inherit
+/// this from the thread that starts them.
 #[cfg(target_os = "linux")]
 fn keep_to_one_core(worker: usize) -> Result<()> {
     use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
     let allowed = sched_getaffinity(None)?;
     let cores: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&core| allowed.is_set(core)).collect();
-    // The workers of one process each keep to a core at the end, as the first is the busiest with interrupts. A worker that
-    // does so a second time has only its own left.
+    // The workers of one process each keep to a core at the end, as the first is the busiest with interrupts. A worker
+    // that does so a second time has only its own left.
     let core = cores[(cores.len() - 1 + worker) % cores.len()];
     let mut one = CpuSet::new();
     one.set(core);
@@ -194,8 +194,8 @@ fn cpu_seconds(who: UsageWho) -> Result<f64> {
     Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
 }
 
-/// The most memory that this process had since it was started. What getrusage says begins with the process that started it,
-/// which may have compiled modules before.
+/// The most memory that this process had since it was started. What getrusage says begins with the process that started
+/// it, which may have compiled modules before.
 fn own_memory_peak_bytes() -> Result<u64> {
     let Ok(status) = std::fs::read_to_string("/proc/self/status") else {
         return memory_peak_bytes(UsageWho::RUSAGE_SELF);

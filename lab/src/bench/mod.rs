@@ -1,4 +1,4 @@
-//! How fast modules are, beside FFmpeg for this machine: what is measured, how, and what is said of it.
+//! Speed of modules beside FFmpeg for this machine: workloads, measurement, report.
 
 pub mod compare;
 pub mod figures;
@@ -10,4 +10,6 @@ pub mod prepare;
 pub mod quality;
 pub mod report;
 pub mod samples;
+pub mod selection;
+pub mod tables;
 pub mod workloads;

@@ -1,6 +1,6 @@
-//! What must be there before anything is measured: programs, modules, inputs.
+//! Prepares a run: programs, modules, inputs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use super::measure::Subject;
 use super::samples::{FORMAT_VERSION, Header, ModuleSizes};
 use super::workloads::{Round, Runner, Workloads};
 use crate::media::Input;
+use crate::module::load_as;
 use xtask::build::native;
 use xtask::digest::{self, Key};
 use xtask::error::environment;
@@ -22,12 +23,12 @@ use xtask::process::{self, Invocation};
 use xtask::progress::Progress;
 use xtask::project::Project;
 
-/// A source, and what a command calls its program.
+/// The name of a source, and of its program in commands of inputs.
 const FOREIGN_FFMPEG: &str = "foreign-ffmpeg";
 
 const INPUT_LIMIT: Duration = Duration::from_secs(600);
 
-/// What runners there are, and what there is for them to work on.
+/// Runners and their inputs, ready to be measured.
 pub struct Prepared {
     pub header: Header,
     subjects: BTreeMap<Runner, Result<Place, String>>,
@@ -37,7 +38,7 @@ pub struct Prepared {
     pub native: PathBuf,
 }
 
-/// Where what a runner runs lies.
+/// The files of a runner.
 #[derive(Clone)]
 enum Place {
     Module { path: PathBuf, compiled: PathBuf },
@@ -55,6 +56,7 @@ impl Prepared {
         progress: &Progress,
     ) -> Result<Prepared> {
         let host = Host::here()?;
+        let cores = host.cores;
         let mut prepared = Prepared {
             header: Header {
                 format_version: FORMAT_VERSION,
@@ -69,11 +71,9 @@ impl Prepared {
             inputs: BTreeMap::new(),
             native: PathBuf::new(),
         };
-        let cores = prepared.header.host.cores;
-        let native = |native| native::build(project, fetcher, native, native::PROFILE, cores, progress);
-        prepared.native = native(Native::WithAssembly)?;
-        let cases = || rounds.iter().flat_map(|round| &round.cases);
-        for case in cases() {
+        let build = |native| native::build(project, fetcher, native, native::PROFILE, cores, progress);
+        prepared.native = build(Native::WithAssembly)?;
+        for case in rounds.iter().flat_map(|round| &round.cases) {
             if prepared.subjects.contains_key(&case.runner) {
                 continue;
             }
@@ -84,7 +84,7 @@ impl Prepared {
                     one_core: case.runner == Runner::Native,
                 }),
                 Runner::NativeC => Ok(Place::Native {
-                    folder: native(Native::WithoutAssembly)?,
+                    folder: build(Native::WithoutAssembly)?,
                     one_core: true,
                 }),
                 Runner::Peer => peer(project, fetcher)?,
@@ -92,33 +92,45 @@ impl Prepared {
             prepared.subjects.insert(case.runner.clone(), place);
         }
         prepared.describe_runners(project)?;
-        let mut wanted: Vec<&str> = cases()
-            .flat_map(|case| &workloads.workload[&case.workload].inputs)
-            .map(String::as_str)
-            .collect();
-        // Backwards, since an input is made of earlier ones.
-        for input in workloads.input.iter().rev() {
-            if wanted.contains(&input.name.as_str()) {
-                wanted.extend(input.command.iter().flat_map(|command| command.split(' ')));
-            }
-        }
-        for input in &workloads.input {
-            if !wanted.contains(&input.name.as_str()) {
-                continue;
-            }
-            let work = progress.start(&format!("bench {}", input.name));
-            let path = prepared.input(project, fetcher, input)?;
-            work.finish("ready", None);
-            let sha256 = digest::file(&path)?;
-            prepared.header.inputs_sha256.insert(input.name.clone(), sha256);
-            prepared.inputs.insert(input.name.clone(), path);
-        }
+        prepared.make_inputs(project, fetcher, workloads, rounds, progress)?;
         for (runner, place) in &prepared.subjects {
             if let Err(reason) = place {
                 eprintln!("warning: {} is left out, and its rows say so: {reason}", runner.name());
             }
         }
         Ok(prepared)
+    }
+
+    /// The inputs of these rounds, and those that they are made of.
+    fn make_inputs(
+        &mut self,
+        project: &Project,
+        fetcher: &Fetcher,
+        workloads: &Workloads,
+        rounds: &[Round],
+        progress: &Progress,
+    ) -> Result<()> {
+        let cases = rounds.iter().flat_map(|round| &round.cases);
+        let inputs = cases.flat_map(|case| &workloads.workload[&case.workload].inputs);
+        let mut wanted: BTreeSet<&str> = inputs.map(String::as_str).collect();
+        // Backwards, since an input is made of earlier ones.
+        for input in workloads.input.iter().rev() {
+            if wanted.contains(input.name.as_str()) {
+                wanted.extend(input.command.iter().flat_map(|command| command.split(' ')));
+            }
+        }
+        for input in &workloads.input {
+            if !wanted.contains(input.name.as_str()) {
+                continue;
+            }
+            let work = progress.start(&format!("bench {}", input.name));
+            let path = self.input(project, fetcher, input)?;
+            work.finish("ready", None);
+            let sha256 = digest::file(&path)?;
+            self.header.inputs_sha256.insert(input.name.clone(), sha256);
+            self.inputs.insert(input.name.clone(), path);
+        }
+        Ok(())
     }
 
     fn module(&mut self, project: &Project, profile: &str, progress: &Progress) -> Result<Result<Place, String>> {
@@ -129,7 +141,7 @@ impl Prepared {
         let compiled = project.cache.path("bench", &format!("compiled-{profile}"));
         let work = progress.start(&format!("bench {profile}"));
         // Once, so that no measurement meets a cold cache without asking for it.
-        crate::module::load_as("module", &path, &compiled).with_context(|| format!("profile {profile}"))?;
+        load_as("module", &path, &compiled).with_context(|| format!("profile {profile}"))?;
         work.finish("compiled", None);
         let size = |form: &str| -> Result<u64> {
             let path = path.with_extension(form);
@@ -220,7 +232,7 @@ impl Prepared {
         Ok(folder.join(&input.name))
     }
 
-    /// What a runner runs, or why it can't.
+    /// The subject of a runner, or the reason why it cannot run.
     pub fn subject(&self, runner: &Runner, cold: bool) -> Result<Subject, String> {
         match self.subjects[runner].clone()? {
             Place::Module { path, compiled } => Ok(Subject::Module { path, compiled, cold }),

@@ -1,4 +1,4 @@
-//! How like its source an encoded video is, by FFmpeg's own filters.
+//! The quality of an encoded video in relation to its source, by FFmpeg's filters.
 
 use std::fs::{self, File};
 use std::path::Path;

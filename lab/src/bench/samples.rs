@@ -1,4 +1,4 @@
-//! Samples as they come, one JSON object a line: the first says where they were taken, the others what was measured.
+//! Files of samples, one JSON object a line: a header with host and modules, then the measurements.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
@@ -38,7 +38,7 @@ pub struct Header {
     pub modules: BTreeMap<String, ModuleSizes>,
     pub workloads_sha256: String,
     pub inputs_sha256: BTreeMap<String, String>,
-    /// What runners other than modules are.
+    /// Versions of the runners that are not modules.
     pub runners: BTreeMap<String, String>,
 }
 
@@ -59,14 +59,15 @@ pub struct Sample {
     pub output: Option<OutputFile>,
 }
 
-/// What one process that did nothing else has measured.
+/// The measurements of one process that did nothing else.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq)]
 pub struct Measured {
     /// The work itself: of a module, making its sandbox and running it; of a program, its process from start to end.
     pub wall_seconds: f64,
     /// Processor time of the same.
     pub cpu_seconds: f64,
-    /// The most memory that the process had: of a module with the runtime and the compiled code, as far as they were used.
+    /// The most memory that the process had: of a module with the runtime and the compiled code, as far as they were
+    /// used.
     pub memory_peak_bytes: u64,
     /// Compiling a module, without a cache.
     pub compile_seconds: Option<f64>,
@@ -75,7 +76,7 @@ pub struct Measured {
     pub instantiate_seconds: Option<f64>,
     /// The most memory that the program in the sandbox had.
     pub guest_memory_peak_bytes: Option<u64>,
-    /// Processor time that others had meanwhile, where the system says it: how busy the machine was.
+    /// Processor time that other processes had meanwhile, where the system counts it.
     pub others_cpu_seconds: Option<f64>,
 }
 
@@ -85,7 +86,7 @@ pub struct OutputFile {
     pub sha256: String,
 }
 
-/// How like its source an output is.
+/// The quality of an output in relation to its source.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
 pub struct Quality {
     pub output_sha256: String,
@@ -228,8 +229,8 @@ impl Journal {
     }
 }
 
-/// Why samples of the two can't stand in one file. Other series have other modules, inputs and runners; what both have must
-/// be the same.
+/// Why samples of the two can't stand in one file. Other series have other modules, inputs and runners; what both have
+/// must be the same.
 fn difference(old: &Header, new: &Header) -> Option<&'static str> {
     if old.quick != new.quick {
         Some("the other of a quick and a full run")

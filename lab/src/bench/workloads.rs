@@ -1,4 +1,4 @@
-//! bench/workloads.toml: what is measured. Its keys are explained at its head.
+//! Reads and checks bench/workloads.toml, whose head explains the keys.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -21,8 +21,6 @@ pub struct Workloads {
     pub input: Vec<Input>,
     pub encoding: BTreeMap<String, String>,
     pub workload: BTreeMap<String, Workload>,
-    pub absent: BTreeMap<String, String>,
-    pub trial: BTreeMap<String, String>,
     pub series: Vec<Series>,
 }
 
@@ -54,13 +52,28 @@ pub struct Series {
     #[serde(default)]
     pub instances: Vec<String>,
     pub quick: Option<u32>,
+    #[serde(default)]
+    pub report: Vec<Part>,
+}
+
+/// A table or plot of docs/performance.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    Profiles,
+    SizeAndSpeed,
+    Encodings,
+    Work,
+    Instances,
+    Start,
+    Levers,
 }
 
 fn yes() -> bool {
     true
 }
 
-/// What runs a command.
+/// A program or engine that runs commands.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum Runner {
@@ -113,14 +126,14 @@ pub struct Case {
     pub workload: String,
     pub encoding: Option<String>,
     pub runner: Runner,
-    /// How many jobs at a time, of a batch; absent: one job and no batch.
+    /// The number of jobs at a time in a batch; none for one job without a batch.
     pub instances: Option<usize>,
-    /// Whether a module was compiled first.
+    /// The module is compiled first, and that is measured, too.
     pub cold: bool,
 }
 
 impl Case {
-    /// Everything but the runner, for people.
+    /// Everything but the runner, as text.
     pub fn work(&self) -> String {
         let mut text = self.workload.clone();
         if let Some(encoding) = &self.encoding {
@@ -141,7 +154,7 @@ impl Case {
 #[derive(Debug)]
 pub struct Round {
     pub number: u32,
-    /// Whether it does not count.
+    /// Its samples are not kept.
     pub warm_up: bool,
     pub cases: Vec<Case>,
 }
@@ -220,8 +233,8 @@ impl Workloads {
         None
     }
 
-    /// All rounds of all series that were asked for, in the order in which they are measured. A filter is a glob that names
-    /// series.
+    /// All rounds of all series that were asked for, in the order in which they are measured. A filter is a glob that
+    /// names series.
     pub fn rounds(&self, quick: bool, filters: &[String], cores: usize) -> Result<Vec<Round>> {
         let mut chosen: Vec<&Series> = self.series.iter().collect();
         if !filters.is_empty() {

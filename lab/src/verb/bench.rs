@@ -22,7 +22,7 @@ use xtask::process::{self, Invocation};
 use xtask::progress::Progress;
 use xtask::project::Project;
 
-/// What no job here comes near to on any machine that is worth measuring: one that takes as long hangs.
+/// A job that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(400);
 const QUICK_LIMIT: Duration = Duration::from_secs(60);
 
@@ -205,7 +205,7 @@ impl Bencher<'_> {
     }
 }
 
-/// The line that says what went wrong, of all that a failed measurement printed.
+/// The line of a failed measurement's output that names the reason.
 fn reason(log: &str) -> String {
     let lines = || log.lines().map(str::trim).filter(|line| !line.is_empty());
     let telling = lines().find(|line| line.contains("Unknown encoder") || line.starts_with("error: it ended with"));

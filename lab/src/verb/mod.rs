@@ -5,6 +5,7 @@ pub mod check_targets;
 pub mod conform;
 pub mod fate;
 pub mod fuzz;
+pub mod kernels;
 pub mod program;
 pub mod repro;
 pub mod sample;

@@ -7,12 +7,13 @@ pub mod build;
 pub mod cache;
 pub mod data;
 pub mod digest;
+#[cfg(feature = "release")]
 pub mod dist;
 pub mod error;
 pub mod flags;
 pub mod inputs;
-pub mod lab;
 pub mod lock;
+pub mod pass_on;
 pub mod plan;
 pub mod process;
 pub mod progress;

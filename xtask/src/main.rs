@@ -6,7 +6,7 @@ use clap::Parser;
 
 use xtask::flags::{Flags, Verb};
 use xtask::project::{self, Project};
-use xtask::{error, lab, verb};
+use xtask::{error, pass_on, verb};
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
@@ -24,14 +24,21 @@ fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     let open = || Project::open(std::path::absolute(&root)?);
     match &flags.verb {
         Verb::Build(flags) => verb::build::run(&open()?, flags)?,
+        #[cfg(feature = "release")]
         Verb::Bump(flags) => verb::bump::run(&open()?, flags)?,
         Verb::Fetch(flags) => verb::fetch::run(&open()?, flags)?,
         Verb::Native(flags) => verb::native::run(&open()?, flags)?,
+        #[cfg(feature = "release")]
         Verb::Dist(flags) => verb::dist::run(&open()?, flags)?,
+        #[cfg(feature = "release")]
         Verb::Package(flags) => verb::package::run(&open()?, flags)?,
+        #[cfg(feature = "release")]
         Verb::Push(flags) => verb::push::run(flags)?,
-        // These run modules, and are in a program of their own, so that building compiles no engine.
-        _ => return lab::pass_on(),
+        // What a build does without is not compiled for one: what releases and changes pins is a feature of this program, what
+        // runs modules another program, with an engine.
+        #[cfg(not(feature = "release"))]
+        Verb::Bump(_) | Verb::Dist(_) | Verb::Package(_) | Verb::Push(_) => return pass_on::to_release(),
+        _ => return pass_on::to_lab(),
     }
     Ok(ExitCode::SUCCESS)
 }

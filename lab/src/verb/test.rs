@@ -9,7 +9,7 @@ use crate::guest;
 use crate::kernels;
 use xtask::flags::{Build, Conform, Fate, Fuzz, FuzzKind, Profiles, Test, Tier};
 use xtask::inputs::tests;
-use xtask::lab::PROGRAM_VARIABLE as LAB_VARIABLE;
+use xtask::pass_on::LAB_VARIABLE;
 use xtask::process::{self, Invocation};
 use xtask::project::Project;
 

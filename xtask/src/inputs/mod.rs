@@ -2,10 +2,12 @@
 
 pub mod crates;
 pub mod fetch;
+#[cfg(feature = "release")]
 pub mod openpgp;
 pub mod patch;
 pub mod pins;
 pub mod source;
 pub mod tests;
 pub mod unpack;
+#[cfg(feature = "release")]
 pub mod update;

@@ -19,7 +19,7 @@ use crate::inputs::patch;
 use crate::inputs::source::{Origin, OriginKind, Source};
 use crate::inputs::unpack;
 use crate::inputs::update::{self, Change, Got, Rename, Voucher};
-use crate::lab;
+use crate::pass_on;
 use crate::process::Invocation;
 use crate::progress::Progress;
 use crate::project::{self, Project};
@@ -99,7 +99,7 @@ fn test(project: &Project, flags: &Bump, profiles: &[String]) -> Result<()> {
         arguments.extend(["--profile".to_owned(), name.clone()]);
     }
     arguments.extend(flags.origins.arguments());
-    if !lab::command(&project::root()?, arguments)?.interactive()? {
+    if !pass_on::lab(&project::root()?, arguments)?.interactive()? {
         bail!("the modules are built, but tests failed");
     }
     Ok(())

@@ -1,9 +1,13 @@
 //! One verb a file: each parses what it was given and calls what does the work.
 
 pub mod build;
+#[cfg(feature = "release")]
 pub mod bump;
+#[cfg(feature = "release")]
 pub mod dist;
 pub mod fetch;
 pub mod native;
+#[cfg(feature = "release")]
 pub mod package;
+#[cfg(feature = "release")]
 pub mod push;

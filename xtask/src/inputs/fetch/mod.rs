@@ -2,7 +2,7 @@
 
 mod debian;
 mod packages;
-mod url;
+pub(crate) mod url;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -265,8 +265,8 @@ impl<'a> Fetcher<'a> {
 
     /// A file of a mirror with the name that it has upstream.
     fn named_in_mirrors(&self, address: &str) -> Option<PathBuf> {
-        let name = address.rsplit('/').next()?;
-        let mut paths = self.mirrors.iter().map(|mirror| mirror.join(name));
+        let name = url::file_name(address)?;
+        let mut paths = self.mirrors.iter().map(|mirror| mirror.join(&name));
         paths.find(|path| path.is_file())
     }
 

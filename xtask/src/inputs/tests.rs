@@ -17,6 +17,9 @@ pub const FOLDER: &str = "artifacts/test-inputs";
 /// Sources whose names begin so have real media among their tests: pictures of phones and cameras, films, and sound with covers.
 const MEDIA: &str = "test-media-";
 
+/// Packages of registries that tests install as they are, and what their files' names end with.
+const PACKAGES: [(&str, &str); 2] = [("browser-wasi-shim", "tgz"), ("wasmtime", "whl")];
+
 /// The pinned video, from the cache or its origin.
 pub fn video(project: &Project, fetcher: &Fetcher) -> Result<PathBuf> {
     let tree = fetcher.tree("test-video", project.pins.source("test-video")?)?;
@@ -72,18 +75,18 @@ pub fn link(project: &Project, fetcher: &Fetcher) -> Result<()> {
     ] {
         links.extend(path.map(|path| (name.to_owned(), path)));
     }
-    for name in PACKAGES {
-        let path = fetcher.container(name, project.pins.source(name)?)?.0;
-        links.push((name.to_owned(), path));
+    for (name, extension) in PACKAGES {
+        let source = project.pins.source(name)?;
+        if source.origins_for(&project.host).next().is_some() {
+            let (path, _) = fetcher.container(name, source)?;
+            links.push((format!("{name}.{extension}"), path));
+        }
     }
     for (name, target) in links {
         replace_link(&folder.join(name), &target)?;
     }
     Ok(())
 }
-
-/// Packages of registries that tests install as they are.
-const PACKAGES: [&str; 0] = [];
 
 fn replace_link(link: &Path, target: &Path) -> Result<()> {
     if fs::read_link(link).is_ok_and(|old| old == target) {

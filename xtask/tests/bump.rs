@@ -268,6 +268,10 @@ fn other_archives_of_the_same_tree_are_taken_and_of_another_are_left_out() {
         }
     });
     upstream.put(NEW, *b"no archive at all");
+    // Nothing is unpacked unless something is trusted.
+    upstream.refuses(&[], 2, &["nothing verifies zlib 1.1"]);
+    let trees = upstream.fixture.cache().join("trees");
+    assert_eq!(support::files_in(&trees), Vec::<std::path::PathBuf>::new());
     let damaged = sha256(b"no archive at all");
     upstream.refuses(
         &["--sha256", &damaged],

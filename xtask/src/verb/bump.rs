@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::cache::write_file;
 use crate::flags::{Build, Bump, BumpStage, Profiles};
 use crate::inputs::update::compare::{self, Change};
-use crate::inputs::update::{self, OriginReport};
+use crate::inputs::update::{self, NewOrigin};
 use crate::lab;
 use crate::project::{self, Project};
 
@@ -18,7 +18,7 @@ struct Report {
     source: String,
     from: String,
     to: String,
-    origins: Vec<OriginReport>,
+    origins: Vec<NewOrigin>,
     modules: BTreeMap<String, Change>,
 }
 

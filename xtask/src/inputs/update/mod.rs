@@ -27,30 +27,40 @@ use crate::recipe::library::{self, FFMPEG};
 use rename::Rename;
 use trust::{Archive, TrustSource};
 
-/// What became of an origin.
-#[derive(Debug, Clone, Serialize)]
-pub struct OriginReport {
-    origin: String,
-    sha256: Option<String>,
+/// An origin of the new version, what it gave, and why that is trusted.
+#[derive(Debug, Serialize)]
+pub struct NewOrigin {
+    /// As the new version's, or the old one where there is no new one.
+    #[serde(rename = "origin")]
+    name: String,
+    #[serde(skip)]
+    origin: Option<Origin>,
+    #[serde(flatten)]
+    archive: Option<Archive>,
     trusted_by: Option<TrustSource>,
     /// Why this origin is not in the pin file any more, or was not asked.
     note: Option<String>,
 }
 
-impl fmt::Display for OriginReport {
+impl fmt::Display for NewOrigin {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "  {}", self.origin)?;
-        if let Some(sha256) = &self.sha256 {
-            write!(f, "\n    sha256 {sha256}")?;
-            if let Some(source) = &self.trusted_by {
-                write!(f, ", {source}")?;
-            }
+        write!(f, "  {}", self.name)?;
+        if let Some(archive) = &self.archive {
+            write!(f, "\n    sha256 {}", archive.sha256)?;
+        }
+        if let Some(source) = &self.trusted_by {
+            write!(f, ", {source}")?;
         }
         if let Some(note) = &self.note {
             write!(f, "\n    {}", note.replace('\n', "\n    "))?;
         }
         Ok(())
     }
+}
+
+/// The lines of all origins, below a message.
+fn lines(origins: &[NewOrigin]) -> String {
+    origins.iter().map(|origin| format!("\n{origin}")).collect()
 }
 
 /// The pinned source, if it can become this version.
@@ -97,7 +107,7 @@ pub fn pinned<'a>(project: &'a Project, flags: &Bump) -> Result<&'a Source> {
 }
 
 /// Fetches, verifies and patches the new version, and changes the pin file.
-pub fn pin(project: &Project, flags: &Bump, old: &Source) -> Result<Vec<OriginReport>> {
+pub fn pin(project: &Project, flags: &Bump, old: &Source) -> Result<Vec<NewOrigin>> {
     let fetcher = project.fetcher(&flags.origins);
     let search = Search {
         project,
@@ -105,25 +115,24 @@ pub fn pin(project: &Project, flags: &Bump, old: &Source) -> Result<Vec<OriginRe
         flags,
         old,
     };
-    let update = search.update()?;
-    for report in &update.reports {
-        println!("{report}");
-    }
-    search.check_patches(&update.source)?;
+    let (source, origins) = search.update()?;
+    println!("{}", lines(&origins).trim_start_matches('\n'));
+    search.check_patches(&source)?;
     let (path, table) = project.pins.place(&flags.source);
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let edited = pin_file::edit(&text, &table, &update.source, &update.origins)?;
+    let new: Vec<Option<Origin>> = origins.iter().map(|origin| origin.origin.clone()).collect();
+    let edited = pin_file::edit(&text, &table, &source, &new)?;
     let place = path.strip_prefix(&project.root)?.display();
     if flags.dry_run {
         println!("a dry run: {place} is left as it was");
-        return Ok(update.reports);
+        return Ok(origins);
     }
     write_file(&path, edited.as_bytes())?;
     println!("{place} is changed");
     if flags.source != FFMPEG && !project.pins.tests.contains(&flags.source) {
         println!("a release with it needs a higher `revision`, where the present one is out already");
     }
-    Ok(update.reports)
+    Ok(origins)
 }
 
 /// What the search for a new version needs to know.
@@ -134,46 +143,9 @@ struct Search<'a> {
     old: &'a Source,
 }
 
-/// The new pin of a source.
-struct Update {
-    source: Source,
-    /// In the place of the old ones; none is left out.
-    origins: Vec<Option<Origin>>,
-    reports: Vec<OriginReport>,
-}
-
-/// An origin of the new version, and what it gave.
-struct NewOrigin {
-    /// As the new version's, or the old one where there is no new one.
-    name: String,
-    origin: Option<Origin>,
-    archive: Option<Archive>,
-    trusted_by: Option<TrustSource>,
-    note: Option<String>,
-}
-
-impl NewOrigin {
-    fn report(&self) -> OriginReport {
-        OriginReport {
-            origin: self.name.clone(),
-            sha256: self.archive.as_ref().map(|archive| archive.sha256.clone()),
-            trusted_by: self.trusted_by.clone(),
-            note: self.note.clone(),
-        }
-    }
-
-    fn is_trusted(&self) -> bool {
-        self.trusted_by.is_some()
-    }
-}
-
-/// The lines of all origins, below a message.
-fn lines(origins: &[NewOrigin]) -> String {
-    origins.iter().map(|origin| format!("\n{}", origin.report())).collect()
-}
-
 impl Search<'_> {
-    fn update(&self) -> Result<Update> {
+    /// The new pin, and what became of each origin, in the place of the old ones.
+    fn update(&self) -> Result<(Source, Vec<NewOrigin>)> {
         let mut origins = self.origins();
         if origins.iter().all(|origin| origin.archive.is_none()) {
             let hint = "check the version and the network, or put the archive, named as upstream names it, into a folder and \
@@ -185,19 +157,22 @@ impl Search<'_> {
             );
         }
         let unverified = self.verify(&mut origins)?;
-        if self.old.tree_sha256.is_some() {
+        self.choose(&mut origins);
+        // Nothing is unpacked unless something is trusted, which others may have the same tree as.
+        let is_trusted = |origin: &NewOrigin| origin.trusted_by.is_some();
+        if self.old.tree_sha256.is_some() && origins.iter().any(is_trusted) {
             for origin in &mut origins {
                 self.take_tree(origin);
             }
+            self.choose(&mut origins);
         }
-        self.choose(&mut origins);
-        if !origins.iter().any(NewOrigin::is_trusted) {
+        if !origins.iter().any(is_trusted) {
             return Err(self.nothing_trusted(unverified, &origins));
         }
         if let Some(error) = unverified {
             eprintln!("warning: not verified by upstream's signature: {error}");
         }
-        self.combine(&origins)
+        Ok((self.combine(&mut origins)?, origins))
     }
 
     /// The source with its version, for messages.
@@ -227,36 +202,26 @@ impl Search<'_> {
     }
 
     fn ask(&self, old: &Origin, new: Result<Origin, String>) -> NewOrigin {
-        let mut asked = NewOrigin {
-            name: new.as_ref().unwrap_or(old).describe(),
-            origin: None,
-            archive: None,
-            trusted_by: None,
-            note: None,
-        };
-        let mut origin = match new {
-            Ok(origin) => origin,
-            Err(reason) => {
-                asked.note = Some(format!("left out: {reason}"));
-                return asked;
-            }
-        };
-        match self.fetch(&origin) {
-            Ok(archive) => {
-                if old.sha256.is_some() {
-                    origin.sha256 = Some(archive.sha256.clone());
-                }
-                asked.archive = Some(archive);
-                asked.origin = Some(origin);
+        let name = new.as_ref().unwrap_or(old).describe();
+        let (origin, archive, note) = match new.map(|origin| (self.fetch(&origin), origin)) {
+            Ok((Ok(archive), mut origin)) => {
+                origin.sha256 = old.sha256.as_ref().map(|_| archive.sha256.clone());
+                (Some(origin), Some(archive), None)
             }
             // What is at this address will be taken only if it has the digest that all origins share.
-            Err(error) if old.sha256.is_none() && origin.url.is_some() => {
-                asked.note = Some(format!("not asked: {error:#}"));
-                asked.origin = Some(origin);
+            Ok((Err(error), origin)) if old.sha256.is_none() && origin.url.is_some() => {
+                (Some(origin), None, Some(format!("not asked: {error:#}")))
             }
-            Err(error) => asked.note = Some(format!("left out: {error:#}")),
+            Ok((Err(error), _)) => (None, None, Some(format!("left out: {error:#}"))),
+            Err(reason) => (None, None, Some(format!("left out: {reason}"))),
+        };
+        NewOrigin {
+            name,
+            origin,
+            archive,
+            trusted_by: None,
+            note,
         }
-        asked
     }
 
     fn fetch(&self, origin: &Origin) -> Result<Archive> {
@@ -303,20 +268,15 @@ impl Search<'_> {
         }
     }
 
-    /// Leaves out what can't be trusted.
+    /// Finds out what is trusted.
     fn choose(&self, origins: &mut [NewOrigin]) {
-        let is_each_alone = self.old.sha256.is_none() && self.old.tree_sha256.is_none();
+        let (flags, old) = (self.flags, self.old);
+        let is_each_alone = old.sha256.is_none() && old.tree_sha256.is_none();
         let archives: Vec<&Archive> = origins.iter().filter_map(|origin| origin.archive.as_ref()).collect();
-        let flags = self.flags;
         let trusted = trust::trust(&archives, &flags.sha256, flags.trust_first_use, is_each_alone);
-        let asked = origins.iter_mut().filter(|origin| origin.archive.is_some());
-        for (origin, trusted_by) in asked.zip(trusted) {
-            if trusted_by.is_none() {
-                origin.origin = None;
-                let note = || "left out: its file is not verified".to_owned();
-                origin.note.get_or_insert_with(note);
-            }
-            origin.trusted_by = trusted_by;
+        let mut trusted = trusted.into_iter();
+        for origin in origins {
+            origin.trusted_by = origin.archive.as_ref().and_then(|_| trusted.next().flatten());
         }
     }
 
@@ -332,34 +292,37 @@ impl Search<'_> {
         usage(message).hint(hint).into()
     }
 
-    /// The new pin, of origins that agree and serve all hosts that the old ones serve.
-    fn combine(&self, origins: &[NewOrigin]) -> Result<Update> {
+    /// The new pin, of origins that agree and serve all hosts that the old ones serve. What is not trusted is left out.
+    fn combine(&self, origins: &mut [NewOrigin]) -> Result<Source> {
         let old = self.old;
-        let trusted = origins.iter().filter(|origin| origin.is_trusted());
-        let archives: Vec<&Archive> = trusted.filter_map(|origin| origin.archive.as_ref()).collect();
-        let files: BTreeSet<&String> = archives.iter().map(|archive| &archive.sha256).collect();
-        let trees: BTreeSet<&String> = archives
-            .iter()
-            .filter_map(|archive| archive.tree_sha256.as_ref())
-            .collect();
+        let (mut files, mut trees, mut kept) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+        for origin in origins.iter_mut() {
+            match (&origin.archive, &origin.trusted_by) {
+                (Some(archive), Some(_)) => {
+                    files.insert(archive.sha256.clone());
+                    trees.extend(archive.tree_sha256.clone());
+                }
+                (Some(_), None) => {
+                    origin.origin = None;
+                    origin.note = Some("left out: its file is not verified".to_owned());
+                }
+                (None, _) => {}
+            }
+            kept.extend(origin.origin.clone());
+        }
         if old.sha256.is_some() && files.len() > 1 || trees.len() > 1 {
             bail!("several archives are verified, and they differ:{}", lines(origins));
         }
-        let kept: Vec<Origin> = origins.iter().filter_map(|origin| origin.origin.clone()).collect();
         let lost: Vec<&str> = lost_hosts(&old.origin, &kept).into_iter().collect();
         if !lost.is_empty() {
             bail!("no origin is left for {}:{}", lost.join(", "), lines(origins));
         }
-        Ok(Update {
-            source: Source {
-                version: self.flags.version.clone(),
-                sha256: old.sha256.as_ref().and(files.first().copied().cloned()),
-                tree_sha256: trees.first().copied().cloned(),
-                origin: kept,
-                ..old.clone()
-            },
-            origins: origins.iter().map(|origin| origin.origin.clone()).collect(),
-            reports: origins.iter().map(NewOrigin::report).collect(),
+        Ok(Source {
+            version: self.flags.version.clone(),
+            sha256: old.sha256.as_ref().and(files.pop_first()),
+            tree_sha256: trees.pop_first(),
+            origin: kept,
+            ..old.clone()
         })
     }
 
@@ -386,7 +349,7 @@ impl Search<'_> {
 }
 
 /// The hosts that the old origins serve and the new ones don't. An origin without a host serves all.
-pub fn lost_hosts<'a>(old: &'a [Origin], new: &[Origin]) -> BTreeSet<&'a str> {
+fn lost_hosts<'a>(old: &'a [Origin], new: &[Origin]) -> BTreeSet<&'a str> {
     let serves = |host: &str| {
         new.iter()
             .any(|origin| origin.host.as_deref().is_none_or(|served| served == host))

@@ -43,12 +43,14 @@ impl fmt::Display for TrustSource {
 }
 
 /// What an origin gave.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct Archive {
+    #[serde(skip)]
     pub path: PathBuf,
     pub sha256: String,
     /// The digest of what is taken from it, where this host can take it.
     pub tree_sha256: Option<String>,
+    #[serde(skip)]
     pub is_signed: bool,
 }
 
@@ -59,27 +61,24 @@ pub fn trust(
     on_first_use: bool,
     is_each_alone: bool,
 ) -> Vec<Option<TrustSource>> {
-    let mut trusted: Vec<Option<TrustSource>> = archives
-        .iter()
-        .map(|archive| match archive.is_signed {
-            true => Some(TrustSource::Signature),
-            false => given.contains(&archive.sha256).then_some(TrustSource::GivenDigest),
-        })
-        .collect();
-    if on_first_use && is_each_alone {
-        for source in &mut trusted {
+    let own = |archive: &&Archive| match archive.is_signed {
+        true => Some(TrustSource::Signature),
+        false => given.contains(&archive.sha256).then_some(TrustSource::GivenDigest),
+    };
+    let mut trusted: Vec<Option<TrustSource>> = archives.iter().map(own).collect();
+    if on_first_use {
+        let is_first = trusted.iter().all(Option::is_none);
+        let count = if is_each_alone {
+            trusted.len()
+        } else {
+            usize::from(is_first)
+        };
+        for source in trusted.iter_mut().take(count) {
             source.get_or_insert(TrustSource::FirstUse);
         }
-    } else if on_first_use
-        && trusted.iter().all(Option::is_none)
-        && let Some(first) = trusted.first_mut()
-    {
-        *first = Some(TrustSource::FirstUse);
     }
-    let known: Vec<&Archive> = (0..archives.len())
-        .filter(|index| trusted[*index].is_some())
-        .map(|index| archives[index])
-        .collect();
+    let known = trusted.iter().zip(archives).filter(|(source, _)| source.is_some());
+    let known: Vec<&Archive> = known.map(|(_, archive)| *archive).collect();
     for (source, one) in trusted.iter_mut().zip(archives).filter(|(source, _)| source.is_none()) {
         let is_same_tree = |other: &&Archive| one.tree_sha256.is_some() && other.tree_sha256 == one.tree_sha256;
         *source = if known.iter().any(|other| other.sha256 == one.sha256) {

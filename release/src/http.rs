@@ -161,7 +161,8 @@ impl Http {
     }
 }
 
-/// Parses the address of an HTTP server. A name and password are refused, since they only make it look like another server's.
+/// Parses the address of an HTTP server. A name and password are refused, since they only make it look like another
+/// server's.
 pub(crate) fn parse(address: &str) -> Result<Uri, Error> {
     let is_usable = |uri: &Uri| {
         let is_plain = uri

@@ -1,5 +1,5 @@
-//! Another version of an input is pinned only if it is verified and our patches apply; otherwise the pin file is left as it
-//! was. A server of our own has the versions, and keys are made here.
+//! Another version of an input is pinned only if it is verified and our patches apply; otherwise the pin file is left
+//! as it was. A server of our own has the versions, and keys are made here.
 
 mod support;
 

@@ -1,5 +1,5 @@
-//! The packages for npm and Python, installed by the registries' own clients, transcode real video. What they depend on is
-//! installed from pinned files, so that no network is needed.
+//! The packages for npm and Python, installed by the registries' own clients, transcode real video. What they depend on
+//! is installed from pinned files, so that no network is needed.
 
 mod support;
 
@@ -87,8 +87,8 @@ fn expect_success(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What both packages are asked to do, and what ffprobe says of it: an mp4 of some frames, a Matroska file in a folder, and a
-/// file that is not there.
+/// What both packages are asked to do, and what ffprobe says of it: an mp4 of some frames, a Matroska file in a folder,
+/// and a file that is not there.
 const WANTED: &str = "h264,aac 0\nmatroska,webm\nmissing 254 No such file\n";
 
 #[test]

@@ -1,5 +1,5 @@
-//! Without a direct connection the registries' own clients serve. Each of them fetches one small input here, so these tests need
-//! the registries, as a first build does.
+//! Without a direct connection the registries' own clients serve. Each of them fetches one small input here, so these
+//! tests need the registries, as a first build does.
 
 use std::io::Write;
 

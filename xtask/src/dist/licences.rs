@@ -92,8 +92,8 @@ fn row(name: &str, description: &str, license: &str, records: &[Record], texts: 
     )
 }
 
-/// The names of those files of a release that belong with a module: the notice, the texts of its sources, and those of the SDK
-/// and of ours, which are in every module. `all` are the records of the release.
+/// The names of those files of a release that belong with a module: the notice, the texts of its sources, and those of
+/// the SDK and of ours, which are in every module. `all` are the records of the release.
 pub fn of_module(names: Vec<String>, record: &Record, all: &[Record]) -> Vec<String> {
     let belongs = |file: &str| {
         let Some(rest) = file.strip_prefix(PREFIX) else {

@@ -55,7 +55,10 @@ pub fn npm(project: &Project, folder: &Folder, record: &Record) -> Result<Packag
         "dependencies": { runtime_name: runtime.version },
         "description": format!("FFmpeg {} in WebAssembly: {}", record.ffmpeg_version, record.description),
         "engines": { "node": ">=20" },
-        "exports": { ".": { "types": "./index.d.ts", "default": "./index.js" }, "./module.wasm.gz": "./module.wasm.gz" },
+        "exports": {
+            ".": { "types": "./index.d.ts", "default": "./index.js" },
+            "./module.wasm.gz": "./module.wasm.gz",
+        },
         "license": record.license,
         "name": name,
         "type": "module",

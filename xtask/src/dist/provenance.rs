@@ -1,5 +1,5 @@
-//! How a module came to be, as an in-toto statement with SLSA's predicate. Whoever signs the release stands for it; it names
-//! no machine and no time, since the module does not depend on them.
+//! How a module came to be, as an in-toto statement with SLSA's predicate. Whoever signs the release stands for it; it
+//! names no machine and no time, since the module does not depend on them.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ use crate::inputs::pins::Pins;
 use crate::inputs::source::{OriginKind, Source};
 use crate::process;
 
-/// What the key of a step names, this names: sources, patches, tools, passes with the crates that work for them, commands and
-/// their environment.
+/// What the key of a step names, this names: sources, patches, tools, passes with the crates that work for them,
+/// commands and their environment.
 pub fn statement(record: &Record, pins: &Pins, commit: &Commit, version: &str) -> Value {
     let subjects: Vec<Value> = record
         .files

@@ -1,5 +1,5 @@
-//! The bill of materials, in CycloneDX's format: what is in each module, and what the Rust programs around them are made of.
-//! It has no time and no serial number, so that a release repeats.
+//! The bill of materials, in CycloneDX's format: what is in each module, and what the Rust programs around them are
+//! made of. It has no time and no serial number, so that a release repeats.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -6,8 +6,8 @@ use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::SignatureType;
 use pgp::types::KeyDetails;
 
-/// Checks that a file was signed by the key of this fingerprint, or by a subkey that is bound to it. A key that says it is
-/// revoked is refused; expiry is not checked, since it does not invalidate what the key signed before.
+/// Checks that a file was signed by the key of this fingerprint, or by a subkey that is bound to it. A key that says it
+/// is revoked is refused; expiry is not checked, since it does not invalidate what the key signed before.
 pub fn verify(keys: &[u8], fingerprint: &str, signature: &[u8], data: &[u8]) -> Result<()> {
     let (mut all, _) = SignedPublicKey::from_reader_many(keys).context("no OpenPGP key")?;
     let key = all

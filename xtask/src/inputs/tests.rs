@@ -1,4 +1,5 @@
-//! What tests take, where `cargo test` finds it without being told: links in artifacts/test-inputs, which is not in git.
+//! What tests take, where `cargo test` finds it without being told: links in artifacts/test-inputs, which is not in
+//! git.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -14,7 +15,8 @@ use crate::project::Project;
 /// The folder of links, in the repository.
 pub const FOLDER: &str = "artifacts/test-inputs";
 
-/// Sources whose names begin so have real media among their tests: pictures of phones and cameras, films, and sound with covers.
+/// Sources whose names begin so have real media among their tests: pictures of phones and cameras, films, and sound
+/// with covers.
 const MEDIA: &str = "test-media-";
 
 /// Packages of registries that tests install as they are, and what their files' names end with.

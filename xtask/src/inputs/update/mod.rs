@@ -1,5 +1,5 @@
-//! Another version of an input: its origins follow from the pinned ones, what they give must be verified, our patches must
-//! apply, and only then the pin file changes.
+//! Another version of an input: its origins follow from the pinned ones, what they give must be verified, our patches
+//! must apply, and only then the pin file changes.
 
 pub mod compare;
 mod pin_file;
@@ -148,8 +148,8 @@ impl Search<'_> {
     fn update(&self) -> Result<(Source, Vec<NewOrigin>)> {
         let mut origins = self.origins();
         if origins.iter().all(|origin| origin.archive.is_none()) {
-            let hint = "check the version and the network, or put the archive, named as upstream names it, into a folder and \
-                        give --mirror DIR";
+            let hint = "check the version and the network, or put the archive, named as upstream names it, into a \
+                        folder and give --mirror DIR";
             return Err(
                 environment(format!("no origin gave {}:{}", self.name(), lines(&origins)))
                     .hint(hint)
@@ -286,8 +286,8 @@ impl Search<'_> {
             (None, None) => "; upstream signs it with no key that is known here".to_owned(),
             (None, Some(_)) => String::new(),
         };
-        let hint = "give --key FILE, or compare a digest with the one that upstream publishes and give --sha256 DIGEST; \
-                    --trust-first-use does without";
+        let hint = "give --key FILE, or compare a digest with the one that upstream publishes and give \
+                    --sha256 DIGEST; --trust-first-use does without";
         let message = format!("nothing verifies {}{reason}{}", self.name(), lines(origins));
         usage(message).hint(hint).into()
     }

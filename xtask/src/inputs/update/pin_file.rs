@@ -5,8 +5,8 @@ use toml_edit::{DocumentMut, TableLike};
 
 use crate::inputs::source::{Origin, Source};
 
-/// The text with the new pin of the source whose table is at `place`, all else as it is. `origins` take the place of the old
-/// ones, in order; none is left out. Another FFmpeg begins its own row of releases.
+/// The text with the new pin of the source whose table is at `place`, all else as it is. `origins` take the place of
+/// the old ones, in order; none is left out. Another FFmpeg begins its own row of releases.
 pub fn edit(text: &str, place: &[&str], source: &Source, origins: &[Option<Origin>]) -> Result<String> {
     let mut document: DocumentMut = text.parse()?;
     if let Some(revision) = document.get_mut("revision").and_then(toml_edit::Item::as_value_mut) {
@@ -60,7 +60,8 @@ mod tests {
         let text = "# head\nformat_version = 1\nrevision = 3 # why\nsdk_package = []\nnix_package = []\n\n\
                     # about it\n[source.ffmpeg]\nversion = \"1.0\" # newest\nlicense = \"MIT\"\n\
                     tree_sha256 = \"old\"\n[[source.ffmpeg.origin]]\nurl = \"u/1.0\" # slow\nsha256 = \"old\"\n\
-                    [[source.ffmpeg.origin]]\nnpm = \"x\"\nversion = \"1.0\"\n\n# next\n[source.b]\nversion = \"1.0\"\n";
+                    [[source.ffmpeg.origin]]\nnpm = \"x\"\nversion = \"1.0\"\n\n\
+                    # next\n[source.b]\nversion = \"1.0\"\n";
         let pins: toml::Table = text.parse().unwrap();
         let mut source: Source = pins["source"]["ffmpeg"].clone().try_into().unwrap();
         source.version = "1.1".into();

@@ -91,8 +91,8 @@ fn debian_version(old: &str, rename: &Rename, offered: &[String]) -> Result<Stri
         .ok_or_else(|| format!("Debian has no {wanted} in this suite, but {}", offered.join(", ")))
 }
 
-/// An origin of the new version, or why there is none. `given` has registries' versions by package, and `offered` asks for
-/// Debian's.
+/// An origin of the new version, or why there is none. `given` has registries' versions by package, and `offered` asks
+/// for Debian's.
 pub fn origin(
     old: &Origin,
     rename: &Rename,

@@ -1,5 +1,5 @@
-//! Whether an archive of a new version is upstream's: by its signature, by a digest that was given, or as another origin's that
-//! is known to be.
+//! Whether an archive of a new version is upstream's: by its signature, by a digest that was given, or as another
+//! origin's that is known to be.
 
 use std::fmt;
 use std::fs;
@@ -54,7 +54,8 @@ pub struct Archive {
     pub is_signed: bool,
 }
 
-/// Why each archive is trusted. `is_each_alone` says that no origin is to have what another has: each is for another host.
+/// Why each archive is trusted. `is_each_alone` says that no origin is to have what another has: each is for another
+/// host.
 pub fn trust(
     archives: &[&Archive],
     given: &[String],
@@ -93,8 +94,8 @@ pub fn trust(
 }
 
 impl Search<'_> {
-    /// Marks the archives that upstream has signed. A signature that is of none of them is an error; that there is no signature
-    /// or no key is returned.
+    /// Marks the archives that upstream has signed. A signature that is of none of them is an error; that there is no
+    /// signature or no key is returned.
     pub fn verify(&self, origins: &mut [NewOrigin]) -> Result<Option<String>> {
         let Some(fingerprint) = &self.old.signed_by else {
             return Ok(None);

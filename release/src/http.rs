@@ -14,6 +14,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(8);
 /// Time for a whole body: enough for a large file over a slow line.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+/// The small files of a release are far smaller than this; a faulty server could send without end.
+pub(crate) const SMALL_FILE_MAX_BYTES: u64 = 16 << 20;
 /// Browsers follow a similar number of redirects in a row.
 const REDIRECTS_MAX: usize = 10;
 

@@ -25,7 +25,7 @@ use crate::project::Project;
 use crate::recipe::library::{self, FFMPEG};
 
 use rename::Rename;
-use trust::{Archive, TrustSource};
+use trust::{Archive, TrustSource, Upstream};
 
 /// An origin of the new version, what it gave, and why that is trusted.
 #[derive(Debug, Serialize)]
@@ -156,7 +156,14 @@ impl Search<'_> {
                     .into(),
             );
         }
-        let unverified = self.verify(&mut origins)?;
+        let new: Vec<Origin> = origins.iter().filter_map(|origin| origin.origin.clone()).collect();
+        let archives = origins.iter_mut().filter_map(|origin| origin.archive.as_mut());
+        let upstream = Upstream {
+            fetcher: self.fetcher,
+            pinned: self.old,
+            key: self.flags.key.as_deref(),
+        };
+        let unverified = upstream.verify(&new, &mut archives.collect::<Vec<_>>())?;
         self.choose(&mut origins);
         // Nothing is unpacked unless something is trusted, which others may have the same tree as.
         let is_trusted = |origin: &NewOrigin| origin.trusted_by.is_some();

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
@@ -11,8 +11,7 @@ use serde::Serialize;
 use crate::error::environment;
 use crate::inputs::fetch::{Fetcher, File};
 use crate::inputs::openpgp;
-use crate::inputs::source::{Origin, OriginKind};
-use crate::inputs::update::{NewOrigin, Search};
+use crate::inputs::source::{Origin, OriginKind, Source};
 
 /// Why an archive is trusted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -93,65 +92,68 @@ pub fn trust(
     trusted
 }
 
-impl Search<'_> {
+/// Upstream, as it signs the archives of a source.
+pub struct Upstream<'a> {
+    pub fetcher: &'a Fetcher<'a>,
+    pub pinned: &'a Source,
+    /// A file with its public key, where it can't be fetched.
+    pub key: Option<&'a Path>,
+}
+
+impl Upstream<'_> {
     /// Marks the archives that upstream has signed. A signature that is of none of them is an error; that there is no
     /// signature or no key is returned.
-    pub fn verify(&self, origins: &mut [NewOrigin]) -> Result<Option<String>> {
-        let Some(fingerprint) = &self.old.signed_by else {
+    pub fn verify(&self, origins: &[Origin], archives: &mut [&mut Archive]) -> Result<Option<String>> {
+        let Some(fingerprint) = &self.pinned.signed_by else {
             return Ok(None);
         };
-        let new: Vec<&Origin> = origins.iter().filter_map(|origin| origin.origin.as_ref()).collect();
-        let found = self
-            .signature(&new)
-            .and_then(|signature| Ok((signature, self.key(&new)?)));
+        let signature = self.signature(origins);
+        let found = signature.and_then(|signature| Ok((signature, self.public_key(origins)?)));
         let (signature, key) = match found {
             Ok(found) => found,
-            Err(error) if self.flags.key.is_some() => return Err(error),
+            Err(error) if self.key.is_some() => return Err(error),
             Err(error) => return Ok(Some(format!("{error:#}"))),
         };
         let mut refusal = None;
-        let mut is_signed = false;
-        for archive in origins.iter_mut().filter_map(|origin| origin.archive.as_mut()) {
+        for archive in archives.iter_mut() {
             let path = &archive.path;
             let data = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
             match openpgp::verify(&key, fingerprint, &signature, &data) {
                 Ok(()) => archive.is_signed = true,
                 Err(error) => refusal = Some(error),
             }
-            is_signed |= archive.is_signed;
         }
         match refusal {
-            Some(error) if !is_signed => Err(error.context(format!(
-                "{} {} is not what upstream has signed",
-                self.flags.source, self.flags.version
-            ))),
+            Some(error) if !archives.iter().any(|archive| archive.is_signed) => {
+                Err(error.context("the archive is not what upstream has signed"))
+            }
             _ => Ok(None),
         }
     }
 
-    fn signature(&self, origins: &[&Origin]) -> Result<Vec<u8>> {
+    fn signature(&self, origins: &[Origin]) -> Result<Vec<u8>> {
         first(origins, |origin| match &origin.signature {
             Some(address) => Some(self.fetcher.small_file(address)),
-            None => from_debian(self.fetcher, origin, File::Signature),
+            None => self.debian_file(origin, File::Signature),
         })
         .context("the signature")
     }
 
-    fn key(&self, origins: &[&Origin]) -> Result<Vec<u8>> {
-        if let Some(path) = &self.flags.key {
+    fn public_key(&self, origins: &[Origin]) -> Result<Vec<u8>> {
+        if let Some(path) = self.key {
             return fs::read(path).with_context(|| environment(format!("cannot read the key {}", path.display())));
         }
-        let address = self.old.signing_key.as_deref();
+        let address = self.pinned.signing_key.as_deref();
         if let Some(Ok(key)) = address.map(|address| self.fetcher.small_file(address)) {
             return Ok(key);
         }
         // Any version's packaging will do: the fingerprint decides. The newest one's may not have reached every server.
-        let of_all_versions = |origin: &&Origin| {
+        let of_all_versions = |origin: &Origin| {
             let offered = origin
                 .kind()
                 .ok()
                 .and_then(|kind| self.fetcher.debian_versions(kind).ok());
-            let origin = (*origin).clone();
+            let origin = origin.clone();
             let versions = offered.unwrap_or_default().into_iter().rev();
             versions.map(move |version| Origin {
                 version: Some(version),
@@ -159,13 +161,21 @@ impl Search<'_> {
             })
         };
         let packagings: Vec<Origin> = origins.iter().flat_map(of_all_versions).collect();
-        let packagings: Vec<&Origin> = packagings.iter().collect();
-        first(&packagings, |origin| from_debian(self.fetcher, origin, File::Packaging)).context("the key")
+        first(&packagings, |origin| self.debian_file(origin, File::Packaging)).context("the key")
+    }
+
+    fn debian_file(&self, origin: &Origin, wanted: File) -> Option<Result<Vec<u8>>> {
+        match (origin.kind(), &origin.version) {
+            (Ok(OriginKind::DebianSource { package, suite }), Some(version)) => {
+                Some(self.fetcher.debian_file(package, version, suite, wanted))
+            }
+            _ => None,
+        }
     }
 }
 
 /// What the first origin gives that has it, or why none has.
-fn first(origins: &[&Origin], get: impl Fn(&Origin) -> Option<Result<Vec<u8>>>) -> Result<Vec<u8>> {
+fn first(origins: &[Origin], get: impl Fn(&Origin) -> Option<Result<Vec<u8>>>) -> Result<Vec<u8>> {
     let mut reasons = Vec::new();
     for origin in origins {
         match get(origin) {
@@ -175,15 +185,6 @@ fn first(origins: &[&Origin], get: impl Fn(&Origin) -> Option<Result<Vec<u8>>>) 
         }
     }
     bail!("no origin has it; {}", reasons.join("; "))
-}
-
-fn from_debian(fetcher: &Fetcher, origin: &Origin, wanted: File) -> Option<Result<Vec<u8>>> {
-    match (origin.kind(), &origin.version) {
-        (Ok(OriginKind::DebianSource { package, suite }), Some(version)) => {
-            Some(fetcher.debian_file(package, version, suite, wanted))
-        }
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ureq::http::{HeaderValue, Method, Request, Response, Uri, header};
 use ureq::{Agent, Body};
+use url::Url;
 
 use crate::Error;
 
@@ -13,6 +14,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(8);
 /// Time for a whole body: enough for a large file over a slow line.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+/// The small files of a release are far smaller than this; a faulty server could send without end.
+pub(crate) const SMALL_FILE_MAX_BYTES: u64 = 16 << 20;
 /// Browsers follow a similar number of redirects in a row.
 const REDIRECTS_MAX: usize = 10;
 
@@ -160,19 +163,18 @@ impl Http {
     }
 }
 
-/// Parses an address with a server in it. A name and password are refused, since they only make it look like another
+/// Parses the address of an HTTP server. A name and password are refused, since they only make it look like another
 /// server's.
 pub(crate) fn parse(address: &str) -> Result<Uri, Error> {
-    address
-        .parse()
-        .ok()
-        .filter(|uri: &Uri| {
-            uri.authority()
-                .is_some_and(|authority| !authority.as_str().contains('@'))
-        })
-        .ok_or_else(|| Error::Location {
-            text: address.to_owned(),
-        })
+    let is_usable = |uri: &Uri| {
+        let is_plain = uri
+            .authority()
+            .is_some_and(|authority| !authority.as_str().contains('@'));
+        is_plain && matches!(uri.scheme_str(), Some("http" | "https"))
+    };
+    address.parse().ok().filter(is_usable).ok_or_else(|| Error::Location {
+        text: address.to_owned(),
+    })
 }
 
 /// The same scheme, host and port.
@@ -199,28 +201,11 @@ pub(crate) fn is_private(uri: &Uri) -> bool {
 
 /// Resolves the address in a `Location` header against the address that returned it.
 pub(crate) fn resolve(from: &Uri, target: &str) -> Result<Uri, Error> {
-    let scheme = from.scheme_str().unwrap_or("https");
-    // A query may have an address in it.
-    if target
-        .split(['?', '/'])
-        .next()
-        .is_some_and(|start| start.ends_with(':'))
-    {
-        return parse(target);
-    }
-    if target.starts_with("//") {
-        return parse(&format!("{scheme}:{target}"));
-    }
-    let server = from.authority().map(ToString::to_string).unwrap_or_default();
-    let path = match target.chars().next() {
-        Some('/') => target.to_owned(),
-        Some('?') => format!("{}{target}", from.path()),
-        _ => {
-            let folder = from.path().rsplit_once('/').map_or("", |(folder, _)| folder);
-            format!("{folder}/{target}")
-        }
+    let unusable = |_| Error::Location {
+        text: target.to_owned(),
     };
-    parse(&format!("{scheme}://{server}{path}"))
+    let base = Url::parse(&from.to_string()).map_err(unusable)?;
+    parse(base.join(target).map_err(unusable)?.as_str())
 }
 
 #[cfg(test)]
@@ -267,8 +252,27 @@ mod tests {
             ),
             ("u", "https://registry.test/v2/a/uploads/u"),
             ("?y=2", "https://registry.test/v2/a/uploads/?y=2"),
+            ("", "https://registry.test/v2/a/uploads/?x=1"),
+            ("../../b?y=2", "https://registry.test/v2/b?y=2"),
+            ("/../../b", "https://registry.test/b"),
+            ("HTTPS://Other.TEST:443/u", "https://other.test/u"),
+            ("//other.test:8443?q", "https://other.test:8443/?q"),
+            ("https://[::1]:5000/u", "https://[::1]:5000/u"),
+            ("/u#part", "https://registry.test/u"),
+            ("\\\\other.test\\u", "https://other.test/u"),
         ] {
             assert_eq!(resolve(&from, target).unwrap(), wanted, "{target}");
+        }
+        // What has no server is not followed, nor what only looks like another server's.
+        for target in [
+            "mailto:a@b.test",
+            "data:,a",
+            "u:1/v",
+            "//registry.test@evil.test/u",
+            "https://",
+            "//[::1/u",
+        ] {
+            assert!(resolve(&from, target).is_err(), "{target}");
         }
     }
 }

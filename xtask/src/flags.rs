@@ -154,18 +154,18 @@ pub enum BumpStage {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Addresses are made of the pinned ones, with the new version in the old one's place. Somebody must vouch for what comes: \
-upstream's signature by the key that is pinned as signed_by, a digest that you give, or another origin with the same file or \
-tree. An origin that has not got the new version, or has something else, is left out, and that is said. Only when our patches \
-apply too is the pin file changed, at once. A run that was broken off later goes on where it was when started again.
+Addresses are made of the pinned ones by replacing the version. What comes must be verified: by upstream's signature \
+with the key that is pinned as signed_by, by a digest that you give, or as the same file or tree that a verified origin \
+has. An origin that does not have the new version, or has something else, is left out and named. The pin file changes in \
+one write, and only if our patches apply, too. A run that was interrupted after that continues when it is started again.
 
 Examples:
   cargo xtask bump ffmpeg 9.0.3 --dry-run
   cargo xtask bump ffmpeg 9.0.3 --key ffmpeg-devel.asc
   cargo xtask bump zlib 1.3.3 --registry-version libz-sys=1.1.32 --sha256 DIGEST --until pin
 
-Exit codes: 0 done, 1 a wrong signature, a patch that does not apply, a failed build or test, 2 usage, or nobody vouches for \
-it, 3 no origin has it, or something is missing in the environment.")]
+Exit codes: 0 done, 1 a wrong signature, a patch that does not apply, a failed build or test, 2 usage, or nothing \
+verifies it, 3 no origin has it, or something is missing in the environment.")]
 pub struct Bump {
     /// A source that ffmpeg-src/ pins, such as ffmpeg
     pub source: String,
@@ -179,7 +179,7 @@ pub struct Bump {
     /// The digest that an origin's archive must have; may be given several times, for origins with archives of their own
     #[arg(long, value_name = "DIGEST", value_parser = sha256)]
     pub sha256: Vec<String>,
-    /// Pin what comes although nobody vouches for it
+    /// Pin what comes although nothing verifies it
     #[arg(long)]
     pub trust_first_use: bool,
     /// The version that a registry's package has, where it is one of its own; may be given several times
@@ -474,8 +474,8 @@ Examples:
   cargo xtask dist --all --secret-key ~/.minisign/minisign.key
   cargo xtask dist --profile o3-gpl --out /tmp/trial --allow-dirty
 
-The modules must have been built from what is committed. The same commit makes the same folder, but for the signature, which \
-has randomness in it. docs/release.md says how a release is published and verified.
+The modules must have been built from what is committed. The same commit makes the same folder, except for the \
+signature: minisign's signatures are randomised. docs/release.md says how a release is published and verified.
 
 Environment: MINISIGN_PASSWORD has the password of the secret key, which is asked for otherwise.")]
 pub struct Dist {

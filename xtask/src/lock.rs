@@ -23,6 +23,15 @@ struct Package {
     dependencies: Vec<String>,
 }
 
+/// Name and version -> checksum, of all packages of a Cargo.lock that come from a registry.
+pub fn registry_checksums(text: &str) -> Result<BTreeMap<(String, String), String>> {
+    let lock: Lock = toml::from_str(text).context("Cargo.lock")?;
+    let packages = lock.package.into_iter();
+    Ok(packages
+        .filter_map(|package| Some(((package.name, package.version), package.checksum?)))
+        .collect())
+}
+
 /// Package and version -> checksum, of these crates and all that they depend on.
 pub fn checksums(crates: &[&str]) -> Result<BTreeMap<String, String>> {
     let lock: Lock = toml::from_str(LOCK).context("Cargo.lock")?;

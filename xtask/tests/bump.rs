@@ -1,5 +1,5 @@
-//! Another version of an input is pinned only when somebody vouches for it and our patches apply; otherwise the pin file is
-//! left as it was. A server of our own has the versions, and keys are made here.
+//! Another version of an input is pinned only if it is verified and our patches apply; otherwise the pin file is left
+//! as it was. A server of our own has the versions, and keys are made here.
 
 mod support;
 
@@ -7,6 +7,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_xtask");
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
@@ -51,19 +52,17 @@ impl Upstream {
             None => String::new(),
         };
         // Written as a person would, so that it shows what becomes of comments and order.
-        let zlib = format!(
-            "# Compression.\n[source.zlib]\nlicense = \"Zlib\"\nversion = \"1.0\" # the newest\nsha256 = \"{}\"\n{signature}\
-             [[source.zlib.origin]]\nurl = \"{address}/1.0/zlib-1.0.tar.gz\" # upstream\n{asc}\
-             [[source.zlib.origin]]\nurl = \"http://127.0.0.1:9/zlib-1.0.tar.gz\"\n\n",
+        let source = format!(
+            "# Compression.\n[source]\nlicense = \"Zlib\"\nversion = \"1.0\" # the newest\nsha256 = \"{}\"\n{signature}\
+             [[source.origin]]\nurl = \"{address}/1.0/zlib-1.0.tar.gz\" # upstream\n{asc}\
+             [[source.origin]]\nurl = \"http://127.0.0.1:9/zlib-1.0.tar.gz\"\n\n",
             sha256(&old)
         );
-        fixture.edit_pins(|pins| {
-            pins["source"].as_table_mut().unwrap().remove("zlib");
-        });
-        let path = fixture.root().join("ffmpeg-src/sources.toml");
-        let rest = fs::read_to_string(&path).unwrap();
-        let (head, tail) = rest.split_once("[[sdk_package]]").unwrap();
-        fs::write(&path, format!("# Pins.\n{head}{zlib}[[sdk_package]]{tail}")).unwrap();
+        let real = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ffmpeg-src/zlib.toml");
+        let text = fs::read_to_string(real).unwrap();
+        let (head, rest) = text.split_once("[source]").unwrap();
+        let (_, tail) = rest.split_once("[build]").unwrap();
+        fs::write(fixture.pin_file("zlib"), format!("{head}{source}[build]{tail}")).unwrap();
         Upstream {
             fixture,
             files,
@@ -77,7 +76,7 @@ impl Upstream {
     }
 
     fn pins(&self) -> String {
-        fs::read_to_string(self.fixture.root().join("ffmpeg-src/sources.toml")).unwrap()
+        fs::read_to_string(self.fixture.pin_file("zlib")).unwrap()
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -164,7 +163,7 @@ fn a_signed_version_is_pinned_and_all_else_is_left() {
     }
     assert_eq!(upstream.pins(), wanted);
     let report: serde_json::Value = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
-    assert_eq!(report["origins"][0]["vouched_for_by"], "signature");
+    assert_eq!(report["origins"][0]["trusted_by"], "signature");
     // Once more is no work, and what was fetched is what a build takes.
     let ended = upstream.bump(&["--offline"]);
     ended.expect(0, &[]);
@@ -179,19 +178,19 @@ fn what_upstream_has_not_signed_is_refused() {
     let (key, stranger) = (key(), key());
     let upstream = Upstream::new(Some(&key));
     let fingerprint = format!("{:X}", key.primary_key.fingerprint());
-    // No signature, then no key: nobody vouches for it.
+    // No signature, then no key: nothing verifies it.
     upstream.refuses(
         &[],
         2,
         &[
-            "nobody vouches for zlib 1.1",
+            "nothing verifies zlib 1.1",
             "there is no",
             "--sha256",
             &sha256(&upstream.archive),
         ],
     );
     upstream.put(NEW_SIGNATURE, sign(&key, &upstream.archive));
-    upstream.refuses(&[], 2, &["nobody vouches for zlib 1.1", "the key"]);
+    upstream.refuses(&[], 2, &["nothing verifies zlib 1.1", "the key"]);
     // Another's key, under whatever name.
     upstream.put("key.asc", public(&stranger));
     upstream.refuses(&[], 1, &["no key with the fingerprint", &fingerprint]);
@@ -225,7 +224,7 @@ fn without_a_signature_a_digest_or_a_flag_is_needed() {
         &[],
         2,
         &[
-            "nobody vouches for zlib 1.1",
+            "nothing verifies zlib 1.1",
             "no key that is known here",
             "--trust-first-use",
         ],
@@ -233,7 +232,7 @@ fn without_a_signature_a_digest_or_a_flag_is_needed() {
     upstream.refuses(
         &["--sha256", &"0".repeat(64)],
         2,
-        &["nobody vouches", &sha256(&upstream.archive)],
+        &["nothing verifies", &sha256(&upstream.archive)],
     );
     upstream.refuses(&["--sha256", "0"], 2, &["not a sha256"]);
     upstream.refuses(&["--key", "any"], 2, &["signs with no key", "signed_by"]);
@@ -252,8 +251,7 @@ fn without_a_signature_a_digest_or_a_flag_is_needed() {
 #[test]
 fn other_archives_of_the_same_tree_are_taken_and_of_another_are_left_out() {
     let upstream = Upstream::new(None);
-    upstream.fixture.edit_pins(|pins| {
-        let zlib = pins["source"]["zlib"].as_table_mut().unwrap();
+    upstream.fixture.edit_source("zlib", |zlib| {
         let sum = zlib.remove("sha256").unwrap();
         zlib.insert("tree_sha256".into(), "0".repeat(64).into());
         let origins = zlib["origin"].as_array_mut().unwrap();
@@ -270,11 +268,15 @@ fn other_archives_of_the_same_tree_are_taken_and_of_another_are_left_out() {
         }
     });
     upstream.put(NEW, *b"no archive at all");
+    // Nothing is unpacked unless something is trusted.
+    upstream.refuses(&[], 2, &["nothing verifies zlib 1.1"]);
+    let trees = upstream.fixture.cache().join("trees");
+    assert_eq!(support::files_in(&trees), Vec::<std::path::PathBuf>::new());
     let damaged = sha256(b"no archive at all");
     upstream.refuses(
         &["--sha256", &damaged],
         2,
-        &["nobody vouches for zlib 1.1", "left out: cannot unpack"],
+        &["nothing verifies zlib 1.1", "left out: cannot unpack"],
     );
     upstream.put(NEW, upstream.archive.clone());
     let repacked = zlib_like("another folder", "/* new */\n");
@@ -283,9 +285,9 @@ fn other_archives_of_the_same_tree_are_taken_and_of_another_are_left_out() {
     let ended = upstream.bump(&["--sha256", &sha256(&upstream.archive)]);
     ended.expect(0, &[]);
     assert!(ended.stdout.contains("the same tree"), "{}", ended.stdout);
-    assert!(ended.stdout.contains("nobody vouches for its file"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("its file is not verified"), "{}", ended.stdout);
     let pins: toml::Table = upstream.pins().parse().unwrap();
-    let zlib = &pins["source"]["zlib"];
+    let zlib = &pins["source"];
     let origins = zlib["origin"].as_array().unwrap();
     assert_eq!(origins.len(), 2, "{origins:?}");
     assert_eq!(origins[1]["sha256"].as_str(), Some(sha256(&repacked).as_str()));
@@ -329,6 +331,8 @@ fn what_cannot_be_bumped_is_said() {
     bump(&["zlip", "1.1"]).expect(2, &["no source `zlip`", "x264, zlib"]);
     bump(&["lld-22", "23"]).expect(2, &["no source `lld-22`", "by hand"]);
     bump(&["zlib", "1.1/../2"]).expect(2, &["is not a version"]);
+    // Its version.sh is made of the parts of the version.
+    bump(&["x264", "0.165"]).expect(2, &["ffmpeg-src/x264.toml:", "0.165", "as the pinned one is: 0.164"]);
     bump(&["zlib", "1.1", "--profile", "o4"]).expect(2, &["no profile `o4`"]);
     bump(&["zlib", "1.7", "--trust-first-use"])
         .expect(3, &["no origin gave zlib 1.7", "1.7/zlib-1.7.tar.gz", "--mirror"]);
@@ -346,8 +350,8 @@ fn what_cannot_be_bumped_is_said() {
     ];
     bump(&mirrored).expect(0, &[]);
     // Each machine's archive is its own: one that is missing is not left out for the others' sake.
-    upstream.fixture.edit_pins(|pins| {
-        let origins = pins["source"]["zlib"]["origin"].as_array_mut().unwrap();
+    upstream.fixture.edit_source("zlib", |zlib| {
+        let origins = zlib["origin"].as_array_mut().unwrap();
         for (origin, host) in origins.iter_mut().zip(["x86_64-linux", "aarch64-macos"]) {
             let origin = origin.as_table_mut().unwrap();
             origin.insert("host".into(), host.into());

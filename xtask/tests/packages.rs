@@ -1,5 +1,5 @@
-//! The packages for npm and Python, installed as their users install them, transcode real video. Needs the clients of both
-//! registries, and what `cargo xtask test` sets.
+//! The packages for npm and Python, installed by the registries' own clients, transcode real video. What they depend on
+//! is installed from pinned files, so that no network is needed.
 
 mod support;
 
@@ -11,17 +11,33 @@ use std::process::Command;
 
 use support::{run, sha256};
 use tempfile::TempDir;
+use xtask::project::Project;
 
-fn variable(name: &str) -> PathBuf {
-    let value = std::env::var_os(name);
-    value
-        .unwrap_or_else(|| panic!("{name} is not set: run these tests with `cargo xtask test`, which sets it"))
-        .into()
+/// The module under test, with its record beside it.
+fn module() -> PathBuf {
+    let module = std::env::var_os("AFMPEG_TEST_MODULE").map(PathBuf::from);
+    let module = module.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../artifacts/o3-gpl.wasm"));
+    let command = "cargo xtask build --profile o3-gpl";
+    assert!(module.is_file(), "there is no {}: run `{command}`", module.display());
+    module
+}
+
+/// What `cargo xtask fetch --all` links for tests.
+fn input(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../artifacts/test-inputs")
+        .join(name);
+    assert!(
+        path.exists(),
+        "there is no {}: run `cargo xtask fetch --all`",
+        path.display()
+    );
+    path
 }
 
 /// A release folder of the module under test, signed by nobody: packages are made where releases are.
 fn release(folder: &Path) -> String {
-    let module = variable("AFMPEG_TEST_MODULE");
+    let module = module();
     let variant = module.file_stem().unwrap().to_str().unwrap().to_owned();
     let artifacts = module.parent().unwrap();
     let mut sums = String::new();
@@ -29,7 +45,7 @@ fn release(folder: &Path) -> String {
         fs::copy(artifacts.join(&name), folder.join(&name)).unwrap();
         sums += &format!("{}  {name}\n", sha256(&fs::read(folder.join(&name)).unwrap()));
     }
-    for name in ["NOTICE.md", "LICENSE-ffmpeg-COPYING", "LICENSE-other.txt"] {
+    for name in ["NOTICE.md", "LICENSE-ffmpeg-COPYING"] {
         fs::write(folder.join(name), name).unwrap();
         sums += &format!("{}  {name}\n", sha256(name.as_bytes()));
     }
@@ -71,8 +87,8 @@ fn expect_success(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What both packages are asked to do, and what ffprobe says of it: an mp4 of some frames, a Matroska file in a folder, and a
-/// file that is not there.
+/// What both packages are asked to do, and what ffprobe says of it: an mp4 of some frames, a Matroska file in a folder,
+/// and a file that is not there.
 const WANTED: &str = "h264,aac 0\nmatroska,webm\nmissing 254 No such file\n";
 
 #[test]
@@ -104,14 +120,15 @@ console.log('missing', missing.exitCode, missing.stderr.includes('No such file')
     fs::write(project.join("run.js"), script.replace("NAME", &name)).unwrap();
     expect_success(
         Command::new("npm")
-            .args(["install", "--silent", "--no-audit", "--no-fund"])
-            .arg(&archive)
+            .args(["install", "--silent", "--no-audit", "--no-fund", "--offline"])
+            .args([&input("browser-wasi-shim.tgz"), &archive])
+            .env("npm_config_cache", folder.path().join("npm cache"))
             .current_dir(&project),
     );
     let said = expect_success(
         Command::new("node")
             .arg("run.js")
-            .arg(variable("AFMPEG_TEST_VIDEO"))
+            .arg(input("video.mp4"))
             .current_dir(&project),
     );
     assert_eq!(said, WANTED);
@@ -124,6 +141,12 @@ fn the_wheel_transcodes() {
     fs::create_dir(&release_folder).unwrap();
     let name = format!("afmpeg_{}", release(&release_folder).replace('-', "_"));
     let wheel = repeated("wheel", &release_folder, folder.path());
+    // pip wants a wheel's name to tell its version.
+    let version = &Project::open(xtask::project::root().unwrap()).unwrap().pins.source["wasmtime"].version;
+    let wheels = folder.path().join("wheels");
+    fs::create_dir(&wheels).unwrap();
+    let runtime = wheels.join(format!("wasmtime-{version}-py3-none-any.whl"));
+    fs::copy(input("wasmtime.whl"), runtime).unwrap();
     // A folder of its own is all that it takes, and works where Python has no `venv`.
     let packages = folder.path().join("packages");
     expect_success(
@@ -134,8 +157,12 @@ fn the_wheel_transcodes() {
                 "install",
                 "--quiet",
                 "--disable-pip-version-check",
-                "--target",
+                "--no-cache-dir",
+                "--no-index",
+                "--find-links",
             ])
+            .arg(&wheels)
+            .arg("--target")
             .args([&packages, &wheel]),
     );
     let script = "\
@@ -163,7 +190,7 @@ print('missing', missing.exit_code, 'No such file' if 'No such file' in missing.
     let said = expect_success(
         Command::new("python3")
             .args(["-s", "-c", &script.replace("NAME", &name)])
-            .arg(variable("AFMPEG_TEST_VIDEO"))
+            .arg(input("video.mp4"))
             .env("PYTHONPATH", &packages)
             .env("XDG_CACHE_HOME", folder.path().join("cache"))
             .current_dir(folder.path()),

@@ -4,7 +4,7 @@ mod support;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_xtask");
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -16,9 +16,15 @@ use minisign::KeyPair;
 use serde_json::Value;
 use support::{Fixture, archive, git, run, sha256};
 use tempfile::TempDir;
+use xtask::build::facts;
+use xtask::build::record::{FileRecord, Record, SourceRecord, Tools};
+use xtask::plan::step::source_digest;
+use xtask::project::Project;
+use xtask::wasm;
+use xtask::wasm::describe::Description;
+use xtask::wasm::inspect::Inspection;
 
-/// A repository, committed, with a module of a few bytes for each of these profiles, whose record is that of the real one but
-/// for the digests.
+/// A repository, committed, with a module of a few bytes and its record for each of these profiles.
 struct Release {
     fixture: Fixture,
     keys: TempDir,
@@ -30,11 +36,21 @@ impl Release {
     fn new() -> Release {
         let fixture = Fixture::new();
         let root = fixture.root();
-        for name in ["ffmpeg", "x264", "openh264"] {
-            let data = archive(&format!("{name}-1"), &[("COPYING", "the licence"), ("main.c", name)]);
+        for (name, licences) in [
+            ("ffmpeg", &["COPYING.GPLv2", "COPYING.LGPLv2.1", "LICENSE.md"][..]),
+            ("x264", &["COPYING"]),
+            ("openh264", &["LICENSE"]),
+        ] {
+            // A text beside those that the library's file names is none of its licences.
+            let files = licences.iter().chain(&["main.c", "COPYING-of-tests"]);
+            let files: Vec<(&str, &str)> = files.map(|&file| (file, name)).collect();
+            let data = archive(&format!("{name}-1"), &files);
             fs::write(fixture.mirror().join(format!("{name}.tar.gz")), &data).unwrap();
             fixture.pin(name, &sha256(&data));
         }
+        // Its version.sh is made of the parts of the version.
+        let version = format!("0.164.1-{}", "a".repeat(40));
+        fixture.edit_source("x264", |source| drop(source.insert("version".into(), version.into())));
         // A workspace as small as cargo allows.
         fs::write(root.join("lib.rs"), "").unwrap();
         let manifest = "[package]\nname = \"afmpeg\"\nversion = \"0.1.0\"\nedition = \"2024\"\nlicense = \"MIT\"\n\
@@ -46,6 +62,8 @@ impl Release {
         )
         .unwrap();
         fs::write(root.join(".gitignore"), "*.wasm*\n/dist\n").unwrap();
+        // Ours are of upstream's files, which the archives do not have.
+        fs::remove_dir_all(root.join("patches")).unwrap();
         for profile in PROFILES {
             write_artifact(&root, profile);
         }
@@ -75,49 +93,64 @@ impl Release {
     }
 }
 
+/// A module of a few bytes with the record of what the repository has.
 fn write_artifact(root: &Path, profile: &str) {
-    let real = Path::new(env!("CARGO_MANIFEST_DIR")).join("../artifacts");
-    let text = fs::read_to_string(real.join(format!("{profile}.json"))).unwrap();
-    let mut record: Value = serde_json::from_str(&text).unwrap();
+    let project = Project::open(root.to_owned()).unwrap();
+    let recipe = project.recipe(profile).unwrap();
+    let mut files = BTreeMap::new();
     for (form, data) in [("wasm", "module"), ("wasm.br", "brotli"), ("wasm.gz", "gzip")] {
         let name = format!("{profile}.{form}");
         fs::write(root.join("artifacts").join(&name), data).unwrap();
-        record["files"][&name] = serde_json::json!({ "sha256": sha256(data.as_bytes()), "size_bytes": data.len() });
+        let file = FileRecord {
+            sha256: sha256(data.as_bytes()),
+            size_bytes: data.len() as u64,
+        };
+        files.insert(name, file);
     }
-    // What the real record was made of may differ from what is pinned now, and the fixture's archives do.
-    let pins: toml::Table = fs::read_to_string(root.join("ffmpeg-src/sources.toml"))
-        .unwrap()
-        .parse()
-        .unwrap();
-    for (name, source) in record["sources"].as_object_mut().unwrap() {
-        let pinned = &pins["source"][name];
-        let digest = pinned.get("tree_sha256").unwrap_or_else(|| &pinned["sha256"]);
-        source["digest"] = digest.as_str().unwrap().into();
-    }
-    let patches = root.join("patches");
-    if patches.exists() {
-        fs::remove_dir_all(&patches).unwrap();
-    }
-    record["patches"] = serde_json::json!({});
-    record["guest"] = guest_digests(&root.join("guest"));
+    let source = |name: &str| {
+        let pinned = project.pins.source(name).unwrap();
+        let record = SourceRecord {
+            digest: source_digest(pinned).unwrap().to_owned(),
+            license: pinned.license.clone(),
+            version: pinned.version.clone(),
+        };
+        (name.to_owned(), record)
+    };
+    let libraries = recipe.components.libraries.iter().map(String::as_str);
+    let record = Record {
+        commands: BTreeMap::new(),
+        description: recipe.description,
+        ffmpeg: Description {
+            components: BTreeMap::new(),
+            ffmpeg_license: String::new(),
+        },
+        ffmpeg_version: project.pins.source("ffmpeg").unwrap().version.clone(),
+        files,
+        format_version: 2,
+        guest: facts::guest_files(root).unwrap(),
+        license: recipe.components.license.clone(),
+        module: Inspection {
+            engine_features: BTreeSet::new(),
+            exports: BTreeSet::new(),
+            function_count: 0,
+            imports: BTreeSet::new(),
+            memory_initial_bytes: 0,
+            memory_maximum_bytes: 0,
+        },
+        patches: BTreeMap::new(),
+        sources: libraries.chain(["ffmpeg"]).map(source).collect(),
+        tools: Tools {
+            clang: "a test compiler".into(),
+            crates: BTreeMap::new(),
+            passes: wasm::digests().unwrap(),
+            sdk: [("wasi-sdk-33.0".to_owned(), sha256(b"sdk"))].into(),
+            wasm_opt: project.pins.source("binaryen").unwrap().version.clone(),
+            wasm_opt_digest: sha256(b"wasm-opt"),
+        },
+        variant: profile.to_owned(),
+    };
     let path = root.join("artifacts").join(format!("{profile}.json"));
     fs::write(path, serde_json::to_string_pretty(&record).unwrap()).unwrap();
-}
-
-fn guest_digests(guest: &Path) -> Value {
-    let files = walkdir::WalkDir::new(guest).into_iter().map(Result::unwrap);
-    files
-        .filter(|entry| entry.file_type().is_file())
-        .map(|entry| {
-            (
-                entry.path().strip_prefix(guest).unwrap().to_str().unwrap().to_owned(),
-                entry,
-            )
-        })
-        .filter(|(name, _)| !name.starts_with("tests/") && !name.ends_with(".md"))
-        .map(|(name, entry)| (name, Value::from(sha256(&fs::read(entry.path()).unwrap()))))
-        .collect::<serde_json::Map<_, _>>()
-        .into()
 }
 
 fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -145,7 +178,7 @@ fn a_release_is_signed_repeats_and_holds_what_it_must() {
     assert_eq!(files.len(), others.len());
     let differing = files.iter().filter(|(name, data)| others.get(*name) != Some(data));
     let differing: Vec<_> = differing.map(|(name, _)| name.as_str()).collect();
-    // A signature has randomness in it; what it signs has none.
+    // minisign's signatures are randomised; what they sign is not.
     assert_eq!(differing, ["SHA256SUMS.minisig"]);
     for name in [
         "o3-gpl.wasm",
@@ -191,12 +224,65 @@ fn a_release_is_signed_repeats_and_holds_what_it_must() {
         provenance["predicate"]["buildDefinition"]["resolvedDependencies"][0]["digest"]["gitCommit"],
         commit.trim()
     );
+    let notice = String::from_utf8(files["NOTICE.md"].clone()).unwrap();
+    for row in [
+        "| x264: H.264 encoder | o3-gpl | GPL-2.0-or-later | `LICENSE-x264-COPYING` |\n",
+        "| all modules | Zlib | `LICENSE-zlib-LICENSE` |\n",
+    ] {
+        assert!(notice.contains(row), "{row}is not in\n{notice}");
+    }
+    assert!(!notice.contains('@'), "a placeholder is left in\n{notice}");
+    assert!(!files.contains_key("LICENSE-x264-COPYING-of-tests"));
     let place = release.fixture.folder.path().to_str().unwrap().as_bytes().to_owned();
     for (name, data) in &files {
         assert!(
             !data.windows(place.len()).any(|window| window == place),
             "{name} names a place"
         );
+    }
+}
+
+#[test]
+fn a_package_has_the_licences_of_its_own_module() {
+    let release = Release::new();
+    let root = release.fixture.root();
+    let real = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let out = release.fixture.folder.path().join("release");
+    run(release.dist(&out)).expect(0, &[]);
+    for (kind, listing) in [
+        ("npm", &["tar", "tzf"][..]),
+        ("wheel", &["python3", "-m", "zipfile", "-l"]),
+    ] {
+        let packages = release.fixture.folder.path().join(kind);
+        let mut command = Command::new(PROGRAM);
+        command.arg("--root").arg(&real).args(["package", kind, "--release"]);
+        command.arg(&out).arg("--out").arg(&packages).current_dir(&root);
+        run(command).expect(0, &[]);
+        let made = support::files_in(&packages);
+        assert_eq!(made.len(), PROFILES.len(), "{made:?}");
+        for package in made {
+            let listed = Command::new(listing[0])
+                .args(&listing[1..])
+                .arg(&package)
+                .output()
+                .unwrap();
+            let listed = String::from_utf8(listed.stdout).unwrap();
+            let is_gpl = package.to_string_lossy().contains("o3");
+            for (name, wanted) in [
+                ("NOTICE.md", true),
+                ("LICENSE-ffmpeg-COPYING.GPLv2", true),
+                ("LICENSE-zlib-LICENSE", true),
+                ("LICENSE-MIT-musl.txt", true),
+                ("LICENSE-x264-COPYING", is_gpl),
+            ] {
+                assert_eq!(
+                    listed.contains(name),
+                    wanted,
+                    "{name} in {}:\n{listed}",
+                    package.display()
+                );
+            }
+        }
     }
 }
 
@@ -243,6 +329,7 @@ fn the_source_archive_builds_on_its_own() {
             .arg(root.join("sources"))
             .env("AFMPEG_CACHE_DIR", elsewhere.path().join(cache))
             .env("WASI_SDK_PATH", release.fixture.sdk())
+            .env("BINARYEN_PATH", release.fixture.folder.path().join("binaryen"))
             .env_remove("AFMPEG_MIRROR");
         run(command)
     };
@@ -254,6 +341,17 @@ fn the_source_archive_builds_on_its_own() {
     data[position + 3] = b'C';
     fs::write(&archive, data).unwrap();
     build("other cache").expect(1, &["zlib-1.tree.tar", "wanted tree_sha256"]);
+}
+
+/// The registry's program, which `cargo xtask fetch --all` links.
+fn registry_program() -> PathBuf {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../artifacts/test-inputs/docker-registry");
+    assert!(
+        program.is_file(),
+        "there is no {}: run `cargo xtask fetch --all`",
+        program.display()
+    );
+    program
 }
 
 /// A real registry on a port of its own, which ends with the test.
@@ -272,8 +370,7 @@ impl Drop for Registry {
 
 impl Registry {
     fn start(authentication: &str) -> Registry {
-        let program = std::env::var_os("AFMPEG_TEST_REGISTRY")
-            .expect("AFMPEG_TEST_REGISTRY is not set: run these tests with `cargo xtask test`, which sets it");
+        let program = registry_program();
         let folder = TempDir::new().unwrap();
         // The port is free when it is given back, and nobody else is likely to take it at once.
         let address = TcpListener::bind("127.0.0.1:0")
@@ -416,6 +513,14 @@ fn what_cannot_be_released_is_refused() {
     fs::write(root.join("guest/new.c"), "int a;").unwrap();
     run(release.dist(&out)).expect(3, &["other inputs", "guest/"]);
     fs::remove_file(root.join("guest/new.c")).unwrap();
+    let record = root.join("artifacts/o3-gpl.json");
+    let text = fs::read_to_string(&record).unwrap();
+    let pass = &wasm::digests().unwrap()["suspend"];
+    fs::write(&record, text.replace(pass, &"0".repeat(64))).unwrap();
+    let mut dist = release.dist(&out);
+    dist.arg("--allow-dirty");
+    run(dist).expect(3, &["other inputs", "the pass suspend"]);
+    fs::write(&record, text).unwrap();
     fs::write(root.join("lib.rs"), "// changed").unwrap();
     run(release.dist(&out)).expect(2, &["not committed", "lib.rs", "--allow-dirty"]);
     git(&root, &["checkout", "--quiet", "lib.rs"]);

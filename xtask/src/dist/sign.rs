@@ -11,7 +11,8 @@ use crate::error::environment;
 /// The variable with the password of the key, where nobody is there to type it.
 pub const PASSWORD_VARIABLE: &str = "MINISIGN_PASSWORD";
 
-/// minisign's signature of these bytes, which says this beside them. It has randomness in it, so that no two are the same.
+/// Signs these bytes as minisign does, with a trusted comment. minisign's signatures are randomised: no two are the
+/// same.
 pub fn sign(secret_key: &Path, data: &[u8], trusted_comment: &str) -> Result<Vec<u8>> {
     let key = read_key(secret_key).with_context(|| {
         environment(format!("cannot use the secret key {}", secret_key.display())).hint(format!(

@@ -6,8 +6,8 @@ use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::SignatureType;
 use pgp::types::KeyDetails;
 
-/// Checks that a file was signed by the key of this fingerprint, or by a subkey that this key vouches for. A key that says
-/// it is revoked is refused; that a key has expired since is no fault of what it signed before.
+/// Checks that a file was signed by the key of this fingerprint, or by a subkey that is bound to it. A key that says it
+/// is revoked is refused; expiry is not checked, since it does not invalidate what the key signed before.
 pub fn verify(keys: &[u8], fingerprint: &str, signature: &[u8], data: &[u8]) -> Result<()> {
     let (mut all, _) = SignedPublicKey::from_reader_many(keys).context("no OpenPGP key")?;
     let key = all
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_pinned_key_vouches_and_only_for_what_it_signed() {
+    fn only_the_pinned_key_verifies_and_only_what_it_signed() {
         // Of the kind that would sign a weak digest.
         let secret = key(KeyType::Rsa(2048));
         let public = SignedPublicKey::from(secret.clone());

@@ -1,5 +1,5 @@
-//! The pins: every upstream input by digest, with its ordered origins. A library's pin stands in its own file, those of tools
-//! and of what only tests take in ffmpeg-src/tools.toml and tests.toml.
+//! The pins: every upstream input by digest, with its ordered origins. A library's pin stands in its own file, those of
+//! tools and of what only tests take in ffmpeg-src/tools.toml and tests.toml.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

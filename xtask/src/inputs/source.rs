@@ -3,6 +3,8 @@
 use anyhow::Result;
 use serde::Deserialize;
 
+use crate::inputs::fetch::url;
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
@@ -126,10 +128,9 @@ impl Source {
     /// What its archive is called: as upstream calls it.
     pub fn file_name(&self, name: &str) -> String {
         let address = self.origin.iter().find_map(|origin| origin.url.as_deref());
-        match address.and_then(|address| address.rsplit('/').next()) {
-            Some(file) => file.to_owned(),
-            None => format!("{name}-{}", self.version),
-        }
+        address
+            .and_then(url::file_name)
+            .unwrap_or_else(|| format!("{name}-{}", self.version))
     }
 
     /// The origins that serve this host, in order.

@@ -1,4 +1,5 @@
-//! What tests take, where `cargo test` finds it without being told: links in artifacts/test-inputs, which is not in git.
+//! What tests take, where `cargo test` finds it without being told: links in artifacts/test-inputs, which is not in
+//! git.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -14,8 +15,12 @@ use crate::project::Project;
 /// The folder of links, in the repository.
 pub const FOLDER: &str = "artifacts/test-inputs";
 
-/// Sources whose names begin so have real media among their tests: pictures of phones and cameras, films, and sound with covers.
+/// Sources whose names begin so have real media among their tests: pictures of phones and cameras, films, and sound
+/// with covers.
 const MEDIA: &str = "test-media-";
+
+/// Packages of registries that tests install as they are, and what their files' names end with.
+const PACKAGES: [(&str, &str); 2] = [("browser-wasi-shim", "tgz"), ("wasmtime", "whl")];
 
 /// The pinned video, from the cache or its origin.
 pub fn video(project: &Project, fetcher: &Fetcher) -> Result<PathBuf> {
@@ -72,18 +77,18 @@ pub fn link(project: &Project, fetcher: &Fetcher) -> Result<()> {
     ] {
         links.extend(path.map(|path| (name.to_owned(), path)));
     }
-    for name in PACKAGES {
-        let path = fetcher.container(name, project.pins.source(name)?)?.0;
-        links.push((name.to_owned(), path));
+    for (name, extension) in PACKAGES {
+        let source = project.pins.source(name)?;
+        if source.origins_for(&project.host).next().is_some() {
+            let (path, _) = fetcher.container(name, source)?;
+            links.push((format!("{name}.{extension}"), path));
+        }
     }
     for (name, target) in links {
         replace_link(&folder.join(name), &target)?;
     }
     Ok(())
 }
-
-/// Packages of registries that tests install as they are.
-const PACKAGES: [&str; 0] = [];
 
 fn replace_link(link: &Path, target: &Path) -> Result<()> {
     if fs::read_link(link).is_ok_and(|old| old == target) {

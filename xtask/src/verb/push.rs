@@ -5,7 +5,7 @@ use afmpeg_release::{Location, Redirects, SIGNATURE, SUMS};
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use crate::dist;
+use crate::dist::folder::Folder;
 use crate::error::usage;
 use crate::flags::Push;
 
@@ -23,7 +23,7 @@ pub fn run(flags: &Push) -> Result<()> {
         ))
         .into());
     };
-    let folder = dist::Folder::open(&flags.release)?;
+    let folder = Folder::open(&flags.release)?;
     for record in folder.records()? {
         let name = &record.variant;
         let repository = format!("{namespace}/{name}");

@@ -1,5 +1,5 @@
-//! Debian packages and sources through apt, without root and without touching what is installed: apt gets folders of its
-//! own, and the machine's own servers with the suite that is wanted.
+//! Debian packages and sources through apt, without root and without touching what is installed: apt gets folders of
+//! its own, and the machine's own servers with the suite that is wanted.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,8 +17,8 @@ pub struct Apt {
     suites: RefCell<BTreeMap<String, Result<(), String>>>,
 }
 
-/// Which of the files that make up a package. What is not pinned is only as good as what vouches for it later: apt's own
-/// signatures are not looked at here.
+/// Which of the files that make up a package. apt's own signatures are not checked here: what is not pinned must be
+/// verified by other means afterwards.
 #[derive(Debug, Clone, Copy)]
 pub enum File<'a> {
     Pinned(&'a str),
@@ -183,9 +183,9 @@ impl Apt {
     }
 }
 
-/// One-line sources for a suite: the servers that the machine is set up for, with the suite replaced. Security updates have
-/// servers of their own; all else that Debian has, updates and backports too, is on the same. They are trusted without their signature, since this machine may
-/// lack that suite's keys: the pinned digest of each file decides.
+/// One-line sources for a suite: the servers that the machine is set up for, with the suite replaced. Security updates
+/// have servers of their own; all else that Debian has, updates and backports too, is on the same. They are trusted
+/// without their signature, since this machine may lack that suite's keys: the pinned digest of each file decides.
 fn sources_list(targets: &str, suite: &str) -> Result<String> {
     let is_security = |suite: &str| suite.ends_with("-security");
     let mut lines = Vec::new();

@@ -2,7 +2,7 @@
 
 mod debian;
 mod packages;
-mod url;
+pub(crate) mod url;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -27,7 +27,8 @@ pub struct Fetcher<'a> {
     mirrors: Vec<PathBuf>,
     offline: bool,
     host: String,
-    /// URL hosts and registries that didn't answer; they aren't asked again, so that a dead origin costs seconds in all.
+    /// URL hosts and registries that didn't answer; they aren't asked again, so that a dead origin costs seconds in
+    /// all.
     dead: RefCell<BTreeSet<String>>,
     apt: Apt,
 }
@@ -208,8 +209,8 @@ impl<'a> Fetcher<'a> {
         })
     }
 
-    /// The container of an origin whose digest nobody has said yet, and that digest. Whether it is what upstream made is
-    /// for the caller to find out.
+    /// The container of an origin whose digest nobody has said yet, and that digest. Whether it is what upstream made
+    /// is for the caller to find out.
     pub fn unpinned(&self, name: &str, version: &str, origin: &Origin) -> Result<(PathBuf, String)> {
         let scratch = self.cache.scratch()?;
         let mirrored = origin.url.as_deref().and_then(|address| self.named_in_mirrors(address));
@@ -265,8 +266,8 @@ impl<'a> Fetcher<'a> {
 
     /// A file of a mirror with the name that it has upstream.
     fn named_in_mirrors(&self, address: &str) -> Option<PathBuf> {
-        let name = address.rsplit('/').next()?;
-        let mut paths = self.mirrors.iter().map(|mirror| mirror.join(name));
+        let name = url::file_name(address)?;
+        let mut paths = self.mirrors.iter().map(|mirror| mirror.join(&name));
         paths.find(|path| path.is_file())
     }
 
@@ -325,7 +326,8 @@ impl<'a> Fetcher<'a> {
         let got = digest::file(&got_path)?;
         if got != digest {
             bail!(
-                "the digest of {name} from {origin} is wrong, and nothing of it is kept\n  wanted sha256 {digest}\n  got           {got}"
+                "the digest of {name} from {origin} is wrong, and nothing of it is kept\n  wanted sha256 {digest}\n  \
+                 got           {got}"
             );
         }
         let path = self.cache.path("downloads", digest);
@@ -358,7 +360,9 @@ fn report(origin: &str, error: &anyhow::Error) -> String {
 }
 
 fn all_origins_failed(name: &str, version: &str, reports: &[String]) -> anyhow::Error {
-    let failure = environment(format!("no origin gave {name} {version}"))
-        .hint("check the network, or put the archive into a folder and give `--mirror DIR` (any file name; the digest finds it)");
+    let failure = environment(format!("no origin gave {name} {version}")).hint(
+        "check the network, or put the archive into a folder and give `--mirror DIR` (any file name; the digest \
+             finds it)",
+    );
     anyhow!("every origin was tried:\n{}", reports.join("\n")).context(failure)
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use cargo_metadata::MetadataCommand;
 
 use crate::process::Invocation;
 
@@ -50,29 +51,26 @@ pub fn cargo(name: &str, version: &str, scratch: &Path) -> Result<PathBuf> {
         .arguments(["metadata", "--format-version", "1"])
         .inherit_environment()
         .output()?;
-    let metadata: serde_json::Value = serde_json::from_str(&metadata).context("cargo metadata")?;
-    let packages = metadata["packages"]
-        .as_array()
-        .context("cargo metadata has no packages")?;
-    let manifest_path = packages
+    let metadata = MetadataCommand::parse(metadata).context("cargo metadata")?;
+    let package = metadata
+        .packages
         .iter()
-        .find(|package| package["name"] == name && package["version"] == version)
-        .and_then(|package| package["manifest_path"].as_str())
+        .find(|package| package.name.as_str() == name && package.version.to_string() == version)
         .with_context(|| format!("cargo metadata has no {name} {version}"))?;
     // Unpacked crates lie in registry/src/<index>/<name>-<version>, their archives in registry/cache/<index>/.
-    let folder = Path::new(manifest_path).parent().context("a manifest has a folder")?;
+    let folder = package.manifest_path.parent().context("a manifest has a folder")?;
     let index = folder.parent().context("an unpacked crate has an index")?;
     let registry = index
         .parent()
-        .and_then(Path::parent)
+        .and_then(|folder| folder.parent())
         .context("an index has a registry")?;
     let index_name = index.file_name().context("an index has a name")?;
     let archive = registry
         .join("cache")
         .join(index_name)
         .join(format!("{name}-{version}.crate"));
-    anyhow::ensure!(archive.is_file(), "cargo left no {}", archive.display());
-    Ok(archive)
+    anyhow::ensure!(archive.is_file(), "cargo left no {archive}");
+    Ok(archive.into())
 }
 
 fn only_file(folder: &Path) -> Result<PathBuf> {

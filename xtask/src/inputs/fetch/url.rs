@@ -5,7 +5,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use afmpeg_release::{Error, Http, Redirects};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
+use url::Url;
 
 /// No input is larger; what is would fill the disk of a user who meets a wrong server.
 const BODY_LIMIT_BYTES: u64 = 2 << 30;
@@ -17,14 +18,21 @@ pub fn is_unreachable(error: &anyhow::Error) -> bool {
         .any(|cause| matches!(cause.downcast_ref(), Some(Error::Unreachable { .. })))
 }
 
-/// The host, with its port, of a URL.
+/// The host of a URL, with its port where it is not the usual one.
 pub fn host(address: &str) -> Result<String> {
-    let (_, rest) = address
-        .split_once("://")
-        .with_context(|| format!("{address} is not a URL"))?;
-    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    ensure!(!host.is_empty(), "{address} names no host");
-    Ok(host.to_owned())
+    let url = Url::parse(address).with_context(|| format!("{address} is not a URL"))?;
+    let host = url.host_str().with_context(|| format!("{address} names no host"))?;
+    Ok(match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    })
+}
+
+/// What the file at a URL is called.
+pub fn file_name(address: &str) -> Option<String> {
+    let url = Url::parse(address).ok()?;
+    let name = url.path_segments()?.next_back()?;
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 pub fn download(address: &str, scratch: &Path) -> Result<PathBuf> {
@@ -34,4 +42,36 @@ pub fn download(address: &str, scratch: &Path) -> Result<PathBuf> {
     let mut body = response.into_body().into_reader().take(BODY_LIMIT_BYTES);
     std::io::copy(&mut body, &mut file).context("the download broke off")?;
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_has_a_host_and_a_file() {
+        for (address, wanted_host, wanted_name) in [
+            ("https://a.test/b/c.tar.gz", "a.test", Some("c.tar.gz")),
+            (
+                "https://A.test:443/c.tar.gz?from=/d/e.zip#f/g",
+                "a.test",
+                Some("c.tar.gz"),
+            ),
+            ("http://a.test:8080?c=/d", "a.test:8080", None),
+            ("http://user:word@a.test/c", "a.test", Some("c")),
+            ("http://[::1]:9/c/", "[::1]:9", None),
+        ] {
+            assert_eq!(host(address).unwrap(), wanted_host, "{address}");
+            assert_eq!(file_name(address).as_deref(), wanted_name, "{address}");
+        }
+        for address in [
+            "a.test/b",
+            "//a.test/b",
+            "https://",
+            "mailto:a@b.test",
+            "http://a.test:port/",
+        ] {
+            assert!(host(address).is_err(), "{address}");
+        }
+    }
 }

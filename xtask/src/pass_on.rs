@@ -35,7 +35,9 @@ pub fn lab(root: &Path, arguments: impl IntoIterator<Item = String>) -> Result<I
 fn run(invocation: &Invocation) -> Result<ExitCode> {
     let code = invocation.terminal_exit_code()?;
     // What ended by a signal has no code.
-    let code = code.and_then(|code| u8::try_from(code).ok()).unwrap_or(EXIT_CODE_FAILED);
+    let code = code
+        .and_then(|code| u8::try_from(code).ok())
+        .unwrap_or(EXIT_CODE_FAILED);
     Ok(ExitCode::from(code))
 }
 

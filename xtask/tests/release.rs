@@ -142,8 +142,10 @@ fn write_artifact(root: &Path, profile: &str) {
         tools: Tools {
             clang: "a test compiler".into(),
             crates: BTreeMap::new(),
+            environment: BTreeMap::new(),
             passes: wasm::digests().unwrap(),
             sdk: [("wasi-sdk-33.0".to_owned(), sha256(b"sdk"))].into(),
+            unpacking: sha256(b"unpack.rs"),
             wasm_opt: project.pins.source("binaryen").unwrap().version.clone(),
             wasm_opt_digest: sha256(b"wasm-opt"),
         },

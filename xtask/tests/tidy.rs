@@ -631,7 +631,9 @@ fn verbs_are_listed(tree: &Tree) -> Vec<Fault> {
                 .find(|end: char| !end.is_ascii_lowercase() && end != '-')
                 .unwrap_or(rest.len());
             let verb = &rest[..end];
-            if verb.starts_with(|first: char| first.is_ascii_lowercase()) && !names.iter().any(|(known, _)| known == verb) {
+            if verb.starts_with(|first: char| first.is_ascii_lowercase())
+                && !names.iter().any(|(known, _)| known == verb)
+            {
                 let line = text[..at].matches('\n').count() + 1;
                 faults.push(fault(name, line, format!("there is no `cargo xtask {verb}`")));
             }

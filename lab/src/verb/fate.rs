@@ -244,8 +244,7 @@ impl Suite<'_> {
         let programs = tree.needed_programs(files);
         let counter = progress.count(&format!("{} programs", self.profile), programs.len(), 0);
         for program in programs {
-            module::load(&tree.folder.join(program), &compiled)
-                .with_context(|| format!("cannot compile {program}"))?;
+            module::load(&tree.folder.join(program), &compiled).with_context(|| format!("cannot compile {program}"))?;
             counter.one(None);
         }
         counter.finish();

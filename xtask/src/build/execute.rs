@@ -88,6 +88,7 @@ impl Executor<'_> {
                 progress,
                 made,
                 places: &step.places,
+                told: String::new(),
                 placeholders: vec![
                     ("{jobs}".into(), self.jobs.to_string()),
                     ("{sdk}".into(), self.tools.sdk.path.display().to_string()),
@@ -117,6 +118,7 @@ struct Running<'a> {
     made: &'a Path,
     places: &'a Places,
     log: PathBuf,
+    told: String,
     /// What stands for the placeholders of a plan.
     placeholders: Vec<(String, String)>,
 }
@@ -170,6 +172,14 @@ impl Running<'_> {
         }
     }
 
+    /// Says what is done, once where the same is done again and again.
+    fn tell(&mut self, what: String) {
+        if self.told != what {
+            self.progress.doing(&what);
+            self.told = what;
+        }
+    }
+
     fn take_guest(&self, files: &[String]) -> Result<()> {
         for file in files {
             let target = self.work.join("guest").join(file);
@@ -180,16 +190,19 @@ impl Running<'_> {
         Ok(())
     }
 
-    fn run(&self, directory: &str, program: &str, arguments: &[String], refused: &[String]) -> Result<()> {
+    fn run(&mut self, directory: &str, program: &str, arguments: &[String], refused: &[String]) -> Result<()> {
         let program = self.fill(program);
         let arguments: Vec<String> = arguments.iter().map(|argument| self.fill(argument)).collect();
         // What is told is the program itself, and not the variables that it is given by `env`.
         let mut words = std::iter::once(&program)
             .chain(&arguments)
             .filter(|word| *word != "env" && !word.contains('='));
-        let name = words.next().map_or("", |word| word.rsplit('/').next().unwrap_or(word)).to_owned();
+        let name = words
+            .next()
+            .map_or("", |word| word.rsplit('/').next().unwrap_or(word))
+            .to_owned();
         let first = words.next().map(String::as_str).unwrap_or_default();
-        self.progress.doing(&format!("{name} {first}"));
+        self.tell(format!("{name} {first}"));
         let mut invocation = Invocation::new(&program, &self.work.join(directory)).arguments(arguments);
         let path = format!("{}:{}", self.work.join("bin").display(), invocation.environment["PATH"]);
         invocation.environment.insert("PATH".into(), path);

@@ -15,6 +15,7 @@ use crate::digest;
 use crate::lock;
 use crate::plan::finish::{DESCRIBE, FINISH};
 use crate::plan::step::{Plan, source_digest};
+use crate::process;
 use crate::project::Project;
 use crate::recipe::library::FFMPEG;
 use crate::recipe::profile::{self, Recipe};
@@ -68,10 +69,16 @@ pub struct Tools {
     /// What works for the passes over modules, by crate: its checksum in Cargo.lock.
     #[serde(default)]
     pub crates: BTreeMap<String, String>,
+    /// The variables of every process.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
     /// The passes of this program, by the digest of their sources and crates.
     #[serde(default)]
     pub passes: BTreeMap<String, String>,
     pub sdk: BTreeMap<String, String>,
+    /// What unpacks and patches sources, by the digest of its sources and crates.
+    #[serde(default)]
+    pub unpacking: String,
     pub wasm_opt: String,
     /// Of the program wasm-opt and its libraries, as a tree.
     #[serde(default)]
@@ -125,8 +132,12 @@ impl Record {
             tools: Tools {
                 clang: tools.sdk.identity.clang.clone(),
                 crates: lock::checksums(&PASS_CRATES)?,
+                environment: process::FIXED_ENVIRONMENT
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .into(),
                 passes: facts.passes.clone(),
                 sdk: tools.sdk.identity.inputs.clone(),
+                unpacking: facts.unpacking.clone(),
                 wasm_opt: project.pins.source("binaryen")?.version.clone(),
                 wasm_opt_digest: facts.wasm_opt.clone(),
             },

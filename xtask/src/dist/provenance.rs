@@ -1,15 +1,12 @@
 //! How a module came to be, as an in-toto statement with SLSA's predicate. Whoever signs the release stands for it; it
 //! names no machine and no time, since the module does not depend on them.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use crate::build::record::Record;
 use crate::dist::Commit;
 use crate::inputs::pins::Pins;
 use crate::inputs::source::{OriginKind, Source};
-use crate::process;
 
 /// What the key of a step names, this names: sources, patches, tools, passes with the crates that work for them,
 /// commands and their environment.
@@ -19,7 +16,6 @@ pub fn statement(record: &Record, pins: &Pins, commit: &Commit, version: &str) -
         .iter()
         .map(|(name, file)| json!({ "digest": { "sha256": file.sha256 }, "name": name }))
         .collect();
-    let environment: BTreeMap<&str, &str> = process::FIXED_ENVIRONMENT.into();
     json!({
         "_type": "https://in-toto.io/Statement/v1",
         "predicateType": "https://slsa.dev/provenance/v1",
@@ -29,9 +25,10 @@ pub fn statement(record: &Record, pins: &Pins, commit: &Commit, version: &str) -
                 "externalParameters": { "profile": record.variant, "release": version },
                 "internalParameters": {
                     "commands": record.commands,
-                    "environment": environment,
+                    "environment": record.tools.environment,
                     "guest": record.guest,
                     "passes": record.tools.passes,
+                    "unpacking": record.tools.unpacking,
                     "patches": record.patches,
                     "tools": { "clang": record.tools.clang, "wasm-opt": record.tools.wasm_opt },
                 },

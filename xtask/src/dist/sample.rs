@@ -60,6 +60,8 @@ pub fn record(project: &Project, variant: &str, sources: &[&str]) -> Record {
             passes: named("suspend"),
             sdk: named(&format!("wasi-sdk-{SDK_VERSION}")),
             wasm_opt: "132".into(),
+            environment: [("SOURCE_DATE_EPOCH".to_owned(), "0".to_owned())].into(),
+            unpacking: digest("f"),
             wasm_opt_digest: digest("d"),
         },
         variant: variant.to_owned(),

@@ -121,6 +121,23 @@ impl<'a> Fetcher<'a> {
             return Ok(path);
         }
         let (container, origin) = self.container(name, source)?;
+        let error = match self.unpacked(name, source, &container, origin) {
+            Ok(path) => return Ok(path),
+            Err(error) => error,
+        };
+        // An archive is what is pinned, but holds another tree than that of the other origins: those are asked.
+        let mut others = source.clone();
+        let used = origin.describe();
+        others.origin.retain(|other| other.describe() != used);
+        if source.tree_sha256.is_none() || others.origins_for(&self.host).next().is_none() {
+            return Err(error);
+        }
+        eprintln!("warning: {used} is left out: {error:#}");
+        self.tree(name, &others)
+    }
+
+    /// The tree of a source from one of its origins' containers.
+    fn unpacked(&self, name: &str, source: &Source, container: &Path, origin: &Origin) -> Result<PathBuf> {
         let digest = source
             .container_sha256(origin)
             .context("checked when the pins were read")?;
@@ -131,7 +148,7 @@ impl<'a> Fetcher<'a> {
             key = key.field(pattern);
         }
         let (path, _) = self.cache.folder("trees", &key.finish(), |made| {
-            unpack::tree(&container, origin.folder.as_deref(), &source.keep, made)?;
+            unpack::tree(container, origin.folder.as_deref(), &source.keep, made)?;
             check_tree(name, source, &origin.describe(), made)
         })?;
         Ok(path)

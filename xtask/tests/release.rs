@@ -1,5 +1,7 @@
 //! A release folder: what is in it, that it repeats, and that everything can be built again from its source archive.
 
+#[path = "../../runtime/tests/support/inputs.rs"]
+mod inputs;
 mod support;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_xtask");
@@ -345,15 +347,8 @@ fn the_source_archive_builds_on_its_own() {
     build("other cache").expect(1, &["zlib-1.tree.tar", "wanted tree_sha256"]);
 }
 
-/// The registry's program, which `cargo xtask fetch --all` links.
 fn registry_program() -> PathBuf {
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../artifacts/test-inputs/docker-registry");
-    assert!(
-        program.is_file(),
-        "there is no {}: run `cargo xtask fetch --all`",
-        program.display()
-    );
-    program
+    inputs::input("docker-registry")
 }
 
 /// A real registry on a port of its own, which ends with the test.

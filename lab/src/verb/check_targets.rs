@@ -74,7 +74,7 @@ fn compiler(project: &Project, source: &Source) -> Result<String> {
         .output()?;
     ensure!(
         compiler.contains(&format!("release: {}\n", source.version)),
-        "source.{SOURCE} of ffmpeg-src/sources.toml is of Rust {}, and the compiler is\n{compiler}",
+        "source.{SOURCE} of ffmpeg-src/tests.toml is of Rust {}, and the compiler is\n{compiler}",
         source.version
     );
     Ok(compiler)

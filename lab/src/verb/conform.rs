@@ -86,7 +86,7 @@ pub fn run(project: &Project, flags: &Conform) -> Result<()> {
     engines.dedup();
     let progress = Progress::new();
     let jobs_at_once = flags.jobs.map_or_else(thread::available_parallelism, Ok)?.get();
-    let course = Course::prepare(project, flags, &module, &engines, &inputs, jobs_at_once, &progress)?;
+    let comparison = Comparison::prepare(project, flags, &module, &engines, &inputs, jobs_at_once, &progress)?;
 
     let counter = progress.count(&format!("{} conform", flags.profile), jobs.len(), 0);
     let next = AtomicUsize::new(0);
@@ -94,7 +94,7 @@ pub fn run(project: &Project, flags: &Conform) -> Result<()> {
     thread::scope(|scope| {
         let work = || {
             while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let result = course.run(job);
+                let result = comparison.run(job);
                 let note = match &result {
                     Ok(compared) => (!compared.faults().is_empty()).then(|| compared.faults().join("\n")),
                     Err(error) => Some(format!("{}: {error:#}", job.name)),
@@ -161,7 +161,7 @@ impl Compared {
 }
 
 /// What all jobs share.
-struct Course {
+struct Comparison {
     engines: Engines,
     chosen: Vec<Engine>,
     /// Holds the inputs.
@@ -170,7 +170,7 @@ struct Course {
     logs: PathBuf,
 }
 
-impl Course {
+impl Comparison {
     fn prepare(
         project: &Project,
         flags: &Conform,
@@ -179,7 +179,7 @@ impl Course {
         inputs: &[Input],
         jobs_at_once: usize,
         progress: &Progress,
-    ) -> Result<Course> {
+    ) -> Result<Comparison> {
         let fetcher = project.fetcher(&flags.origins);
         let mut native = PathBuf::new();
         if chosen.contains(&Engine::Native) {
@@ -205,36 +205,36 @@ impl Course {
         let scratch = project.cache.scratch()?;
         let logs = folder.join("logs");
         fs::create_dir_all(&logs)?;
-        let course = Course {
+        let comparison = Comparison {
             engines: Engines::new(module, &folder, &project.root, wasmtime, native, LIMIT)?,
             chosen: chosen.to_vec(),
             inputs: scratch.path().join("inputs"),
             scratch,
             logs,
         };
-        fs::create_dir(&course.inputs)?;
+        fs::create_dir(&comparison.inputs)?;
         for &engine in chosen {
             let work = progress.start(&format!("{} {}", flags.profile, engine.name()));
             let started = Instant::now();
-            let folder = course.scratch.path().join(engine.name());
+            let folder = comparison.scratch.path().join(engine.name());
             fs::create_dir(&folder)?;
-            course.engines.prepare(engine, &folder)?;
+            comparison.engines.prepare(engine, &folder)?;
             work.finish("ready", Some(started.elapsed()));
         }
-        fs::copy(tests::video(project, &fetcher)?, course.inputs.join(CLIP))?;
+        fs::copy(tests::video(project, &fetcher)?, comparison.inputs.join(CLIP))?;
         for input in inputs {
             if let Some(command) = &input.command {
-                let log = course.logs.join(format!("input {}.log", input.name));
-                let output = File::create(course.scratch.path().join("output"))?;
-                let code = course
+                let log = comparison.logs.join(format!("input {}.log", input.name));
+                let output = File::create(comparison.scratch.path().join("output"))?;
+                let code = comparison
                     .engines
-                    .run(Engine::Afmpeg, command, &course.inputs, output, &log)?;
-                if code != 0 || !course.inputs.join(&input.name).is_file() {
+                    .run(Engine::Afmpeg, command, &comparison.inputs, output, &log)?;
+                if code != 0 || !comparison.inputs.join(&input.name).is_file() {
                     bail!("input {} could not be made: see {}", input.name, log.display());
                 }
             }
         }
-        Ok(course)
+        Ok(comparison)
     }
 
     fn run(&self, job: &Job) -> Result<Compared> {

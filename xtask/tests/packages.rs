@@ -1,6 +1,8 @@
 //! The packages for npm and Python, installed by the registries' own clients, transcode real video. What they depend on
 //! is installed from pinned files, so that no network is needed.
 
+#[path = "../../runtime/tests/support/inputs.rs"]
+mod inputs;
 mod support;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_xtask");
@@ -13,31 +15,9 @@ use support::{run, sha256};
 use tempfile::TempDir;
 use xtask::project::Project;
 
-/// The module under test, with its record beside it.
-fn module() -> PathBuf {
-    let module = std::env::var_os("AFMPEG_TEST_MODULE").map(PathBuf::from);
-    let module = module.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../artifacts/o3-gpl.wasm"));
-    let command = "cargo xtask build --profile o3-gpl";
-    assert!(module.is_file(), "there is no {}: run `{command}`", module.display());
-    module
-}
-
-/// What `cargo xtask fetch --all` links for tests.
-fn input(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../artifacts/test-inputs")
-        .join(name);
-    assert!(
-        path.exists(),
-        "there is no {}: run `cargo xtask fetch --all`",
-        path.display()
-    );
-    path
-}
-
 /// A release folder of the module under test, signed by nobody: packages are made where releases are.
 fn release(folder: &Path) -> String {
-    let module = module();
+    let module = inputs::module();
     let variant = module.file_stem().unwrap().to_str().unwrap().to_owned();
     let artifacts = module.parent().unwrap();
     let mut sums = String::new();
@@ -121,14 +101,14 @@ console.log('missing', missing.exitCode, missing.stderr.includes('No such file')
     expect_success(
         Command::new("npm")
             .args(["install", "--silent", "--no-audit", "--no-fund", "--offline"])
-            .args([&input("browser-wasi-shim.tgz"), &archive])
+            .args([&inputs::input("browser-wasi-shim.tgz"), &archive])
             .env("npm_config_cache", folder.path().join("npm cache"))
             .current_dir(&project),
     );
     let said = expect_success(
         Command::new("node")
             .arg("run.js")
-            .arg(input("video.mp4"))
+            .arg(inputs::input("video.mp4"))
             .current_dir(&project),
     );
     assert_eq!(said, WANTED);
@@ -146,7 +126,7 @@ fn the_wheel_transcodes() {
     let wheels = folder.path().join("wheels");
     fs::create_dir(&wheels).unwrap();
     let runtime = wheels.join(format!("wasmtime-{version}-py3-none-any.whl"));
-    fs::copy(input("wasmtime.whl"), runtime).unwrap();
+    fs::copy(inputs::input("wasmtime.whl"), runtime).unwrap();
     // A folder of its own is all that it takes, and works where Python has no `venv`.
     let packages = folder.path().join("packages");
     expect_success(
@@ -190,7 +170,7 @@ print('missing', missing.exit_code, 'No such file' if 'No such file' in missing.
     let said = expect_success(
         Command::new("python3")
             .args(["-s", "-c", &script.replace("NAME", &name)])
-            .arg(input("video.mp4"))
+            .arg(inputs::input("video.mp4"))
             .env("PYTHONPATH", &packages)
             .env("XDG_CACHE_HOME", folder.path().join("cache"))
             .current_dir(folder.path()),

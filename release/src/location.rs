@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::http::{Http, Redirects};
+use crate::http::{Http, Redirects, SMALL_FILE_MAX_BYTES};
 use crate::oci::{self, Registry};
 use crate::{Error, Reference};
 
@@ -55,9 +55,6 @@ impl fmt::Display for Location {
         }
     }
 }
-
-/// The small files of a release are far smaller than this; a faulty server could send without end.
-pub(crate) const SMALL_FILE_MAX_BYTES: u64 = 16 << 20;
 
 /// A location, open for the files of one module.
 pub(crate) enum Source {

@@ -15,8 +15,7 @@ use ureq::http::{Method, Response, Uri, header};
 use ureq::{Body, ResponseExt};
 
 use crate::Error;
-use crate::http::{self, Credential, Http, Redirects};
-use crate::location::SMALL_FILE_MAX_BYTES;
+use crate::http::{self, Credential, Http, Redirects, SMALL_FILE_MAX_BYTES};
 use crate::sums::sha256;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";

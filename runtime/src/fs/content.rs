@@ -1,7 +1,7 @@
 //! The content of a file in memory: the owner's bytes, and over them the bytes that programs wrote, in pieces.
 
 use super::Exceeded;
-use crate::job::Limit;
+use crate::limit::Limit;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::io;

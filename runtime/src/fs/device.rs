@@ -1,7 +1,7 @@
 //! `/dev` inside the guest.
 
 use super::{DirEntry, File, FileSystem, FileType, Metadata, OpenOptions, Opened, read_only};
-use crate::wasi::Random;
+use crate::random::Random;
 use std::io;
 use std::sync::Arc;
 

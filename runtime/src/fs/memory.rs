@@ -4,7 +4,7 @@ use super::content::{Content, Room};
 use super::{
     DirEntry, Exceeded, File, FileSystem, FileType, Metadata, OpenOptions, Opened, ReadAt, Times, WriteAt, read_only,
 };
-use crate::job::Limit;
+use crate::limit::Limit;
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;

@@ -137,6 +137,13 @@ impl Error {
         }
     }
 
+    /// Returns the error that pictures cannot be made, and why.
+    pub(crate) fn frame(reason: impl Into<String>) -> Error {
+        Error::Frame {
+            source: io::Error::new(io::ErrorKind::InvalidInput, reason.into()),
+        }
+    }
+
     #[cfg(feature = "pull")]
     pub(crate) fn release(source: afmpeg_release::Error) -> Error {
         Error::Release { source: source.into() }

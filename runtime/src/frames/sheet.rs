@@ -2,10 +2,12 @@
 
 use super::call::{Call, FOLDER};
 use super::format::{Format, PAM};
+use super::frame::{Frame, picture};
+use super::single::{check_size, seek, size_max_bytes};
 use super::source::{End, Source};
-use super::{Frame, Frames, check_size, picture, seek, size_max_bytes, wrong};
-use crate::Error;
+use super::wanted::Frames;
 use crate::command::{Command, Input, Output};
+use crate::error::Error;
 use bytes::Bytes;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -26,7 +28,7 @@ pub fn make(call: &Call, frames: &Frames, columns: u32, rows: u32) -> Result<Vec
     let count = columns
         .checked_mul(rows)
         .filter(|count| (1..=PICTURES_MAX).contains(count));
-    let count = count.ok_or_else(|| wrong(format!("a contact sheet has from 1 to {PICTURES_MAX} pictures")))?;
+    let count = count.ok_or_else(|| Error::frame(format!("a contact sheet has from 1 to {PICTURES_MAX} pictures")))?;
     let source = Source::look(call, &frames.input)?;
     let mut parts = Frames {
         format: Format::Rgba,
@@ -76,7 +78,7 @@ fn check_sheet(columns: u32, rows: u32, width: u32, height: u32) -> Result<(), E
     if pixels <= u128::from(SHEET_PIXELS_MAX) {
         return Ok(());
     }
-    Err(wrong(format!(
+    Err(Error::frame(format!(
         "a sheet of {columns}x{rows} pictures of {width}x{height} has {pixels} pixels, and may have {SHEET_PIXELS_MAX}: \
          ask for fewer or smaller pictures"
     )))
@@ -188,7 +190,10 @@ pub fn first_of_each(
     for (name, _) in folder.files() {
         let file = folder.take_file(&name).map_err(|source| Error::Frame { source })?;
         let number = name.trim_start_matches(|character: char| !character.is_ascii_digit());
-        numbered.push((number.parse().map_err(|_| wrong("a picture has no number"))?, file));
+        numbered.push((
+            number.parse().map_err(|_| Error::frame("a picture has no number"))?,
+            file,
+        ));
     }
     numbered.sort_by_key(|(number, _)| *number);
     Ok(numbered)

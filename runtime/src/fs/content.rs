@@ -1,6 +1,6 @@
 //! The content of a file in memory: the owner's bytes, and over them the bytes that programs wrote, in pieces.
 
-use super::Exceeded;
+use super::exceeded::Exceeded;
 use crate::limit::Limit;
 use bytes::Bytes;
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! `/dev` inside the guest.
 
-use super::{DirEntry, File, FileSystem, FileType, Metadata, OpenOptions, Opened, read_only};
+use super::file_system::{File, FileSystem, OpenOptions, Opened, read_only};
+use super::metadata::{DirEntry, FileType, Metadata};
 use crate::random::Random;
 use std::io;
 use std::sync::Arc;

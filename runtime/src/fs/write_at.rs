@@ -1,5 +1,6 @@
 //! Bytes that go somewhere else as they are written.
 
+use super::read_at::ReadAt;
 use std::io;
 
 /// Something that takes bytes at any offset: an upload in parts, a file in a format of the caller's.
@@ -42,7 +43,7 @@ impl WriteAt for std::fs::File {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        super::ReadAt::read_at(self, buffer, offset)
+        ReadAt::read_at(self, buffer, offset)
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -77,7 +77,8 @@ impl RuntimeBuilder {
     /// process. By default half of the process's limit (the soft limit of `RLIMIT_NOFILE`), and 8192 where there is no
     /// such limit.
     ///
-    /// A program that opens one more gets an error; if it then fails, the caller gets [`Limit::RuntimeOpenFiles`].
+    /// A program that opens one more gets an error; if it then fails, the caller gets
+    /// [`Limit::RuntimeOpenFiles`](crate::Limit::RuntimeOpenFiles).
     pub fn open_files_max(mut self, count: u64) -> RuntimeBuilder {
         self.own_capacity = Some(self.own_capacity.unwrap_or_default().open_files_max(count));
         self

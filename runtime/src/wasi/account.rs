@@ -14,11 +14,11 @@ pub const NAME_COST_BYTES: u64 = 4096;
 pub struct Account {
     pub bytes_written: u64,
     /// The bytes by which files have grown otherwise.
-    pub bytes_grown: u64,
-    pub written_max_bytes: u64,
-    pub names: u64,
-    pub names_max: u64,
-    pub host_memory: Arc<Budget>,
+    pub(super) bytes_grown: u64,
+    pub(super) written_max_bytes: u64,
+    pub(super) names: u64,
+    pub(super) names_max: u64,
+    pub(super) host_memory: Arc<Budget>,
 }
 
 impl Account {
@@ -27,7 +27,7 @@ impl Account {
     }
 
     /// Refuses what would go over the job's limit on output, before any of it is written.
-    pub fn check_written(&self, more_bytes: u64) -> Result<(), Exceeded> {
+    pub(super) fn check_written(&self, more_bytes: u64) -> Result<(), Exceeded> {
         let wanted = self
             .bytes_written
             .saturating_add(self.bytes_grown)
@@ -39,7 +39,7 @@ impl Account {
     }
 
     /// Checks that one more name may be made, with the memory for it.
-    pub fn check_name(&self) -> Result<(), Exceeded> {
+    pub(super) fn check_name(&self) -> Result<(), Exceeded> {
         self.host_memory.check(NAME_COST_BYTES)?;
         match self.names.saturating_add(1) {
             wanted if wanted > self.names_max => Err(Exceeded::new(Limit::Names, self.names_max, wanted)),
@@ -48,7 +48,7 @@ impl Account {
     }
 
     /// Returns the bytes by which a file grows if a write begins at this offset.
-    pub fn hole_bytes(&self, open: &OpenFile, offset: u64) -> Answer<u64> {
+    pub(super) fn hole_bytes(&self, open: &OpenFile, offset: u64) -> Answer<u64> {
         // Without a limit the result does not matter, and finding it takes time.
         if self.written_max_bytes == u64::MAX || open.file.is_stream() {
             return Ok(0);

@@ -83,7 +83,7 @@ impl Host {
             .map(drop)
     }
 
-    pub fn now(&mut self, clock: u32) -> Result<Duration, Errno> {
+    pub(super) fn now(&mut self, clock: u32) -> Result<Duration, Errno> {
         match clock {
             abi::clock::REALTIME => Ok(self.clock.realtime()),
             abi::clock::MONOTONIC => Ok(self.clock.monotonic()),
@@ -93,7 +93,7 @@ impl Host {
     }
 
     /// Does what a file system has to do before a path can be written to or renamed.
-    pub fn prepare(&mut self, file_system: &dyn FileSystem, path: &str, follow_links: bool) -> Answer {
+    pub(super) fn prepare(&mut self, file_system: &dyn FileSystem, path: &str, follow_links: bool) -> Answer {
         for _ in 0..ATTEMPTS {
             let Some(mut steps) = file_system.prepare(path, follow_links)? else {
                 return Ok(());
@@ -117,7 +117,7 @@ impl Host {
         Ok(())
     }
 
-    pub fn resolve(
+    pub(super) fn resolve(
         &mut self,
         memory: &GuestMemory,
         fd: u32,

@@ -8,6 +8,5 @@ mod open;
 mod paths;
 mod poll;
 mod preopened;
-mod random;
-mod strings;
+mod process;
 mod transfer;

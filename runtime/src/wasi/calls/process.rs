@@ -1,4 +1,4 @@
-//! Arguments and variables.
+//! What a process has of its system: arguments, variables, random bytes and a turn on the processor.
 
 use crate::wasi::abi::{Answer, Errno};
 use crate::wasi::host::Host;
@@ -19,6 +19,22 @@ impl Host {
 
     pub fn environ_get(&mut self, memory: Memory, pointers: u32, buffer: u32) -> Answer {
         strings(memory, &self.env, pointers, buffer)
+    }
+
+    pub fn random_get(&mut self, memory: Memory, buffer: u32, length: u32) -> Answer {
+        // Gigabytes of random bytes take long, so interruptions are checked in between.
+        for piece in memory.slice_mut(buffer, length)?.chunks_mut(1 << 20) {
+            if self.interrupt.check().is_some() {
+                return Err(Errno::Intr.into());
+            }
+            self.random.fill(piece).map_err(|_| Errno::Io)?;
+        }
+        Ok(())
+    }
+
+    pub fn sched_yield(&mut self, _memory: Memory) -> Answer {
+        std::thread::yield_now();
+        Ok(())
     }
 }
 

@@ -123,7 +123,8 @@ impl Source {
         Ok(data)
     }
 
-    /// The bytes of a file from `start_bytes` on, or from its beginning where the server cannot do otherwise, and which.
+    /// The bytes of a file from `start_bytes` on, or from its beginning where the server cannot do otherwise, and
+    /// which.
     pub fn open_at(&self, file: &str, sha256: &str, start_bytes: u64) -> Result<(Box<dyn Read>, u64), Error> {
         let address = self.address(file);
         let range = [("Range", format!("bytes={start_bytes}-"))];

@@ -14,8 +14,8 @@ use std::time::Instant;
 use tokio::time::sleep_until;
 
 impl Runtime {
-    /// Runs a job to its end as [`run`](Runtime::run) does, from a task of tokio's: neither in line nor while the job runs does
-    /// this take a thread of the caller's.
+    /// Runs a job to its end as [`run`](Runtime::run) does, from a task of tokio's: neither in line nor while the job
+    /// runs does this take a thread of the caller's.
     ///
     /// Dropping the future cancels the job, and returns at once. The runtime of the task must have its timer enabled.
     ///

@@ -89,8 +89,8 @@ impl<'a> Call<'a> {
         self.runtime.probe(self.set_up(job)?)
     }
 
-    /// Runs a command that writes pictures to a folder, beside files that lie there. `size_max_bytes` is as much as it can
-    /// have to write; without it, there is the room that is left for all pictures together.
+    /// Runs a command that writes pictures to a folder, beside files that lie there. `size_max_bytes` is as much as it
+    /// can have to write; without it, there is the room that is left for all pictures together.
     pub fn run_into(
         &self,
         files: impl IntoIterator<Item = (String, Bytes)>,

@@ -98,8 +98,8 @@ fn pictures(call: &Call, source: &Source, frames: &Frames, count: u32, end: &End
     {
         return Ok(found);
     }
-    // Which of the wanted times is the latest that the picture of a time is for, counted from 1. The last picture is for
-    // all that are left, and the first one is taken in any case, by the number 0 if by no other.
+    // Which of the wanted times is the latest that the picture of a time is for, counted from 1. The last picture is
+    // for all that are left, and the first one is taken in any case, by the number 0 if by no other.
     let number = |time: &str| {
         let last = end.last_at().as_secs_f64();
         let (length, latest) = (end.end.max(0.001), count - 1);
@@ -121,8 +121,8 @@ fn pictures(call: &Call, source: &Source, frames: &Frames, count: u32, end: &End
     Ok(files)
 }
 
-/// Seeks for each picture; where nothing comes after a time, the picture of the time before is taken. There is no answer
-/// if the video cannot be sought in.
+/// Seeks for each picture; where nothing comes after a time, the picture of the time before is taken. There is no
+/// answer if the video cannot be sought in.
 fn seek_all(call: &Call, source: &Source, frames: &Frames, count: u32, end: &End) -> Result<Option<Vec<Bytes>>, Error> {
     let is_in_vain = AtomicBool::new(false);
     let times: Vec<Duration> = (0..count).map(|index| time_of(index, count, end)).collect();
@@ -162,8 +162,9 @@ fn seek_all(call: &Call, source: &Source, frames: &Frames, count: u32, end: &End
     Ok(Some(filled.collect()))
 }
 
-/// In one pass over the video, the first picture of each number that `number` makes of a time: numbers are not negative,
-/// and those of later times not smaller. `number` is an expression of FFmpeg's over the time that it is given.
+/// In one pass over the video, the first picture of each number that `number` makes of a time: numbers are not
+/// negative, and those of later times not smaller. `number` is an expression of FFmpeg's over the time that it is
+/// given.
 pub fn first_of_each(
     call: &Call,
     source: &Source,

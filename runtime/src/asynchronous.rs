@@ -1,25 +1,21 @@
-//! Jobs on tokio: waiting without a thread, and asynchronous streams.
+//! Jobs on tokio: waiting without a thread.
 
 use crate::command::Command;
-use crate::interrupt::{Cancellation, Interrupt, Interruption, waker_of_this_thread};
-use crate::job::{Job, Output};
-use crate::running::Next;
-use crate::stdio::{Stdin, Stdout};
-use crate::{Error, Runtime};
-use std::fmt;
+use crate::error::Error;
+use crate::interrupt::{Cancellation, Interrupt, Interruption};
+use crate::job::Job;
+use crate::output::Output;
+use crate::runtime::Runtime;
+use crate::watch::Next;
 use std::future::poll_fn;
-use std::io;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
-use std::thread;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Instant;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::runtime::Handle;
 use tokio::time::sleep_until;
 
 impl Runtime {
-    /// Runs a job to its end as [`run`](Runtime::run) does, from a task of tokio's: neither in line nor while the job runs does
-    /// this take a thread of the caller's.
+    /// Runs a job to its end as [`run`](Runtime::run) does, from a task of tokio's: neither in line nor while the job
+    /// runs does this take a thread of the caller's.
     ///
     /// Dropping the future cancels the job, and returns at once. The runtime of the task must have its timer enabled.
     ///
@@ -105,101 +101,4 @@ async fn interrupted(interrupt: &Interrupt) -> Interruption {
         }
     })
     .await
-}
-
-/// Something that is read asynchronously.
-pub struct AsyncInput {
-    reader: Pin<Box<dyn AsyncRead + Send>>,
-    handle: Option<Handle>,
-}
-
-/// Something that is written asynchronously.
-pub struct AsyncOutput {
-    writer: Pin<Box<dyn AsyncWrite + Send>>,
-    handle: Option<Handle>,
-}
-
-impl Stdin {
-    /// Standard input from an asynchronous reader. It is read as the program asks for input; a deadline or a
-    /// cancellation ends the wait.
-    ///
-    /// A reader that needs a tokio runtime requires this to be called within that runtime.
-    pub fn from_async(reader: impl AsyncRead + Send + 'static) -> Stdin {
-        Stdin::Async(AsyncInput {
-            reader: Box::pin(reader),
-            handle: Handle::try_current().ok(),
-        })
-    }
-}
-
-impl Stdout {
-    /// A standard stream into an asynchronous writer. The program waits for it; a deadline or a cancellation ends the
-    /// wait.
-    ///
-    /// A writer that needs a tokio runtime requires this to be called within that runtime.
-    pub fn from_async(writer: impl AsyncWrite + Send + 'static) -> Stdout {
-        Stdout::Async(AsyncOutput {
-            writer: Box::pin(writer),
-            handle: Handle::try_current().ok(),
-        })
-    }
-}
-
-impl AsyncInput {
-    pub(crate) fn read(&mut self, buffer: &mut [u8], interrupt: &Interrupt) -> io::Result<usize> {
-        wait(self.handle.as_ref(), interrupt, |context| {
-            let mut read = ReadBuf::new(buffer);
-            let ready = self.reader.as_mut().poll_read(context, &mut read);
-            ready.map_ok(|()| read.filled().len())
-        })
-    }
-}
-
-impl AsyncOutput {
-    pub(crate) fn write(&mut self, bytes: &[u8], interrupt: &Interrupt) -> io::Result<usize> {
-        wait(self.handle.as_ref(), interrupt, |context| {
-            self.writer.as_mut().poll_write(context, bytes)
-        })
-    }
-
-    pub(crate) fn flush(&mut self, interrupt: &Interrupt) -> io::Result<()> {
-        wait(self.handle.as_ref(), interrupt, |context| {
-            self.writer.as_mut().poll_flush(context)
-        })
-    }
-}
-
-/// Polls on the job's own thread until there is a result or the job is interrupted.
-fn wait<T>(
-    handle: Option<&Handle>,
-    interrupt: &Interrupt,
-    mut poll: impl FnMut(&mut Context) -> Poll<io::Result<T>>,
-) -> io::Result<T> {
-    let waker = waker_of_this_thread();
-    let _registered = interrupt.register(&waker);
-    let _entered = handle.map(Handle::enter);
-    loop {
-        if let Poll::Ready(result) = poll(&mut Context::from_waker(&waker)) {
-            return result;
-        }
-        if interrupt.check().is_some() {
-            return Err(io::ErrorKind::Interrupted.into());
-        }
-        match interrupt.deadline {
-            Some(deadline) => thread::park_timeout(deadline.saturating_duration_since(Instant::now())),
-            None => thread::park(),
-        }
-    }
-}
-
-impl fmt::Debug for AsyncInput {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.debug_struct("AsyncInput").finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for AsyncOutput {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.debug_struct("AsyncOutput").finish_non_exhaustive()
-    }
 }

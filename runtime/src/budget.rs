@@ -1,7 +1,7 @@
 //! Budgets of limited resources: host memory of a job, open files of all jobs of a runtime.
 
 use crate::fs::{Exceeded, FileSystem};
-use crate::job::Limit;
+use crate::limit::Limit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -120,6 +120,28 @@ impl Bulk {
         matches!(self, Bulk::MemoryFill | Bulk::MemoryCopy | Bulk::MemoryInit { .. })
     }
 
+    fn is_copy(self) -> bool {
+        matches!(self, Bulk::MemoryCopy | Bulk::TableCopy { .. })
+    }
+
+    fn is_fill(self) -> bool {
+        matches!(self, Bulk::MemoryFill | Bulk::TableFill { .. })
+    }
+
+    /// The bytes or entries that one piece has.
+    fn piece(self) -> i32 {
+        if self.is_of_memory() {
+            PIECE_BYTES
+        } else {
+            PIECE_ENTRIES
+        }
+    }
+
+    /// The cost of each of them, in bytes.
+    fn unit_bytes(self) -> i32 {
+        if self.is_of_memory() { 1 } else { ENTRY_BYTES }
+    }
+
     fn inline_max(self) -> i32 {
         if self.is_of_memory() {
             INLINE_MAX_BYTES
@@ -350,58 +372,64 @@ impl Cutter {
 
     /// A function that does the same as the operation, in pieces.
     fn body(&self, bulk: Bulk) -> Function {
-        const PLACE: u32 = 0;
-        const WHAT: u32 = 1;
-        const COUNT: u32 = 2;
-        let (piece, unit_bytes) = match bulk.is_of_memory() {
-            true => (PIECE_BYTES, 1),
-            false => (PIECE_ENTRIES, ENTRY_BYTES),
-        };
-        let is_copy = matches!(bulk, Bulk::MemoryCopy | Bulk::TableCopy { .. });
-        let is_fill = matches!(bulk, Bulk::MemoryFill | Bulk::TableFill { .. });
-        let check = Instruction::Call(self.check());
-        let counter = self.counter();
-        let whole = [
-            Instruction::LocalGet(PLACE),
-            Instruction::LocalGet(WHAT),
-            Instruction::LocalGet(COUNT),
-            bulk.instruction(),
-        ];
-        let end_of = |start: u32| {
-            [
-                Instruction::LocalGet(start),
-                Instruction::I64ExtendI32U,
-                Instruction::LocalGet(COUNT),
-                Instruction::I64ExtendI32U,
-                Instruction::I64Add,
-            ]
-        };
         let mut function = Function::new([]);
-        let out = |function: &mut Function, instructions: &[Instruction]| {
-            for instruction in instructions {
-                function.instruction(instruction);
-            }
-        };
-        // An operation out of bounds must change nothing, so the operation itself is left to trap.
-        let whole_if_greater = |function: &mut Function| {
-            out(function, &[Instruction::I64GtU, Instruction::If(BlockType::Empty)]);
-            out(function, &whole);
-            out(function, &[Instruction::End]);
-        };
-
-        // Sizes that would wrap when they are multiplied are over the bound without that.
+        self.count(&mut function, bulk);
+        check_bounds(&mut function, bulk);
         out(
             &mut function,
             &[
+                Instruction::Loop(BlockType::Empty),
                 Instruction::LocalGet(COUNT),
-                Instruction::I32Const(piece),
+                Instruction::I32Const(bulk.piece()),
+                Instruction::I32LeU,
+                Instruction::If(BlockType::Empty),
+            ],
+        );
+        whole(&mut function, bulk);
+        out(
+            &mut function,
+            &[
+                Instruction::Return,
+                Instruction::End,
+                Instruction::LocalGet(COUNT),
+                Instruction::I32Const(bulk.piece()),
+                Instruction::I32Sub,
+                Instruction::LocalSet(COUNT),
+            ],
+        );
+        if bulk.is_copy() {
+            self.last_piece_if_up(&mut function, bulk);
+        }
+        first_piece(&mut function, bulk);
+        out(
+            &mut function,
+            &[
+                Instruction::Call(self.check()),
+                Instruction::Br(0),
+                Instruction::End,
+                Instruction::End,
+            ],
+        );
+        function
+    }
+
+    /// Counts the bytes of the whole operation, and asks whether the job must end when the interval is over.
+    fn count(&self, function: &mut Function, bulk: Bulk) {
+        let check = Instruction::Call(self.check());
+        let counter = self.counter();
+        // Sizes that would wrap when they are multiplied are over the bound without that.
+        out(
+            function,
+            &[
+                Instruction::LocalGet(COUNT),
+                Instruction::I32Const(bulk.piece()),
                 Instruction::I32GtU,
                 Instruction::If(BlockType::Empty),
                 check.clone(),
                 Instruction::Else,
                 Instruction::GlobalGet(counter),
                 Instruction::LocalGet(COUNT),
-                Instruction::I32Const(unit_bytes),
+                Instruction::I32Const(bulk.unit_bytes()),
                 Instruction::I32Mul,
                 Instruction::I32Sub,
                 Instruction::GlobalSet(counter),
@@ -409,115 +437,136 @@ impl Cutter {
                 Instruction::I32Const(0),
                 Instruction::I32LtS,
                 Instruction::If(BlockType::Empty),
-                check.clone(),
+                check,
                 Instruction::I32Const(CHECK_INTERVAL_BYTES),
                 Instruction::GlobalSet(counter),
                 Instruction::End,
                 Instruction::End,
             ],
         );
+    }
 
-        let mut ends = vec![(PLACE, false)];
-        if is_copy {
-            ends.push((WHAT, true));
-        }
-        for (start, of_source) in ends {
-            out(&mut function, &end_of(start));
-            bulk.push_size(&mut function, of_source);
-            whole_if_greater(&mut function);
-        }
-        if !is_copy && !is_fill {
-            out(&mut function, &end_of(WHAT));
-            out(&mut function, &[Instruction::I64Const(u32::MAX.into())]);
-            whole_if_greater(&mut function);
-            // The length of a segment cannot be queried, as it may have been dropped; but copying nothing from behind
-            // its end traps too.
-            out(
-                &mut function,
-                &[
-                    Instruction::LocalGet(PLACE),
-                    Instruction::LocalGet(WHAT),
-                    Instruction::LocalGet(COUNT),
-                    Instruction::I32Add,
-                    Instruction::I32Const(0),
-                    bulk.instruction(),
-                ],
-            );
-        }
+    /// Copies the last piece and goes on with the loop, if the destination lies above the source.
+    fn last_piece_if_up(&self, function: &mut Function, bulk: Bulk) {
+        // The two places may overlap, and what is still to be read must not be written over.
         out(
-            &mut function,
-            &[
-                Instruction::Loop(BlockType::Empty),
-                Instruction::LocalGet(COUNT),
-                Instruction::I32Const(piece),
-                Instruction::I32LeU,
-                Instruction::If(BlockType::Empty),
-            ],
-        );
-        out(&mut function, &whole);
-        out(
-            &mut function,
-            &[
-                Instruction::Return,
-                Instruction::End,
-                Instruction::LocalGet(COUNT),
-                Instruction::I32Const(piece),
-                Instruction::I32Sub,
-                Instruction::LocalSet(COUNT),
-            ],
-        );
-        if is_copy {
-            // The two places may overlap, and what is still to be read must not be written over.
-            out(
-                &mut function,
-                &[
-                    Instruction::LocalGet(PLACE),
-                    Instruction::LocalGet(WHAT),
-                    Instruction::I32GtU,
-                    Instruction::If(BlockType::Empty),
-                    Instruction::LocalGet(PLACE),
-                    Instruction::LocalGet(COUNT),
-                    Instruction::I32Add,
-                    Instruction::LocalGet(WHAT),
-                    Instruction::LocalGet(COUNT),
-                    Instruction::I32Add,
-                    Instruction::I32Const(piece),
-                    bulk.instruction(),
-                    check.clone(),
-                    Instruction::Br(1),
-                    Instruction::End,
-                ],
-            );
-        }
-        out(
-            &mut function,
+            function,
             &[
                 Instruction::LocalGet(PLACE),
                 Instruction::LocalGet(WHAT),
-                Instruction::I32Const(piece),
-                bulk.instruction(),
+                Instruction::I32GtU,
+                Instruction::If(BlockType::Empty),
                 Instruction::LocalGet(PLACE),
-                Instruction::I32Const(piece),
+                Instruction::LocalGet(COUNT),
                 Instruction::I32Add,
-                Instruction::LocalSet(PLACE),
+                Instruction::LocalGet(WHAT),
+                Instruction::LocalGet(COUNT),
+                Instruction::I32Add,
+                Instruction::I32Const(bulk.piece()),
+                bulk.instruction(),
+                Instruction::Call(self.check()),
+                Instruction::Br(1),
+                Instruction::End,
             ],
         );
-        if !is_fill {
-            out(
-                &mut function,
-                &[
-                    Instruction::LocalGet(WHAT),
-                    Instruction::I32Const(piece),
-                    Instruction::I32Add,
-                    Instruction::LocalSet(WHAT),
-                ],
-            );
-        }
+    }
+}
+
+/// The parameters of an added function, as locals.
+const PLACE: u32 = 0;
+const WHAT: u32 = 1;
+const COUNT: u32 = 2;
+
+fn out(function: &mut Function, instructions: &[Instruction]) {
+    for instruction in instructions {
+        function.instruction(instruction);
+    }
+}
+
+/// The operation itself, on all that is left.
+fn whole(function: &mut Function, bulk: Bulk) {
+    out(
+        function,
+        &[
+            Instruction::LocalGet(PLACE),
+            Instruction::LocalGet(WHAT),
+            Instruction::LocalGet(COUNT),
+            bulk.instruction(),
+        ],
+    );
+}
+
+/// An operation out of bounds must change nothing, so the operation itself is left to trap.
+fn check_bounds(function: &mut Function, bulk: Bulk) {
+    let push_end = |function: &mut Function, start: u32| {
         out(
-            &mut function,
-            &[check, Instruction::Br(0), Instruction::End, Instruction::End],
+            function,
+            &[
+                Instruction::LocalGet(start),
+                Instruction::I64ExtendI32U,
+                Instruction::LocalGet(COUNT),
+                Instruction::I64ExtendI32U,
+                Instruction::I64Add,
+            ],
         );
-        function
+    };
+    let whole_if_greater = |function: &mut Function| {
+        out(function, &[Instruction::I64GtU, Instruction::If(BlockType::Empty)]);
+        whole(function, bulk);
+        out(function, &[Instruction::End]);
+    };
+    push_end(function, PLACE);
+    bulk.push_size(function, false);
+    whole_if_greater(function);
+    if bulk.is_copy() {
+        push_end(function, WHAT);
+        bulk.push_size(function, true);
+        whole_if_greater(function);
+    } else if !bulk.is_fill() {
+        push_end(function, WHAT);
+        out(function, &[Instruction::I64Const(u32::MAX.into())]);
+        whole_if_greater(function);
+        // The length of a segment cannot be queried, as it may have been dropped; but copying nothing from behind its
+        // end traps too.
+        out(
+            function,
+            &[
+                Instruction::LocalGet(PLACE),
+                Instruction::LocalGet(WHAT),
+                Instruction::LocalGet(COUNT),
+                Instruction::I32Add,
+                Instruction::I32Const(0),
+                bulk.instruction(),
+            ],
+        );
+    }
+}
+
+/// The first piece, and the step to the next.
+fn first_piece(function: &mut Function, bulk: Bulk) {
+    out(
+        function,
+        &[
+            Instruction::LocalGet(PLACE),
+            Instruction::LocalGet(WHAT),
+            Instruction::I32Const(bulk.piece()),
+            bulk.instruction(),
+            Instruction::LocalGet(PLACE),
+            Instruction::I32Const(bulk.piece()),
+            Instruction::I32Add,
+            Instruction::LocalSet(PLACE),
+        ],
+    );
+    if !bulk.is_fill() {
+        out(
+            function,
+            &[
+                Instruction::LocalGet(WHAT),
+                Instruction::I32Const(bulk.piece()),
+                Instruction::I32Add,
+                Instruction::LocalSet(WHAT),
+            ],
+        );
     }
 }
 

@@ -11,7 +11,7 @@
 //! that an entry is written to, `new-KEY`, is locked before the code is compiled. A process that needs the same code
 //! waits for the lock, which ends with its owner's process; an unlocked one is a leftover.
 
-use crate::Error;
+use crate::error::Error;
 use cap_fs_ext::{FollowSymlinks, MetadataExt, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, OpenOptions};
 use std::fmt;

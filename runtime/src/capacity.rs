@@ -1,9 +1,10 @@
 //! Resources that jobs of one or several runtimes share.
 
 use crate::budget::Budget;
+use crate::error::Error;
+use crate::limit::Limit;
 use crate::queue::Queue;
-use crate::running::Supervisor;
-use crate::{Error, Limit};
+use crate::supervisor::Supervisor;
 use std::fmt;
 use std::sync::Arc;
 use std::thread;

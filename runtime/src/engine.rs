@@ -4,10 +4,10 @@ use crate::budget::Budget;
 use crate::bulk;
 use crate::fs::Exceeded;
 use crate::interrupt::Interruption;
-use crate::job::{Figures, Limit};
-use crate::runtime::Preemption;
-use crate::wasi::abi::{Errno, Failure};
-use crate::wasi::{GuestMemory, Host};
+use crate::limit::Limit;
+use crate::output::Figures;
+use crate::preempt::Preemption;
+use crate::wasi::{Errno, Failure, GuestMemory, Host};
 use std::sync::Arc;
 use wasmtime::{Caller, Config, Engine, InstancePre, Linker, Memory, ResourceLimiter, Store, UpdateDeadline};
 
@@ -128,6 +128,33 @@ macro_rules! define_missing {
 
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
+    add_calls(&mut linker)?;
+    define_missing! { linker:
+        proc_raise(u32);
+        sock_accept(u32, u32, u32);
+        sock_recv(u32, u32, u32, u32, u32, u32);
+        sock_send(u32, u32, u32, u32, u32);
+        sock_shutdown(u32, u32);
+    }
+    linker.func_wrap(WASI, "proc_exit", |code: u32| -> wasmtime::Result<()> {
+        Err(Ending::Exit(code.cast_signed()).into())
+    })?;
+    // Code that `bulk` adds to a module calls this between two pieces of work.
+    linker.func_wrap(
+        bulk::CHECK.0,
+        bulk::CHECK.1,
+        |caller: Caller<'_, State>| -> wasmtime::Result<()> {
+            match caller.data().host.interrupt.check() {
+                Some(interruption) => Err(Ending::Interrupted(interruption).into()),
+                None => Ok(()),
+            }
+        },
+    )?;
+    Ok(linker)
+}
+
+/// Adds the functions that are methods of [`Host`].
+fn add_calls(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     define! { linker:
         args_get(pointers: u32, buffer: u32);
         args_sizes_get(count: u32, size: u32);
@@ -179,28 +206,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
         random_get(buffer: u32, length: u32);
         sched_yield();
     }
-    define_missing! { linker:
-        proc_raise(u32);
-        sock_accept(u32, u32, u32);
-        sock_recv(u32, u32, u32, u32, u32, u32);
-        sock_send(u32, u32, u32, u32, u32);
-        sock_shutdown(u32, u32);
-    }
-    linker.func_wrap(WASI, "proc_exit", |code: u32| -> wasmtime::Result<()> {
-        Err(Ending::Exit(code.cast_signed()).into())
-    })?;
-    // Code that `bulk` adds to a module calls this between two pieces of work.
-    linker.func_wrap(
-        bulk::CHECK.0,
-        bulk::CHECK.1,
-        |caller: Caller<'_, State>| -> wasmtime::Result<()> {
-            match caller.data().host.interrupt.check() {
-                Some(interruption) => Err(Ending::Interrupted(interruption).into()),
-                None => Ok(()),
-            }
-        },
-    )?;
-    Ok(linker)
+    Ok(())
 }
 
 /// Runs one host call on the guest's memory, unless the job must end.

@@ -2,7 +2,8 @@
 
 use crate::command::Contradiction;
 use crate::fs::Exceeded;
-use crate::{Limit, Output};
+use crate::limit::Limit;
+use crate::output::Output;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -136,9 +137,29 @@ impl Error {
         }
     }
 
+    /// Returns the error that pictures cannot be made, and why.
+    pub(crate) fn frame(reason: impl Into<String>) -> Error {
+        Error::Frame {
+            source: io::Error::new(io::ErrorKind::InvalidInput, reason.into()),
+        }
+    }
+
     #[cfg(feature = "pull")]
     pub(crate) fn release(source: afmpeg_release::Error) -> Error {
         Error::Release { source: source.into() }
+    }
+}
+
+impl Output {
+    /// Returns the output of a program that succeeded, otherwise an error with its message.
+    pub fn into_success(self) -> Result<Output, Error> {
+        if self.success() {
+            return Ok(self);
+        }
+        Err(Error::Program {
+            message: self.error_message(),
+            output: Box::new(self),
+        })
     }
 }
 

@@ -1,8 +1,10 @@
 //! Ending a job from outside: its deadline, or a cancellation by another thread.
 
-use crate::{Error, Output};
+use crate::error::Error;
+use crate::output::Output;
 use std::collections::HashMap;
 use std::fmt;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
@@ -156,6 +158,16 @@ impl Interrupt {
                     left => thread::park_timeout(left),
                 },
             }
+        }
+    }
+}
+
+/// Repeats a call that a signal has ended, unless the signal was to end the job.
+pub(crate) fn retry<T>(interrupt: &Interrupt, mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted && interrupt.check().is_none() => {}
+            done => return done,
         }
     }
 }

@@ -76,6 +76,7 @@
 #[cfg(feature = "tokio")]
 mod asynchronous;
 mod budget;
+mod builder;
 mod bulk;
 mod cache;
 mod capacity;
@@ -87,25 +88,26 @@ pub mod fs;
 mod info;
 mod interrupt;
 mod job;
+mod limit;
 mod module;
-#[cfg_attr(
-    not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))),
-    path = "preempt_unsupported.rs"
-)]
+mod output;
 mod preempt;
 pub mod probe;
 mod progress;
 mod queue;
+mod random;
 mod running;
 mod runtime;
+mod sandbox;
 #[cfg(feature = "pull")]
 mod source;
 mod stdio;
+mod supervisor;
 mod trace;
 mod wasi;
+mod watch;
 
-#[cfg(feature = "tokio")]
-pub use asynchronous::{AsyncInput, AsyncOutput};
+pub use builder::RuntimeBuilder;
 pub use cache::CacheStatus;
 pub use capacity::{Capacity, CapacityBuilder, Stats};
 pub use error::{Error, Trap};
@@ -113,10 +115,15 @@ pub use frames::{Frame, Frames, IntoJob};
 pub use fs::{Access, FileSystem, HostDir, MemoryFs, OverlayFs, ReadAt, WriteAt};
 pub use info::Info;
 pub use interrupt::Cancellation;
-pub use job::{Job, Limit, Output, Timings};
+pub use job::Job;
+pub use limit::Limit;
+pub use output::{Output, Timings};
+pub use preempt::Preemption;
 pub use probe::Probe;
 pub use progress::Progress;
-pub use runtime::{Preemption, Runtime, RuntimeBuilder};
+pub use runtime::Runtime;
 #[cfg(feature = "pull")]
 pub use source::ModuleSource;
+#[cfg(feature = "tokio")]
+pub use stdio::{AsyncInput, AsyncOutput};
 pub use stdio::{Stdin, Stdout};

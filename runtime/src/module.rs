@@ -1,6 +1,6 @@
 //! A module's bytes, as they are or compressed.
 
-use crate::Error;
+use crate::error::Error;
 use std::borrow::Cow;
 use std::io::{self, Read};
 

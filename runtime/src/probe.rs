@@ -1,6 +1,8 @@
 //! ffprobe's description of a file, with types.
 
-use crate::{Error, Job, Runtime};
+use crate::error::Error;
+use crate::job::Job;
+use crate::runtime::Runtime;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;

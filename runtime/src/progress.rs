@@ -1,7 +1,7 @@
 //! Reports of ffmpeg's progress while it runs.
 
-use crate::Job;
 use crate::fs::{DirEntry, File, FileSystem, FileType, Metadata, OpenOptions, Opened};
+use crate::job::Job;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;

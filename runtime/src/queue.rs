@@ -2,8 +2,9 @@
 //!
 //! A waiter is woken when it has a place or when there will be none, and at no other time.
 
+use crate::error::Error;
 use crate::interrupt::{Interrupt, Interruption, waker_of_this_thread};
-use crate::{Error, Output};
+use crate::output::Output;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::pin::pin;

@@ -1,30 +1,25 @@
 //! A compiled module and the jobs that run on it.
 
-use crate::budget::Budget;
 use crate::bulk;
-use crate::cache::{self, Cache, CacheStatus};
-use crate::capacity::{Capacity, CapacityBuilder, Stats};
+use crate::cache::CacheStatus;
+use crate::capacity::{Capacity, Stats};
 use crate::engine::{self, Ending, State};
 use crate::error::{Error, Trap};
-use crate::fs::Devices;
 use crate::interrupt::Interrupt;
-use crate::job::{Figures, Job, Limit, Output, Timings};
-use crate::module;
-use crate::preempt::{self, CodeMap};
+use crate::job::Job;
+use crate::output::{Figures, Output, Timings};
+use crate::preempt::{CodeMap, Preemption};
 use crate::queue::Member;
-use crate::running::{Running, Watch};
-use crate::stdio::{SharedTail, Stdout, Stream, take_tail};
+use crate::running::Running;
+use crate::sandbox;
+use crate::stdio::{Stdout, Tails};
 use crate::trace::JobSpan;
-use crate::wasi::abi::Failure;
-use crate::wasi::{Clock, Host, Random, Setup, cpu_time_of_this_thread};
-use std::ffi::OsString;
+use crate::wasi::{Host, cpu_time_of_this_thread};
+use crate::watch::Watch;
 use std::fmt;
-use std::fs::File;
-use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
-use wasmtime::{Engine, ExternType, InstancePre, Module};
+use wasmtime::{Engine, InstancePre};
 
 /// A module, compiled once, that runs any number of jobs.
 ///
@@ -45,209 +40,25 @@ struct Shared {
     cache_status: CacheStatus,
 }
 
-/// The way in which a program that computes without calls is ended at its deadline or by its cancellation.
-///
-/// Waits (for time, input or a place in line) end in the same way with either of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Preemption {
-    /// The computing thread gets a signal. This costs nothing until then, and is the default on Linux, on x86-64 and
-    /// AArch64. On other systems epochs are used instead.
-    ///
-    /// The signal is `SIGURG`, for which a handler is installed when the first job has a deadline or a cancellation. A
-    /// handler that was there before is still called for signals that are not the runtime's own. A handler that is
-    /// installed later must forward them too, or jobs are not stopped.
-    Signals,
-    /// The program checks, at the start of each loop and function, whether it must stop. This needs no signals, but
-    /// makes its code slower: by a few per cent if it is scalar, by half and more in vectorised loops.
-    Epochs,
-}
-
-impl Default for Preemption {
-    fn default() -> Preemption {
-        Preemption::Signals.or_what_is_supported()
-    }
-}
-
-impl Preemption {
-    fn or_what_is_supported(self) -> Preemption {
-        match self {
-            Preemption::Signals if preempt::SUPPORTED => Preemption::Signals,
-            Preemption::Signals | Preemption::Epochs => Preemption::Epochs,
-        }
-    }
-}
-
-/// Settings of a new [`Runtime`].
-#[derive(Clone, Debug, Default)]
-pub struct RuntimeBuilder {
-    cache_folder: Option<PathBuf>,
-    verify_cached_code: bool,
-    own_capacity: Option<CapacityBuilder>,
-    capacity: Option<Capacity>,
-    preemption: Preemption,
-}
-
-impl RuntimeBuilder {
-    /// Keeps compiled code in this folder, so that the next process starts in milliseconds; by default it is not kept.
-    ///
-    /// A missing folder is created, for this user alone. Its files run as native code: they must belong to this user or
-    /// to root, and nobody else may be able to write to the folder or to move it. On Windows it must be below the
-    /// user's local application data. A folder that cannot be used is not an error, but the module is compiled anew:
-    /// [`Runtime::cache_status`] has the reason.
-    ///
-    /// Processes that start together compile a module once: one compiles, the others wait for it, at most two minutes.
-    pub fn cache_folder(mut self, path: impl Into<PathBuf>) -> RuntimeBuilder {
-        self.cache_folder = Some(path.into());
-        self
-    }
-
-    /// Compares compiled code with its digest each time it is loaded, for unreliable disks. By default its size and
-    /// header are checked: reading all of the code takes about as long as the rest of a start.
-    pub fn verify_cached_code(mut self, verify: bool) -> RuntimeBuilder {
-        self.verify_cached_code = verify;
-        self
-    }
-
-    /// Sets the number of jobs that run at a time; further jobs wait in line. By default the number of cores.
-    ///
-    /// [`Capacity::builder`] has further settings.
-    pub fn max_concurrency(mut self, jobs: usize) -> RuntimeBuilder {
-        self.own_capacity = Some(self.own_capacity.unwrap_or_default().max_concurrency(jobs));
-        self
-    }
-
-    /// Shares a line and a budget with other runtimes. Setting [`max_concurrency`](RuntimeBuilder::max_concurrency) or
-    /// [`open_files_max`](RuntimeBuilder::open_files_max) too is [`Error::TwoCapacities`].
-    pub fn capacity(mut self, capacity: &Capacity) -> RuntimeBuilder {
-        self.capacity = Some(capacity.clone());
-        self
-    }
-
-    /// Limits the number of files that all jobs together may have open, each of which may be an open file of this
-    /// process. By default half of the process's limit (the soft limit of `RLIMIT_NOFILE`), and 8192 where there is no
-    /// such limit.
-    ///
-    /// A program that opens one more gets an error; if it then fails, the caller gets [`Limit::RuntimeOpenFiles`].
-    pub fn open_files_max(mut self, count: u64) -> RuntimeBuilder {
-        self.own_capacity = Some(self.own_capacity.unwrap_or_default().open_files_max(count));
-        self
-    }
-
-    /// Sets the way in which programs that compute are stopped; signals by default, where the system supports them.
-    pub fn preemption(mut self, preemption: Preemption) -> RuntimeBuilder {
-        self.preemption = preemption.or_what_is_supported();
-        self
-    }
-
-    /// Creates a runtime from a module's file, which may be compressed with gzip or brotli.
-    pub fn from_file(&self, path: impl AsRef<Path>) -> Result<Runtime, Error> {
-        let path = path.as_ref();
-        let unreadable = |source| Error::ModuleUnreadable {
-            path: path.to_owned(),
-            source,
-        };
-        if let Some(folder) = &self.cache_folder {
-            // Hashed piece by piece: a module whose code is cached need not be in memory.
-            let file = File::open(path).map_err(unreadable)?;
-            let hash = cache::hash(file).map_err(unreadable)?;
-            let engine = self.engine()?;
-            let key = cache::key(&engine, &hash, bulk::SOURCE);
-            let cached = Cache::open(folder, self.verify_cached_code).and_then(|cache| cache.load(&engine, &key));
-            if let Ok(Some(module)) = cached {
-                return self.runtime(engine, &module, CacheStatus::Hit);
-            }
-        }
-        self.from_bytes(&std::fs::read(path).map_err(unreadable)?)
-    }
-
-    /// Creates a runtime from a module of a release, which is verified first, and downloaded if needed.
-    #[cfg(feature = "pull")]
-    pub fn from_source(&self, source: &crate::ModuleSource) -> Result<Runtime, Error> {
-        self.from_bytes(&source.bytes()?)
-    }
-
-    /// Creates a runtime from a module's bytes, which may be compressed with gzip or brotli.
-    pub fn from_bytes(&self, bytes: &[u8]) -> Result<Runtime, Error> {
-        let engine = self.engine()?;
-        let compile = || compile(&engine, bytes);
-        let (module, cache_status) = match &self.cache_folder {
-            Some(folder) => {
-                let key = cache::key(&engine, &blake3::hash(bytes), bulk::SOURCE);
-                cache::through(folder, self.verify_cached_code, &engine, &key, compile)?
-            }
-            None => (compile()?, CacheStatus::Off),
-        };
-        self.runtime(engine, &module, cache_status)
-    }
-
-    fn engine(&self) -> Result<Engine, Error> {
-        if self.capacity.is_some() && self.own_capacity.is_some() {
-            return Err(Error::TwoCapacities);
-        }
-        engine::engine(self.preemption).map_err(|source| Error::Engine { source: source.into() })
-    }
-
-    fn runtime(&self, engine: Engine, module: &Module, cache_status: CacheStatus) -> Result<Runtime, Error> {
-        check_program(module)?;
-        let linker = engine::linker(&engine).map_err(|source| Error::Engine { source: source.into() })?;
-        let program = linker.instantiate_pre(module).map_err(|source| Error::NotAProgram {
-            reason: source.to_string(),
-        })?;
-        let capacity = match &self.capacity {
-            Some(capacity) => capacity.clone(),
-            None => self.own_capacity.unwrap_or_default().build()?,
-        };
-        Ok(Runtime {
+impl Runtime {
+    pub(crate) fn new(
+        engine: Engine,
+        program: InstancePre<State>,
+        capacity: Capacity,
+        preemption: Preemption,
+        cache_status: CacheStatus,
+    ) -> Runtime {
+        Runtime {
             shared: Arc::new(Shared {
                 engine,
                 program,
                 line: Member::new(capacity.shared.queue.clone()),
                 capacity,
-                preemption: self.preemption,
+                preemption,
                 code_map: OnceLock::new(),
                 cache_status,
             }),
-        })
-    }
-}
-
-fn compile(engine: &Engine, bytes: &[u8]) -> Result<Module, Error> {
-    let wasm = module::decompress(bytes)?;
-    let invalid = |source: wasmtime::Error| Error::ModuleInvalid { source: source.into() };
-    Module::validate(engine, &wasm).map_err(invalid)?;
-    let cut = bulk::cut(&wasm).map_err(|source| Error::ModuleInvalid { source: source.into() })?;
-    Module::new(engine, cut.as_deref().unwrap_or(&wasm)).map_err(invalid)
-}
-
-fn check_program(module: &Module) -> Result<(), Error> {
-    let missing = |reason: &str| {
-        Err(Error::NotAProgram {
-            reason: reason.to_owned(),
-        })
-    };
-    match module.get_export("_start") {
-        Some(ExternType::Func(start)) if start.params().len() == 0 && start.results().len() == 0 => {}
-        _ => return missing("it exports no function `_start` without parameters and results"),
-    }
-    match module.get_export("memory") {
-        Some(ExternType::Memory(memory)) if !memory.is_64() && !memory.is_shared() => Ok(()),
-        _ => missing("it exports no 32-bit memory called `memory`"),
-    }
-}
-
-impl Runtime {
-    /// Creates a runtime that keeps no compiled code on disk; see [`Runtime::builder`] for one that does.
-    pub fn from_file(path: impl AsRef<Path>) -> Result<Runtime, Error> {
-        Runtime::builder().from_file(path)
-    }
-
-    pub fn from_bytes(bytes: &[u8]) -> Result<Runtime, Error> {
-        Runtime::builder().from_bytes(bytes)
-    }
-
-    pub fn builder() -> RuntimeBuilder {
-        RuntimeBuilder::default()
+        }
     }
 
     /// Runs a job to its end; can be called from many threads.
@@ -293,7 +104,7 @@ impl Runtime {
         let span = JobSpan::new(&job);
         span.started(queue);
         let memory_max_bytes = job.memory_max_bytes;
-        let (host, tails) = host(job, interrupt.clone(), &self.shared.capacity.shared.open_files)?;
+        let (host, tails) = sandbox::host(job, interrupt.clone(), &self.shared.capacity.shared.open_files)?;
         let host_memory = host.account.host_memory().clone();
         if interrupt.is_possible() && self.shared.preemption == Preemption::Signals {
             self.shared.code_map()?;
@@ -451,27 +262,6 @@ impl Shared {
     }
 }
 
-/// The captured part of a job's two output streams.
-#[derive(Clone)]
-pub(crate) struct Tails {
-    stdout: SharedTail,
-    stderr: SharedTail,
-}
-
-impl Tails {
-    pub fn output(&self) -> Output {
-        let (stdout, stdout_dropped_bytes) = take_tail(&self.stdout);
-        let (stderr, stderr_dropped_bytes) = take_tail(&self.stderr);
-        Output {
-            stdout,
-            stdout_dropped_bytes,
-            stderr,
-            stderr_dropped_bytes,
-            ..Output::default()
-        }
-    }
-}
-
 fn trap(error: &wasmtime::Error, output: Output) -> Trap {
     let frames = error
         .downcast_ref::<wasmtime::WasmBacktrace>()
@@ -489,65 +279,5 @@ fn trap(error: &wasmtime::Error, output: Output) -> Trap {
         reason: error.root_cause().to_string(),
         function,
         output,
-    }
-}
-
-/// Sets up everything that the job's program can reach, and the capture of its two output streams.
-fn host(job: Job, interrupt: Interrupt, open_files: &Arc<Budget>) -> Result<(Host, Tails), Error> {
-    let args = job.args.into_iter().map(c_string).collect::<Result<_, _>>()?;
-    let variable = |(mut name, value): (OsString, OsString)| {
-        name.push("=");
-        name.push(value);
-        c_string(name)
-    };
-    let env = job.env.into_iter().map(variable).collect::<Result<_, _>>()?;
-
-    let random = Arc::new(job.random_seed.map_or(Random::System, Random::seeded));
-
-    let file_systems = job.directories.iter().map(|(_, file_system)| file_system);
-    let host_memory = Arc::new(Budget::host_memory(job.host_memory_max_bytes, file_systems));
-
-    let failed = |source| Error::Stdio { source };
-    let stdin = Stream::input(job.stdin).map_err(failed)?;
-    let (stdout, tail_of_stdout) = Stream::output(job.stdout, &io::stdout(), &host_memory).map_err(failed)?;
-    let (stderr, tail_of_stderr) = Stream::output(job.stderr, &io::stderr(), &host_memory).map_err(failed)?;
-
-    let mut host = Host::new(Setup {
-        args,
-        env,
-        interrupt,
-        clock: job.clock_start.map_or_else(Clock::real, Clock::fixed),
-        random: random.clone(),
-        open_files_max: job.open_files_max,
-        written_max_bytes: job.written_max_bytes,
-        names_max: job.names_max,
-        host_memory,
-        open_files: open_files.clone(),
-    });
-    let too_many = |failure: Failure| match failure.exceeded {
-        Some(exceeded) if exceeded.limit != Limit::OpenFiles => Error::limit(exceeded, Output::default()),
-        _ => Error::TooManyDirectories,
-    };
-    for stream in [stdin, stdout, stderr] {
-        host.add_stream(stream).map_err(too_many)?;
-    }
-    for (name, file_system) in job.directories {
-        host.add_directory(name, file_system).map_err(too_many)?;
-    }
-    host.add_directory("/dev".to_owned(), Arc::new(Devices(random)))
-        .map_err(too_many)?;
-    let tails = Tails {
-        stdout: tail_of_stdout,
-        stderr: tail_of_stderr,
-    };
-    Ok((host, tails))
-}
-
-fn c_string(string: OsString) -> Result<Vec<u8>, Error> {
-    let bytes = string.into_encoded_bytes();
-    if bytes.contains(&0) {
-        Err(Error::ZeroByte)
-    } else {
-        Ok(bytes)
     }
 }

@@ -1,6 +1,6 @@
 //! Modules of releases, by name.
 
-use crate::Error;
+use crate::error::Error;
 use afmpeg_release::{Pull, Reference, parse_key};
 use std::path::PathBuf;
 

@@ -1,8 +1,9 @@
 //! A span for each job, and events for its changes of state, for subscribers of `tracing`; without that feature,
 //! nothing.
 
-use crate::Error;
-use crate::job::{Job, Output};
+use crate::error::Error;
+use crate::job::Job;
+use crate::output::Output;
 use std::time::Duration;
 
 #[derive(Clone)]

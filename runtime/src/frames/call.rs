@@ -1,10 +1,15 @@
 //! The state that all jobs of one call of [`Runtime::frames`] share: limits, the deadline, and the end at the first
 //! failure.
 
-use super::wrong;
 use crate::command::Command;
+use crate::error::Error;
 use crate::fs::MemoryFs;
-use crate::{Cancellation, Error, Job, Limit, Output, Probe, Runtime};
+use crate::interrupt::Cancellation;
+use crate::job::Job;
+use crate::limit::Limit;
+use crate::output::Output;
+use crate::probe::Probe;
+use crate::runtime::Runtime;
 use bytes::Bytes;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -84,8 +89,8 @@ impl<'a> Call<'a> {
         self.runtime.probe(self.set_up(job)?)
     }
 
-    /// Runs a command that writes pictures to a folder, beside files that lie there. `size_max_bytes` is as much as it can
-    /// have to write; without it, there is the room that is left for all pictures together.
+    /// Runs a command that writes pictures to a folder, beside files that lie there. `size_max_bytes` is as much as it
+    /// can have to write; without it, there is the room that is left for all pictures together.
     pub fn run_into(
         &self,
         files: impl IntoIterator<Item = (String, Bytes)>,
@@ -107,7 +112,7 @@ impl<'a> Call<'a> {
                 limit: Limit::FileSystem,
                 ..
             }) => match size_max_bytes {
-                Some(bytes) if bytes < left => Err(wrong("a picture is larger than the file says that it is")),
+                Some(bytes) if bytes < left => Err(Error::frame("a picture is larger than the file says that it is")),
                 _ => Err(self.too_large()),
             },
             Err(error) => Err(error),
@@ -125,7 +130,7 @@ impl<'a> Call<'a> {
     }
 
     fn too_large(&self) -> Error {
-        wrong(format!(
+        Error::frame(format!(
             "the pictures take more than {} bytes together: ask for fewer or smaller ones, or allow more with \
              Frames::size_max_bytes",
             self.size_max_bytes

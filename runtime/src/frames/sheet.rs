@@ -2,10 +2,12 @@
 
 use super::call::{Call, FOLDER};
 use super::format::{Format, PAM};
+use super::frame::{Frame, picture};
+use super::single::{check_size, seek, size_max_bytes};
 use super::source::{End, Source};
-use super::{Frame, Frames, check_size, picture, seek, size_max_bytes, wrong};
-use crate::Error;
+use super::wanted::Frames;
 use crate::command::{Command, Input, Output};
+use crate::error::Error;
 use bytes::Bytes;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -26,7 +28,7 @@ pub fn make(call: &Call, frames: &Frames, columns: u32, rows: u32) -> Result<Vec
     let count = columns
         .checked_mul(rows)
         .filter(|count| (1..=PICTURES_MAX).contains(count));
-    let count = count.ok_or_else(|| wrong(format!("a contact sheet has from 1 to {PICTURES_MAX} pictures")))?;
+    let count = count.ok_or_else(|| Error::frame(format!("a contact sheet has from 1 to {PICTURES_MAX} pictures")))?;
     let source = Source::look(call, &frames.input)?;
     let mut parts = Frames {
         format: Format::Rgba,
@@ -76,7 +78,7 @@ fn check_sheet(columns: u32, rows: u32, width: u32, height: u32) -> Result<(), E
     if pixels <= u128::from(SHEET_PIXELS_MAX) {
         return Ok(());
     }
-    Err(wrong(format!(
+    Err(Error::frame(format!(
         "a sheet of {columns}x{rows} pictures of {width}x{height} has {pixels} pixels, and may have {SHEET_PIXELS_MAX}: \
          ask for fewer or smaller pictures"
     )))
@@ -96,8 +98,8 @@ fn pictures(call: &Call, source: &Source, frames: &Frames, count: u32, end: &End
     {
         return Ok(found);
     }
-    // Which of the wanted times is the latest that the picture of a time is for, counted from 1. The last picture is for
-    // all that are left, and the first one is taken in any case, by the number 0 if by no other.
+    // Which of the wanted times is the latest that the picture of a time is for, counted from 1. The last picture is
+    // for all that are left, and the first one is taken in any case, by the number 0 if by no other.
     let number = |time: &str| {
         let last = end.last_at().as_secs_f64();
         let (length, latest) = (end.end.max(0.001), count - 1);
@@ -119,8 +121,8 @@ fn pictures(call: &Call, source: &Source, frames: &Frames, count: u32, end: &End
     Ok(files)
 }
 
-/// Seeks for each picture; where nothing comes after a time, the picture of the time before is taken. There is no answer
-/// if the video cannot be sought in.
+/// Seeks for each picture; where nothing comes after a time, the picture of the time before is taken. There is no
+/// answer if the video cannot be sought in.
 fn seek_all(call: &Call, source: &Source, frames: &Frames, count: u32, end: &End) -> Result<Option<Vec<Bytes>>, Error> {
     let is_in_vain = AtomicBool::new(false);
     let times: Vec<Duration> = (0..count).map(|index| time_of(index, count, end)).collect();
@@ -160,8 +162,9 @@ fn seek_all(call: &Call, source: &Source, frames: &Frames, count: u32, end: &End
     Ok(Some(filled.collect()))
 }
 
-/// In one pass over the video, the first picture of each number that `number` makes of a time: numbers are not negative,
-/// and those of later times not smaller. `number` is an expression of FFmpeg's over the time that it is given.
+/// In one pass over the video, the first picture of each number that `number` makes of a time: numbers are not
+/// negative, and those of later times not smaller. `number` is an expression of FFmpeg's over the time that it is
+/// given.
 pub fn first_of_each(
     call: &Call,
     source: &Source,
@@ -188,7 +191,10 @@ pub fn first_of_each(
     for (name, _) in folder.files() {
         let file = folder.take_file(&name).map_err(|source| Error::Frame { source })?;
         let number = name.trim_start_matches(|character: char| !character.is_ascii_digit());
-        numbered.push((number.parse().map_err(|_| wrong("a picture has no number"))?, file));
+        numbered.push((
+            number.parse().map_err(|_| Error::frame("a picture has no number"))?,
+            file,
+        ));
     }
     numbered.sort_by_key(|(number, _)| *number);
     Ok(numbered)

@@ -1,10 +1,11 @@
 //! Facts about the input of pictures.
 
 use super::call::Call;
-use super::wrong;
 use crate::command::{Command, Input, Output};
+use crate::error::Error;
+use crate::job::Job;
 use crate::probe::{MediaType, Probe, Rational, Stream};
-use crate::{Error, Job, Stdout};
+use crate::stdio::Stdout;
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -63,7 +64,7 @@ impl Source {
         let size = match (grid, shown) {
             (Some((_, size)), _) => Some(size),
             (None, Some(stream)) => stream.display_width.zip(stream.display_height),
-            (None, None) => return Err(wrong("the file has neither video nor a picture")),
+            (None, None) => return Err(Error::frame("the file has neither video nor a picture")),
         };
         let rate = |stream: &Stream| {
             let rates = [stream.avg_frame_rate, stream.r_frame_rate];

@@ -1,7 +1,7 @@
 //! The content of a file in memory: the owner's bytes, and over them the bytes that programs wrote, in pieces.
 
-use super::Exceeded;
-use crate::job::Limit;
+use super::exceeded::Exceeded;
+use crate::limit::Limit;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::io;
@@ -347,7 +347,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// Whatever is written and cut, it reads like one piece, counts for no less than it holds, and gives it all back.
+        /// Whatever is written and cut, it reads like one piece, counts for no less than it holds, and gives it all
+        /// back.
         #[test]
         fn pieces_are_like_one(
             base in prop_oneof![Just(0), 0..1_000_000usize],

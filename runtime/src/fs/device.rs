@@ -1,7 +1,8 @@
 //! `/dev` inside the guest.
 
-use super::{DirEntry, File, FileSystem, FileType, Metadata, OpenOptions, Opened, read_only};
-use crate::wasi::Random;
+use super::file_system::{File, FileSystem, OpenOptions, Opened, read_only};
+use super::metadata::{DirEntry, FileType, Metadata};
+use crate::random::Random;
 use std::io;
 use std::sync::Arc;
 

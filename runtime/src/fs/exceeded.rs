@@ -1,6 +1,6 @@
 //! The limit that refused something, and its figures.
 
-use crate::job::Limit;
+use crate::limit::Limit;
 use std::error::Error;
 use std::fmt;
 use std::io;

@@ -1,6 +1,7 @@
 //! A directory of the host as a guest's file system.
 
-use super::{DirEntry, File, FileSystem, FileType, Metadata, OpenOptions, Opened, Times, read_only};
+use super::file_system::{File, FileSystem, OpenOptions, Opened, read_only};
+use super::metadata::{DirEntry, FileType, Metadata, Times};
 use cap_fs_ext::{
     DirEntryExt, DirExt, FileTypeExt, FollowSymlinks, MetadataExt, OpenOptionsFollowExt, OpenOptionsMaybeDirExt,
     SystemTimeSpec,

@@ -1,10 +1,12 @@
 //! A file system in memory.
 
 use super::content::{Content, Room};
-use super::{
-    DirEntry, Exceeded, File, FileSystem, FileType, Metadata, OpenOptions, Opened, ReadAt, Times, WriteAt, read_only,
-};
-use crate::job::Limit;
+use super::exceeded::Exceeded;
+use super::file_system::{File, FileSystem, OpenOptions, Opened, read_only};
+use super::metadata::{DirEntry, FileType, Metadata, Times};
+use super::read_at::ReadAt;
+use super::write_at::WriteAt;
+use crate::limit::Limit;
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;

@@ -1,6 +1,7 @@
 //! One tree of files over another.
 
-use super::{DirEntry, File, FileSystem, FileType, Metadata, OpenOptions, Opened, Steps, Times};
+use super::file_system::{File, FileSystem, OpenOptions, Opened, Steps};
+use super::metadata::{DirEntry, FileType, Metadata, Times};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;

@@ -1,14 +1,15 @@
 //! Bytes that go somewhere else as they are written.
 
+use super::read_at::ReadAt;
 use std::io;
 
 /// Something that takes bytes at any offset: an upload in parts, a file in a format of the caller's.
 ///
-/// [`MemoryFs::add_writer`](super::MemoryFs::add_writer) makes a file of it. A program writes mostly 32 KiB at a time and
-/// from the start to the end, but may go back: the head of an mp4 is completed when all else is written. An mp4 with
-/// `+faststart` is read back and moved, which needs [`read_at`](WriteAt::read_at); one with
-/// `+frag_keyframe+empty_moov` is written from start to end. Calls may come from several jobs at once,
-/// on their threads, with at least 4 MiB of stack.
+/// [`MemoryFs::add_writer`](super::MemoryFs::add_writer) makes a file of it. A program writes mostly 32 KiB at a time
+/// and from the start to the end, but may go back: the head of an mp4 is completed when all else is written. An mp4
+/// with `+faststart` is read back and moved, which needs [`read_at`](WriteAt::read_at); one with
+/// `+frag_keyframe+empty_moov` is written from start to end. Calls may come from several jobs at once, on their
+/// threads, with at least 4 MiB of stack.
 pub trait WriteAt: Send + Sync {
     /// Takes up to `buffer.len()` bytes, and returns how many.
     fn write_at(&self, buffer: &[u8], offset: u64) -> io::Result<usize>;
@@ -42,7 +43,7 @@ impl WriteAt for std::fs::File {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        super::ReadAt::read_at(self, buffer, offset)
+        ReadAt::read_at(self, buffer, offset)
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -1,11 +1,12 @@
 //! `afmpeg batch`: many jobs, in parallel, and none of them twice.
 
+use super::failure::{Failure, chain};
 use super::folders::Folders;
 use super::info::print;
+use super::module;
 use super::progress::style;
-use super::{Failure, chain, module};
+use super::run::limits;
 use crate::cli::{Batch, Sandbox};
-use crate::verb::run::limits;
 use afmpeg::{Error, Job, Output, Runtime};
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,7 @@
 //! `afmpeg compile`: fills the cache of compiled code.
 
-use super::{Failure, module};
+use super::failure::Failure;
+use super::module;
 use crate::cli::Sandbox;
 use afmpeg::{CacheStatus, Runtime};
 use std::process::ExitCode;

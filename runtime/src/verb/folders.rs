@@ -1,6 +1,6 @@
 //! The folders that a job can reach, and their names in the guest.
 
-use super::Failure;
+use super::failure::Failure;
 use crate::cli::{Folder, Sandbox};
 use afmpeg::{Access, HostDir, Job};
 use std::env;

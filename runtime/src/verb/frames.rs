@@ -1,10 +1,11 @@
 //! `afmpeg frames`: pictures of a video.
 
+use super::failure::Failure;
 use super::info::print;
 use super::input::{self, FOLDER, Given};
-use super::{Failure, module};
+use super::module;
+use super::run::limits;
 use crate::cli::{self, Sandbox};
-use crate::verb::run::limits;
 use afmpeg::Frames;
 use serde_json::json;
 use std::io::Write;
@@ -18,7 +19,7 @@ pub fn run(args: cli::Frames, sandbox: &Sandbox) -> Result<ExitCode, Failure> {
         Some("jpg" | "jpeg") => Frames::jpeg,
         _ => {
             let message = format!("{}: the name must end in .png, .jpg or .jpeg", args.image.display());
-            return Err(Failure { exit_code: 2, message });
+            return Err(Failure::usage(message));
         }
     };
     let deadline = sandbox.timeout.and_then(|timeout| Instant::now().checked_add(timeout));

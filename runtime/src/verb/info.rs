@@ -1,6 +1,7 @@
 //! `afmpeg info`: describes the module; `afmpeg man`: prints the command's manual page.
 
-use super::{Failure, module};
+use super::failure::Failure;
+use super::module;
 use crate::cli::{Cli, Info, Sandbox};
 use clap::CommandFactory;
 use serde_json::json;

@@ -1,6 +1,6 @@
 //! The file or pipe that `probe` and `frames` read.
 
-use super::Failure;
+use super::failure::Failure;
 use afmpeg::MemoryFs;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};

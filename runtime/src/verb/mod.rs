@@ -1,7 +1,8 @@
-//! The subcommands, and the code that they share.
+//! The subcommands.
 
 pub mod batch;
 pub mod compile;
+mod failure;
 mod folders;
 pub mod frames;
 pub mod info;
@@ -11,74 +12,3 @@ pub mod probe;
 mod progress;
 pub mod pull;
 pub mod run;
-
-use afmpeg::Error;
-use std::process::ExitCode;
-
-/// A subcommand's own failure, as opposed to that of the program it runs.
-pub struct Failure {
-    exit_code: u8,
-    message: String,
-}
-
-impl Failure {
-    fn no_module(message: String) -> Failure {
-        Failure { exit_code: 3, message }
-    }
-
-    fn setup(message: String) -> Failure {
-        Failure { exit_code: 5, message }
-    }
-
-    fn deadline() -> Failure {
-        let message = "the time given with --timeout is over".to_owned();
-        Failure {
-            exit_code: 124,
-            message,
-        }
-    }
-
-    /// The requested job failed, for reasons of its own.
-    fn job(message: String) -> Failure {
-        Failure { exit_code: 1, message }
-    }
-
-    pub fn report(self) -> ExitCode {
-        eprintln!("afmpeg: {}", self.message);
-        ExitCode::from(self.exit_code)
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Failure {
-        let exit_code = match &error {
-            Error::ModuleUnreadable { .. } | Error::Release { .. } => 3,
-            Error::ModuleFormat
-            | Error::ModuleCompression { .. }
-            | Error::ModuleInvalid { .. }
-            | Error::NotAProgram { .. } => 4,
-            Error::Directory { .. } | Error::Stdio { .. } | Error::TooManyDirectories => 5,
-            Error::Program { .. } | Error::Limit { .. } | Error::NoFrame { .. } | Error::Frame { .. } => 1,
-            Error::Deadline { .. } => 124,
-            _ => 70,
-        };
-        Failure {
-            exit_code,
-            message: chain(&error),
-        }
-    }
-}
-
-/// An error and its causes on one line, without repetitions.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut message = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_message = cause.to_string();
-        if !message.contains(&cause_message) {
-            message = format!("{message}: {cause_message}");
-        }
-        source = cause.source();
-    }
-    message
-}

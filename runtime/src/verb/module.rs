@@ -1,6 +1,6 @@
 //! Finding the module and making it ready.
 
-use super::Failure;
+use super::failure::Failure;
 use crate::cli::Sandbox;
 use afmpeg::{CacheStatus, Runtime, RuntimeBuilder};
 use std::env;

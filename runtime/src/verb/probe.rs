@@ -1,10 +1,11 @@
 //! `afmpeg probe`: describes a media file.
 
+use super::failure::Failure;
 use super::info::print;
 use super::input::{self, Alone, FOLDER, Given};
-use super::{Failure, module};
+use super::module;
+use super::run::limits;
 use crate::cli::{self, Sandbox};
-use crate::verb::run::limits;
 use afmpeg::probe::{MediaType, Probe, Rational, Stream, StreamGroup, TileGrid};
 use afmpeg::{Error, Job, Stdin};
 use std::collections::BTreeSet;

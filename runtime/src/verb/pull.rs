@@ -1,6 +1,7 @@
 //! `afmpeg pull`: a module of a release, verified.
 
-use super::{Failure, info, module};
+use super::failure::Failure;
+use super::{info, module};
 use crate::cli::Pull;
 use afmpeg::ModuleSource;
 use std::path::Path;

@@ -1,8 +1,9 @@
 //! `afmpeg ffmpeg` and `afmpeg ffprobe`: FFmpeg's own programs on this process's streams and folders.
 
+use super::failure::Failure;
 use super::folders::Folders;
+use super::module;
 use super::progress::Bar;
-use super::{Failure, module};
 use crate::cli::{GuestArgs, Sandbox};
 use afmpeg::{Error, Job, Stdin, Stdout};
 use std::env;

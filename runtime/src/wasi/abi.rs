@@ -1,7 +1,7 @@
 //! The numbers of WASI preview 1: error codes, flags and the layout of its structures.
 
 use crate::fs::Exceeded;
-use crate::job::Limit;
+use crate::limit::Limit;
 use std::io;
 
 /// A WASI error code, as the guest's C library reads it.
@@ -130,6 +130,14 @@ impl From<io::Error> for Failure {
             None => Errno::from(error).into(),
         }
     }
+}
+
+/// What a call or a part of it returns.
+pub type Answer<T = ()> = Result<T, Failure>;
+
+/// Offsets are signed in WASI, as they are in every host.
+pub fn check_offset(offset: u64) -> Answer {
+    i64::try_from(offset).map(drop).map_err(|_| Errno::Inval.into())
 }
 
 pub mod clock {

@@ -1,9 +1,5 @@
-//! The guest's clocks and random numbers.
+//! The guest's clocks.
 
-use chacha20::ChaCha8Rng;
-use rand_core::{Rng, SeedableRng};
-use std::io;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The time by which a fixed clock advances each time it is read, so that a program that polls the clock comes to its
@@ -103,33 +99,10 @@ pub fn cpu_time_of_this_thread() -> Option<Duration> {
     None
 }
 
+pub fn nanoseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
 fn since_epoch(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()
-}
-
-/// The source of random bytes.
-pub enum Random {
-    System,
-    /// The same bytes for the same seed, on every machine and in every version of this crate's dependencies: the
-    /// generator is ChaCha with 8 rounds.
-    Seeded(Box<Mutex<ChaCha8Rng>>),
-}
-
-impl Random {
-    pub fn seeded(seed: u64) -> Random {
-        let mut key = [0; 32];
-        key[..8].copy_from_slice(&seed.to_le_bytes());
-        Random::Seeded(Box::new(Mutex::new(ChaCha8Rng::from_seed(key))))
-    }
-
-    pub fn fill(&self, buffer: &mut [u8]) -> io::Result<()> {
-        match self {
-            Random::System => getrandom::fill(buffer).map_err(io::Error::other),
-            Random::Seeded(generator) => {
-                let mut generator = generator.lock().unwrap_or_else(PoisonError::into_inner);
-                generator.fill_bytes(buffer);
-                Ok(())
-            }
-        }
-    }
 }

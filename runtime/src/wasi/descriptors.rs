@@ -4,7 +4,7 @@ use super::abi::{Errno, Failure};
 use super::listing::Listing;
 use crate::budget::{Budget, Share};
 use crate::fs::{Exceeded, File, FileSystem};
-use crate::job::Limit;
+use crate::limit::Limit;
 use crate::stdio::Stream;
 use std::sync::Arc;
 

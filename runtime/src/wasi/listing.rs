@@ -1,7 +1,7 @@
 //! The listing of a directory that a guest is walking through.
 
 use super::abi;
-use super::type_number;
+use super::stat::type_number;
 use crate::budget::{Budget, Share};
 use crate::fs::{DirEntry, Exceeded};
 use std::sync::Arc;

@@ -3,6 +3,12 @@
 use super::abi::{Errno, Failure, IOVEC_SIZE_BYTES};
 use super::path::PATH_SIZE_MAX_BYTES;
 
+/// The guest's memory, as each call gets it.
+pub type Memory<'a, 'm> = &'a mut GuestMemory<'m>;
+
+/// The number of bytes that one call moves before it checks for an interruption.
+pub const PIECE_SIZE_BYTES: u32 = 1 << 20;
+
 /// The most buffers that one call may name; Linux has the same limit.
 const IOVECS_MAX: u32 = 1024;
 
@@ -89,4 +95,17 @@ impl GuestMemory<'_> {
             })
             .collect()
     }
+}
+
+pub fn total_bytes(buffers: &[(u32, u32)]) -> u64 {
+    buffers.iter().map(|(_, length)| u64::from(*length)).sum()
+}
+
+/// Buffers in parts that are moved in a moment, without those that are empty.
+pub fn pieces(buffers: &[(u32, u32)]) -> impl Iterator<Item = (u32, u32)> {
+    buffers.iter().flat_map(|&(start, length)| {
+        (0..length)
+            .step_by(PIECE_SIZE_BYTES as usize)
+            .map(move |offset| (start + offset, (length - offset).min(PIECE_SIZE_BYTES)))
+    })
 }

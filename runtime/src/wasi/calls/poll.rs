@@ -1,9 +1,10 @@
 //! `poll_oneoff`: sleeping, and waiting for streams.
 
-use super::abi::{self, Errno, clock, event_type};
-use super::descriptors::Descriptor;
-use super::{Answer, GuestMemory, Host, Memory};
 use crate::stdio::Direction;
+use crate::wasi::abi::{self, Answer, Errno, clock, event_type};
+use crate::wasi::descriptors::Descriptor;
+use crate::wasi::host::Host;
+use crate::wasi::memory::{GuestMemory, Memory};
 use std::time::{Duration, Instant};
 
 /// More than any program has files; the bound keeps a hostile count from costing the host memory.

@@ -1,4 +1,4 @@
-//! The stand-in for `preempt` on systems where programs are stopped by epochs alone.
+//! The stand-in for signals on systems where programs are stopped by epochs alone.
 
 use wasmtime::{Engine, Module};
 

@@ -16,8 +16,8 @@
 //!   their caller has; the engine is configured to refuse those.
 //! - A trap is looked up by its address in all code of the process, and ends the program that the thread had entered
 //!   last. The address belongs to no function of the program, so it adds nothing to the backtrace.
-//! - The handler of the trap takes locks and memory. It runs on behalf of an instruction of the program, when the thread
-//!   holds none of either.
+//! - The handler of the trap takes locks and memory. It runs on behalf of an instruction of the program, when the
+//!   thread holds none of either.
 //!
 //! The tests stop programs at many thousands of instructions to find out if that ends.
 
@@ -279,8 +279,8 @@ mod signal {
                 let _ = PREVIOUS.set(previous);
                 let mut action: libc::sigaction = std::mem::zeroed();
                 action.sa_sigaction = handler as *const () as usize;
-                // Without SA_RESTART a system call that blocks is ended as well. But where somebody has a handler with it, as
-                // Go's runtime has, threads that are not jobs' rely on that, and on what is blocked meanwhile.
+                // Without SA_RESTART a system call that blocks is ended as well. But where somebody has a handler with
+                // it, as Go's runtime has, threads that are not jobs' rely on that, and on what is blocked meanwhile.
                 action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
                 if !matches!(previous.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) {
                     action.sa_flags |= previous.sa_flags & libc::SA_RESTART;

@@ -1,0 +1,75 @@
+//! All that a job's program can reach.
+
+use crate::budget::Budget;
+use crate::error::Error;
+use crate::fs::Devices;
+use crate::interrupt::Interrupt;
+use crate::job::Job;
+use crate::limit::Limit;
+use crate::output::Output;
+use crate::random::Random;
+use crate::stdio::{Stream, Tails};
+use crate::wasi::{Clock, Failure, Host, Setup};
+use std::ffi::OsString;
+use std::io;
+use std::sync::Arc;
+
+/// Sets up everything that the job's program can reach, and the capture of its two output streams.
+pub(crate) fn host(job: Job, interrupt: Interrupt, open_files: &Arc<Budget>) -> Result<(Host, Tails), Error> {
+    let args = job.args.into_iter().map(c_string).collect::<Result<_, _>>()?;
+    let variable = |(mut name, value): (OsString, OsString)| {
+        name.push("=");
+        name.push(value);
+        c_string(name)
+    };
+    let env = job.env.into_iter().map(variable).collect::<Result<_, _>>()?;
+
+    let random = Arc::new(job.random_seed.map_or(Random::System, Random::seeded));
+
+    let file_systems = job.directories.iter().map(|(_, file_system)| file_system);
+    let host_memory = Arc::new(Budget::host_memory(job.host_memory_max_bytes, file_systems));
+
+    let failed = |source| Error::Stdio { source };
+    let stdin = Stream::input(job.stdin).map_err(failed)?;
+    let (stdout, tail_of_stdout) = Stream::output(job.stdout, &io::stdout(), &host_memory).map_err(failed)?;
+    let (stderr, tail_of_stderr) = Stream::output(job.stderr, &io::stderr(), &host_memory).map_err(failed)?;
+
+    let mut host = Host::new(Setup {
+        args,
+        env,
+        interrupt,
+        clock: job.clock_start.map_or_else(Clock::real, Clock::fixed),
+        random: random.clone(),
+        open_files_max: job.open_files_max,
+        written_max_bytes: job.written_max_bytes,
+        names_max: job.names_max,
+        host_memory,
+        open_files: open_files.clone(),
+    });
+    let too_many = |failure: Failure| match failure.exceeded {
+        Some(exceeded) if exceeded.limit != Limit::OpenFiles => Error::limit(exceeded, Output::default()),
+        _ => Error::TooManyDirectories,
+    };
+    for stream in [stdin, stdout, stderr] {
+        host.add_stream(stream).map_err(too_many)?;
+    }
+    for (name, file_system) in job.directories {
+        host.add_directory(name, file_system).map_err(too_many)?;
+    }
+    host.add_directory("/dev".to_owned(), Arc::new(Devices(random)))
+        .map_err(too_many)?;
+    let tails = Tails {
+        stdout: tail_of_stdout,
+        stderr: tail_of_stderr,
+    };
+    Ok((host, tails))
+}
+
+fn c_string(string: OsString) -> Result<Vec<u8>, Error> {
+    let bytes = string.into_encoded_bytes();
+    if bytes.contains(&0) {
+        Err(Error::ZeroByte)
+    } else {
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,96 @@
+//! Asynchronous streams, polled on the job's own thread.
+
+use crate::interrupt::{Interrupt, waker_of_this_thread};
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::thread;
+use std::time::Instant;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::runtime::Handle;
+
+/// Something that is read asynchronously.
+pub struct AsyncInput {
+    reader: Pin<Box<dyn AsyncRead + Send>>,
+    handle: Option<Handle>,
+}
+
+/// Something that is written asynchronously.
+pub struct AsyncOutput {
+    writer: Pin<Box<dyn AsyncWrite + Send>>,
+    handle: Option<Handle>,
+}
+
+impl AsyncInput {
+    pub(crate) fn new(reader: impl AsyncRead + Send + 'static) -> AsyncInput {
+        AsyncInput {
+            reader: Box::pin(reader),
+            handle: Handle::try_current().ok(),
+        }
+    }
+
+    pub(crate) fn read(&mut self, buffer: &mut [u8], interrupt: &Interrupt) -> io::Result<usize> {
+        wait(self.handle.as_ref(), interrupt, |context| {
+            let mut read = ReadBuf::new(buffer);
+            let ready = self.reader.as_mut().poll_read(context, &mut read);
+            ready.map_ok(|()| read.filled().len())
+        })
+    }
+}
+
+impl AsyncOutput {
+    pub(crate) fn new(writer: impl AsyncWrite + Send + 'static) -> AsyncOutput {
+        AsyncOutput {
+            writer: Box::pin(writer),
+            handle: Handle::try_current().ok(),
+        }
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8], interrupt: &Interrupt) -> io::Result<usize> {
+        wait(self.handle.as_ref(), interrupt, |context| {
+            self.writer.as_mut().poll_write(context, bytes)
+        })
+    }
+
+    pub(crate) fn flush(&mut self, interrupt: &Interrupt) -> io::Result<()> {
+        wait(self.handle.as_ref(), interrupt, |context| {
+            self.writer.as_mut().poll_flush(context)
+        })
+    }
+}
+
+/// Polls on the job's own thread until there is a result or the job is interrupted.
+fn wait<T>(
+    handle: Option<&Handle>,
+    interrupt: &Interrupt,
+    mut poll: impl FnMut(&mut Context) -> Poll<io::Result<T>>,
+) -> io::Result<T> {
+    let waker = waker_of_this_thread();
+    let _registered = interrupt.register(&waker);
+    let _entered = handle.map(Handle::enter);
+    loop {
+        if let Poll::Ready(result) = poll(&mut Context::from_waker(&waker)) {
+            return result;
+        }
+        if interrupt.check().is_some() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        match interrupt.deadline {
+            Some(deadline) => thread::park_timeout(deadline.saturating_duration_since(Instant::now())),
+            None => thread::park(),
+        }
+    }
+}
+
+impl fmt::Debug for AsyncInput {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.debug_struct("AsyncInput").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for AsyncOutput {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.debug_struct("AsyncOutput").finish_non_exhaustive()
+    }
+}

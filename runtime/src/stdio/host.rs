@@ -1,0 +1,105 @@
+//! Standard streams that are streams of the host.
+
+use crate::interrupt::{Interrupt, retry};
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+#[cfg(unix)]
+pub(crate) use std::os::fd::AsFd as HostHandle;
+#[cfg(windows)]
+pub(crate) use std::os::windows::io::AsHandle as HostHandle;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Read,
+    Write,
+}
+
+/// The bytes that a ready pipe takes without blocking; it may not take more: `PIPE_BUF`.
+const PIPE_BUF_BYTES: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
+
+/// A stream of the host: a file, a pipe or a terminal.
+pub(crate) struct HostStream {
+    pub file: File,
+    pub is_regular: bool,
+    pub is_terminal: bool,
+}
+
+impl HostStream {
+    pub fn new(file: File) -> io::Result<HostStream> {
+        Ok(HostStream {
+            is_regular: file.metadata()?.is_file(),
+            is_terminal: file.is_terminal(),
+            file,
+        })
+    }
+
+    /// Writes such that an interruption can end it.
+    pub fn write(&mut self, bytes: &[u8], interrupt: &Interrupt) -> io::Result<usize> {
+        if self.is_regular || !interrupt.is_possible() {
+            // A pipe may have been made such that it never blocks.
+            self.wait(Direction::Write, interrupt)?;
+            return retry(interrupt, || self.file.write(bytes));
+        }
+        let mut written = 0;
+        for piece in bytes.chunks(PIPE_BUF_BYTES) {
+            let waited = self.wait(Direction::Write, interrupt);
+            match waited.and_then(|()| retry(interrupt, || self.file.write(piece))) {
+                Ok(count) => {
+                    written += count;
+                    if count < piece.len() {
+                        break;
+                    }
+                }
+                // The bytes that were written must be reported; the error will occur again.
+                Err(_) if written > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(written)
+    }
+
+    /// Waits until the stream can be used without blocking, so that an interruption can end the wait.
+    #[cfg(unix)]
+    pub fn wait(&self, direction: Direction, interrupt: &Interrupt) -> io::Result<()> {
+        use crate::interrupt::WAIT_SLICE;
+        use rustix::event::{PollFd, Timespec, poll};
+        if self.is_regular {
+            return Ok(());
+        }
+        let slice = Timespec::try_from(WAIT_SLICE).map_err(|_| io::ErrorKind::InvalidInput)?;
+        loop {
+            let mut fds = [PollFd::new(&self.file, direction.poll_flags())];
+            match poll(&mut fds, Some(&slice)) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+            if interrupt.check().is_some() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+        }
+    }
+
+    #[cfg(not(unix))]
+    pub fn wait(&self, _direction: Direction, _interrupt: &Interrupt) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+impl Direction {
+    pub fn poll_flags(self) -> rustix::event::PollFlags {
+        match self {
+            Direction::Read => rustix::event::PollFlags::IN,
+            Direction::Write => rustix::event::PollFlags::OUT,
+        }
+    }
+}
+
+/// A second handle on one of this process's streams, free of the buffer that std puts in front of it.
+pub(crate) fn inherit(own: &impl HostHandle) -> io::Result<File> {
+    #[cfg(unix)]
+    return Ok(own.as_fd().try_clone_to_owned()?.into());
+    #[cfg(windows)]
+    return Ok(own.as_handle().try_clone_to_owned()?.into());
+}

@@ -1,0 +1,84 @@
+//! Opening files and directories.
+
+use crate::budget::Share;
+use crate::fs::{FileSystem, OpenOptions, Opened};
+use crate::wasi::abi::{Answer, Errno, fd_flags, lookup_flags, open_flags, rights};
+use crate::wasi::descriptors::{Descriptor, OpenDirectory, OpenFile};
+use crate::wasi::host::Host;
+use crate::wasi::memory::Memory;
+use std::io;
+
+impl Host {
+    #[expect(clippy::too_many_arguments, reason = "the signature is WASI's")]
+    pub fn path_open(
+        &mut self,
+        memory: Memory,
+        fd: u32,
+        lookup: u32,
+        path: u32,
+        length: u32,
+        flags: u32,
+        rights_base: u64,
+        _rights_inheriting: u64,
+        fd_flags: u32,
+        opened: u32,
+    ) -> Answer {
+        if flags & !open_flags::ALL != 0 || fd_flags & !fd_flags::ALL != 0 {
+            return Err(Errno::Inval.into());
+        }
+        let creates = open_flags::CREATE | open_flags::EXCLUSIVE | open_flags::TRUNCATE;
+        if flags & open_flags::DIRECTORY != 0 && flags & creates != 0 {
+            return Err(Errno::Inval.into());
+        }
+        memory.slice(opened, 4)?;
+        let (file_system, resolved) = self.resolve(memory, fd, path, length)?;
+        let create = flags & open_flags::CREATE != 0;
+        let options = OpenOptions {
+            read: rights_base & rights::FD_READ != 0,
+            write: rights_base & rights::FD_WRITE != 0,
+            create,
+            exclusive: create && flags & open_flags::EXCLUSIVE != 0,
+            truncate: flags & open_flags::TRUNCATE != 0,
+            directory: flags & open_flags::DIRECTORY != 0 || resolved.must_be_directory,
+            follow_links: lookup & lookup_flags::SYMLINK_FOLLOW != 0 || resolved.must_be_directory,
+        };
+        if options.directory && (create || options.truncate) {
+            return Err(Errno::Isdir.into());
+        }
+        // Before anything is made or cut: what is refused leaves no trace.
+        self.descriptors.next()?;
+        let open_file = Share::take(&self.open_files, 1)?;
+        if options.write && !options.truncate && !options.exclusive {
+            self.prepare(&*file_system, &resolved.path, options.follow_links)?;
+        }
+        let is_new = create && is_missing(&*file_system, &resolved.path, options.follow_links);
+        if is_new {
+            self.account.check_name()?;
+        }
+        let found = file_system.open(&resolved.path, &options)?;
+        self.account.names += u64::from(is_new);
+        let open_file = matches!(found, Opened::File(_)).then_some(open_file);
+        let descriptor = match found {
+            Opened::Directory => Descriptor::Directory(OpenDirectory {
+                file_system,
+                path: resolved.path,
+                preopened_as: None,
+                listing: None,
+            }),
+            Opened::File(file) => Descriptor::File(OpenFile {
+                file,
+                position: 0,
+                readable: options.read,
+                writable: options.write,
+                flags: fd_flags,
+            }),
+        };
+        let number = self.descriptors.insert(descriptor, open_file)?;
+        memory.write_u32(opened, number)
+    }
+}
+
+fn is_missing(file_system: &dyn FileSystem, path: &str, follow_links: bool) -> bool {
+    let found = file_system.metadata(path, follow_links);
+    found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}

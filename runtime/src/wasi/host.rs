@@ -1,0 +1,131 @@
+//! The state of one guest, which every call is a function of.
+
+use super::abi::{self, Answer, Errno};
+use super::account::Account;
+use super::clock::Clock;
+use super::descriptors::{Descriptor, Descriptors, OpenDirectory};
+use super::memory::GuestMemory;
+use super::path::{Resolved, resolve};
+use crate::budget::Budget;
+use crate::fs::{ATTEMPTS, FileSystem};
+use crate::interrupt::Interrupt;
+use crate::random::Random;
+use crate::stdio::Stream;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One guest's view of the world.
+pub struct Host {
+    pub(super) args: Vec<Vec<u8>>,
+    pub(super) env: Vec<Vec<u8>>,
+    pub(super) descriptors: Descriptors,
+    pub interrupt: Interrupt,
+    pub(super) clock: Clock,
+    pub(super) random: Arc<Random>,
+    pub bytes_read: u64,
+    pub account: Account,
+    pub(super) open_files: Arc<Budget>,
+}
+
+/// The parts of a host besides its descriptors.
+pub struct Setup {
+    pub args: Vec<Vec<u8>>,
+    pub env: Vec<Vec<u8>>,
+    pub interrupt: Interrupt,
+    pub clock: Clock,
+    pub random: Arc<Random>,
+    pub open_files_max: usize,
+    pub written_max_bytes: u64,
+    pub names_max: u64,
+    pub host_memory: Arc<Budget>,
+    /// The budget that all jobs of a runtime share.
+    pub open_files: Arc<Budget>,
+}
+
+impl Host {
+    pub fn new(setup: Setup) -> Host {
+        Host {
+            args: setup.args,
+            env: setup.env,
+            descriptors: Descriptors::new(setup.open_files_max, setup.host_memory.clone()),
+            interrupt: setup.interrupt,
+            clock: setup.clock,
+            random: setup.random,
+            bytes_read: 0,
+            account: Account {
+                bytes_written: 0,
+                bytes_grown: 0,
+                written_max_bytes: setup.written_max_bytes,
+                names: 0,
+                names_max: setup.names_max,
+                host_memory: setup.host_memory,
+            },
+            open_files: setup.open_files,
+        }
+    }
+
+    /// Adds the next standard stream; the first three descriptors are for these.
+    pub fn add_stream(&mut self, stream: Stream) -> Answer {
+        self.descriptors.insert(Descriptor::Stream(stream), None).map(drop)
+    }
+
+    /// Gives a directory to the guest under a name, after the standard streams.
+    pub fn add_directory(&mut self, name: String, file_system: Arc<dyn FileSystem>) -> Answer {
+        let path = ".".to_owned();
+        let directory = OpenDirectory {
+            file_system,
+            path,
+            preopened_as: Some(name),
+            listing: None,
+        };
+        self.descriptors
+            .insert(Descriptor::Directory(directory), None)
+            .map(drop)
+    }
+
+    pub(super) fn now(&mut self, clock: u32) -> Result<Duration, Errno> {
+        match clock {
+            abi::clock::REALTIME => Ok(self.clock.realtime()),
+            abi::clock::MONOTONIC => Ok(self.clock.monotonic()),
+            abi::clock::PROCESS_CPU_TIME | abi::clock::THREAD_CPU_TIME => Ok(self.clock.processor()),
+            _ => Err(Errno::Inval),
+        }
+    }
+
+    /// Does what a file system has to do before a path can be written to or renamed.
+    pub(super) fn prepare(&mut self, file_system: &dyn FileSystem, path: &str, follow_links: bool) -> Answer {
+        for _ in 0..ATTEMPTS {
+            let Some(mut steps) = file_system.prepare(path, follow_links)? else {
+                return Ok(());
+            };
+            self.account.check_name()?;
+            loop {
+                let left_bytes = steps.left_bytes();
+                self.account.check_written(left_bytes)?;
+                self.account.host_memory.check(steps.growth_bytes())?;
+                if self.interrupt.check().is_some() {
+                    return Err(Errno::Intr.into());
+                }
+                let goes_on = steps.step()?;
+                self.account.bytes_grown += left_bytes.saturating_sub(steps.left_bytes());
+                if !goes_on {
+                    break;
+                }
+            }
+            self.account.names += 1;
+        }
+        Ok(())
+    }
+
+    pub(super) fn resolve(
+        &mut self,
+        memory: &GuestMemory,
+        fd: u32,
+        path: u32,
+        length: u32,
+    ) -> Result<(Arc<dyn FileSystem>, Resolved), Errno> {
+        let directory = self.descriptors.directory(fd)?;
+        let resolved = resolve(&directory.path, memory.path(path, length)?)?;
+        Ok((directory.file_system.clone(), resolved))
+    }
+}

@@ -19,9 +19,6 @@ pub(crate) const SMALL_FILE_MAX_BYTES: u64 = 16 << 20;
 /// Browsers follow a similar number of redirects in a row.
 const REDIRECTS_MAX: usize = 10;
 
-/// The small files of a release are far smaller than this; a faulty server could send without end.
-pub(crate) const SMALL_FILE_MAX_BYTES: u64 = 16 << 20;
-
 /// The servers to which a redirect may lead.
 #[derive(Debug, Clone)]
 pub enum Redirects {

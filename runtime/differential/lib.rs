@@ -8,7 +8,7 @@
 //! - Rights: wasmtime-wasi gives each descriptor almost all; a file that was opened without a right can be used as if it
 //!   had been, if the host's descriptor can.
 //! - Symbolic links whose targets climb, which afmpeg's `HostDir` does not create, and all links unless `allow_links`
-//! is set.
+//!   is set.
 //! - Clocks of processor time, which wasmtime-wasi does not have, and sleep.
 //! - Descriptors of directories that are renamed or removed while they are open: in afmpeg they stand for a path.
 

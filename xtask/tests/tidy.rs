@@ -401,6 +401,14 @@ fn product(text: &str) -> &str {
     text.split("#[cfg(test)]\nmod tests").next().unwrap_or(text)
 }
 
+/// A file without its comments, which link to anything, and without its tests.
+fn code(text: &str) -> String {
+    let lines = product(text)
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// What a file says after `crate::` or `super::`, as paths from the crate's root; groups are taken apart.
 fn imports(text: &str, module: &[String], is_folder: bool) -> Vec<Vec<String>> {
     let mut found = Vec::new();
@@ -437,17 +445,68 @@ fn imports(text: &str, module: &[String], is_folder: bool) -> Vec<Vec<String>> {
     found
 }
 
+/// What a file exports of the modules below it: the name under its own path, and where it is from.
+fn exports(text: &str, module: &[String]) -> Vec<(Vec<String>, Vec<String>)> {
+    let mut found = Vec::new();
+    for line in text.split(';') {
+        let line = line.trim_start();
+        let Some(path) = ["pub use ", "pub(crate) use ", "pub(super) use "]
+            .iter()
+            .find_map(|word| {
+                line.rsplit_once('\n')
+                    .map_or(line, |(_, last)| last)
+                    .strip_prefix(word)
+                    .or_else(|| line.strip_prefix(word))
+            })
+        else {
+            continue;
+        };
+        let (stem, names) = match path.split_once("::{") {
+            Some((stem, names)) => (stem, names.trim_end_matches('}').to_owned()),
+            None => match path.rsplit_once("::") {
+                Some((stem, name)) => (stem, name.to_owned()),
+                None => continue,
+            },
+        };
+        let from: Vec<String> = match stem.strip_prefix("crate::") {
+            Some(stem) => stem.split("::").map(str::to_owned).collect(),
+            None => module
+                .iter()
+                .cloned()
+                .chain(stem.split("::").map(str::to_owned))
+                .collect(),
+        };
+        for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            found.push(([module, &[name.to_owned()]].concat(), from.clone()));
+        }
+    }
+    found
+}
+
 fn imports_have_no_circle(tree: &Tree) -> Vec<Fault> {
     let mut faults = Vec::new();
     for folder in CRATES {
         let files: Vec<(&str, &str)> = tree.below(folder).filter(|(name, _)| name.ends_with(".rs")).collect();
         let modules: BTreeMap<Vec<String>, &str> =
             files.iter().map(|(name, _)| (module_of(name, folder), *name)).collect();
+        let mut places = modules.clone();
+        for (name, text) in files
+            .iter()
+            .filter(|(name, _)| name.ends_with("/mod.rs") || name.ends_with("/lib.rs"))
+        {
+            let module = module_of(name, folder);
+            for (exported, target) in exports(text, &module) {
+                let known = (1..=target.len())
+                    .rev()
+                    .find_map(|length| modules.get(&target[..length]));
+                places.extend(known.map(|file| (exported, *file)));
+            }
+        }
         let mut arrows: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for (name, text) in &files {
             let module = module_of(name, folder);
-            for path in imports(product(text), &module, name.ends_with("/mod.rs")) {
-                let target = (1..=path.len()).rev().find_map(|length| modules.get(&path[..length]));
+            for path in imports(&code(text), &module, name.ends_with("/mod.rs")) {
+                let target = (1..=path.len()).rev().find_map(|length| places.get(&path[..length]));
                 if let Some(target) = target.filter(|target| *target != name) {
                     arrows.entry(name).or_default().insert(target);
                 }
@@ -862,5 +921,94 @@ fn each_rule_finds_its_fault() {
         "+tee_muxer",
         "+# for wasm\n+tee_muxer",
         "about us: +# for wasm",
+    );
+
+    let rule = imports_have_no_circle;
+    let process = "xtask/src/process.rs";
+    let circle = "process.rs:0: in a circle with what it imports: xtask/src/verb/build.rs";
+    finds(
+        rule,
+        process,
+        "use crate::error",
+        "use crate::verb::build;\nuse crate::error",
+        circle,
+    );
+    let job = "runtime/src/limit.rs";
+    finds(
+        rule,
+        job,
+        "pub enum Limit",
+        "use crate::Runtime;\npub enum Limit",
+        "limit.rs:0: in a circle with",
+    );
+
+    let long = format!("fn long() {{\n{}}}\n", "    one();\n".repeat(LONGEST_FUNCTION_LINES));
+    let text = "a function of 72 lines";
+    finds(functions_are_short, "xtask/src/long.rs", "", &long, text);
+
+    let rule = profiles_are_listed;
+    let readme = "profiles/README.md:0: does not name the";
+    finds(
+        rule,
+        "profiles/levels/o1.toml",
+        "",
+        "simd = true\n",
+        &format!("{readme} level `o1`"),
+    );
+    finds(
+        rule,
+        "profiles/components/more.toml",
+        "",
+        "all = true\n",
+        &format!("{readme} set `more`"),
+    );
+    finds(
+        rule,
+        "profiles/shipped.toml",
+        "[o2-gpl]",
+        "[o1-gpl]",
+        "artifacts/o1-gpl.json:0: a profile that is shipped",
+    );
+    finds(
+        rule,
+        ".gitignore",
+        "!/artifacts/o2-gpl.json",
+        "",
+        ".gitignore:0: leaves out artifacts/o2-gpl.json",
+    );
+
+    let rule = keys_are_explained;
+    let field = "    pub single_threaded: bool,\n    pub doubled: bool,";
+    let text = "ffmpeg-src/README.md does not explain `doubled`";
+    finds(
+        rule,
+        "xtask/src/recipe/library.rs",
+        "    pub single_threaded: bool,",
+        field,
+        text,
+    );
+
+    let rule = verbs_are_listed;
+    finds(
+        rule,
+        "README.md",
+        "`cargo xtask fuzz`",
+        "",
+        "README.md:0: does not name `cargo xtask fuzz`",
+    );
+    finds(
+        rule,
+        "docs/build.md",
+        "cargo xtask bump",
+        "cargo xtask bumb",
+        "there is no `cargo xtask bumb`",
+    );
+    let rule = links_lead_somewhere;
+    finds(
+        rule,
+        "README.md",
+        "(docs/build.md)",
+        "(docs/built.md)",
+        "leads to docs/built.md, which is not there",
     );
 }

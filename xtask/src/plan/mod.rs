@@ -295,9 +295,9 @@ mod tests {
             );
             let step = |plan: &Plan, name: &str| plan.steps.iter().find(|step| step.name == name).unwrap().clone();
             let native = step(&native.unwrap(), "native-c-openh264");
-            let native: Vec<&Action> = native.actions.iter().filter(|action| runs(action)).collect();
+            let native: Vec<&Action> = native.actions.iter().filter(runs).collect();
             let wasm = step(&inputs.plan(), "openh264");
-            let wasm: Vec<&Action> = wasm.actions.iter().filter(|action| runs(action)).collect();
+            let wasm: Vec<&Action> = wasm.actions.iter().filter(runs).collect();
             insta::assert_json_snapshot!(format!("a library by {system}"), (wasm, native));
         }
     }

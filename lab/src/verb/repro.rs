@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 
-use xtask::build::facts::Tools;
+use xtask::build::facts::{BINARYEN_VARIABLE, Tools};
 use xtask::build::sdk::SDK_VARIABLE;
 use xtask::cache::CACHE_VARIABLE;
 use xtask::digest;
@@ -199,8 +199,10 @@ fn build(
     invocation.environment.extend(variables);
     let cache = place.join("cache").display().to_string();
     invocation.environment.insert(CACHE_VARIABLE.to_owned(), cache);
-    if let Ok(sdk) = std::env::var(SDK_VARIABLE) {
-        invocation.environment.insert(SDK_VARIABLE.to_owned(), sdk);
+    for variable in [SDK_VARIABLE, BINARYEN_VARIABLE] {
+        if let Ok(folder) = std::env::var(variable) {
+            invocation.environment.insert(variable.to_owned(), folder);
+        }
     }
     if !invocation.interactive()? {
         bail!("the build in {} failed", place.display());

@@ -17,7 +17,7 @@ use crate::project::Project;
 use crate::wasm;
 
 /// The variable that names an unpacked Binaryen to use, of the pinned version.
-const BINARYEN_VARIABLE: &str = "BINARYEN_PATH";
+pub const BINARYEN_VARIABLE: &str = "BINARYEN_PATH";
 
 /// The tools of a build, and the digests that its plan is made of.
 #[derive(Debug)]

@@ -132,8 +132,13 @@ impl<'a> Fetcher<'a> {
         if source.tree_sha256.is_none() || others.origins_for(&self.host).next().is_none() {
             return Err(error);
         }
-        eprintln!("warning: {used} is left out: {error:#}");
-        self.tree(name, &others)
+        match self.tree(name, &others) {
+            Ok(path) => {
+                eprintln!("warning: {used} is left out: {error:#}");
+                Ok(path)
+            }
+            Err(other) => Err(error.context(format!("{other:#}"))),
+        }
     }
 
     /// The tree of a source from one of its origins' containers.

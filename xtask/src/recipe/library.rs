@@ -433,6 +433,9 @@ impl Libraries {
                 "`archives` names the libraries that are kept: one at least, and none of the system `headers`",
             );
         }
+        if library.ffmpeg.option.is_some() && library.ffmpeg.libs.is_empty() {
+            return refuse("ffmpeg", "missing field `libs`: FFmpeg is linked with what `option` takes");
+        }
         if let Some(version) = &library.build.version
             && version_parts(version, &library.source.version).is_none()
         {

@@ -15,7 +15,7 @@ use crate::recipe::library::{Components, KINDS, Libraries};
 use crate::recipe::license::{self, Licence, Terms};
 
 /// The set of a profile whose name names none.
-pub const DEFAULT: &str = "full";
+pub const DEFAULT: &str = "standard";
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,8 +44,10 @@ pub struct Resolved {
     /// An SPDX expression.
     pub license: String,
     pub terms: Terms,
-    /// Kind -> names that the finished module must list.
+    /// Kind -> names, and patterns of names, that the finished module must list.
     pub requires: BTreeMap<String, BTreeSet<String>>,
+    /// It may list nothing else.
+    pub is_exact: bool,
     /// Kind -> names that it must not list.
     pub forbids: BTreeMap<String, BTreeSet<String>>,
     /// Option of configure -> where the component stands that it is for.
@@ -54,6 +56,41 @@ pub struct Resolved {
 
 /// Kinds that a module lists.
 const LISTED: [&str; 5] = ["decoders", "demuxers", "encoders", "filters", "muxers"];
+
+/// Filters that no option of configure takes or leaves.
+const ALWAYS: [&str; 4] = ["abuffer", "abuffersink", "buffer", "buffersink"];
+
+/// Components that are listed under another name than configure knows.
+const LISTED_AS: [(&str, &str, &str); 7] = [
+    ("decoders", "dvbsub", "dvb_subtitle"),
+    ("decoders", "dvdsub", "dvd_subtitle"),
+    ("decoders", "movtext", "mov_text"),
+    ("demuxers", "mpegps", "mpeg"),
+    ("encoders", "libvpx_vp8", "libvpx"),
+    ("encoders", "movtext", "mov_text"),
+    ("muxers", "matroska_audio", "matroska"),
+];
+
+/// The name under which a module lists a component of configure's; both have their words joined by `_`.
+pub fn listed_name(kind: &str, component: &str) -> String {
+    let renamed = LISTED_AS.iter().find(|(of, from, _)| *of == kind && *from == component);
+    if let Some((_, _, to)) = renamed {
+        return (*to).to_owned();
+    }
+    let formats = ["demuxers", "muxers"].contains(&kind);
+    let stripped = ["image_", "pcm_"].iter().find_map(|prefix| component.strip_prefix(prefix));
+    stripped.filter(|_| formats).unwrap_or(component).to_owned()
+}
+
+/// Whether a name that a module lists is one that a set requires.
+pub fn fits(required: &str, listed: &str) -> bool {
+    // A container may have several names, separated by commas.
+    let mut names = listed.split(',').map(|name| name.replace('-', "_"));
+    match globset::Glob::new(required) {
+        Ok(pattern) if required.contains('*') => names.any(|name| pattern.compile_matcher().is_match(name)),
+        _ => names.any(|name| name == required),
+    }
+}
 
 pub fn path(root: &Path, name: &str) -> std::path::PathBuf {
     root.join("profiles/components").join(format!("{name}.toml"))
@@ -85,6 +122,7 @@ pub fn resolve(
         configure: Vec::new(),
         license: license::whole(terms, licenses).map_err(usage)?,
         requires: BTreeMap::new(),
+        is_exact: !all,
         forbids: BTreeMap::new(),
         places: BTreeMap::new(),
         libraries: taken,
@@ -92,6 +130,7 @@ pub fn resolve(
     };
     resolved.take_components(&documents, libraries, all)?;
     resolved.take_libraries(libraries, all)?;
+    ALWAYS.iter().for_each(|name| resolved.require("filters", name));
     resolved.check(&documents)?;
     resolved
         .configure
@@ -177,13 +216,11 @@ impl Resolved {
                         self.places.insert(option.clone(), document.at(name));
                         self.configure.push(option);
                     }
-                    if LISTED.contains(&kind.as_str()) {
-                        self.require(kind, name.get_ref());
-                    }
+                    self.require(kind, name.get_ref());
                 }
             }
             for (kind, names) in &document.data.forbids {
-                let names = names.iter().map(|name| name.get_ref().clone());
+                let names = names.iter().map(|name| listed_name(kind, name.get_ref()));
                 self.forbids.entry(kind.clone()).or_default().extend(names);
             }
         }
@@ -245,7 +282,7 @@ impl Resolved {
                         self.forbids
                             .entry(kind.to_owned())
                             .or_default()
-                            .insert(component.clone());
+                            .insert(listed_name(kind, component));
                     }
                 }
             }
@@ -260,10 +297,10 @@ impl Resolved {
     }
 
     fn require(&mut self, kind: &str, name: &str) {
-        self.requires
-            .entry(kind.to_owned())
-            .or_default()
-            .insert(name.to_owned());
+        if LISTED.contains(&kind) {
+            let names = self.requires.entry(kind.to_owned()).or_default();
+            names.insert(listed_name(kind, name));
+        }
     }
 
     /// What one set takes and another forbids.

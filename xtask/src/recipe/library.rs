@@ -58,6 +58,8 @@ pub enum System {
     Autotools,
     Cmake,
     Meson,
+    /// Nothing is compiled.
+    Headers,
 }
 
 impl System {
@@ -66,7 +68,7 @@ impl System {
         match self {
             System::Cmake => &["cmake", "ninja"],
             System::Meson => &["meson", "ninja"],
-            System::Files | System::Make | System::Configure | System::Autotools => &[],
+            System::Files | System::Make | System::Configure | System::Autotools | System::Headers => &[],
         }
     }
 }
@@ -93,6 +95,7 @@ pub struct Build {
     #[serde(default)]
     pub native: Native,
     pub headers: Vec<Headers>,
+    #[serde(default)]
     pub archives: Vec<String>,
 }
 
@@ -118,6 +121,9 @@ pub struct Wasm {
     /// The library asks for threads; guest/single_threaded.h tells it that there are none.
     #[serde(default)]
     pub single_threaded: bool,
+    /// The library catches errors by setjmp; a <setjmp.h> of ours ends the process at a longjmp.
+    #[serde(default)]
+    pub no_longjmp: bool,
     /// For `configure` and `autotools`, beside what Autoconf's scripts are always given.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
@@ -127,6 +133,23 @@ pub struct Wasm {
     pub targets: Vec<String>,
     /// Where our kernels of guest/simd are copied to, in the source.
     pub kernels: Option<String>,
+    /// What modules with SIMD have beside that.
+    #[serde(default)]
+    pub simd: Simd,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Simd {
+    #[serde(default)]
+    pub cflags: String,
+    #[serde(default)]
+    pub options: Vec<String>,
+    #[serde(default)]
+    pub targets: Vec<String>,
+    /// x86's intrinsics up to SSE4.1 compile, by the headers of the library x86-intrinsics.
+    #[serde(default)]
+    pub x86_intrinsics: bool,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -185,9 +208,10 @@ pub struct Listing {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gain {
-    /// FFmpeg's option, without `--enable-`.
-    pub option: String,
+    /// FFmpeg's option, without `--enable-`. Absent where FFmpeg has none, since only other libraries need it.
+    pub option: Option<String>,
     /// The library in the words of the linker.
+    #[serde(default)]
     pub libs: String,
     /// It is C++ and needs the runtime of that.
     #[serde(default)]
@@ -270,6 +294,9 @@ pub struct Libraries {
 /// What FFmpeg itself is called among sources.
 pub const FFMPEG: &str = "ffmpeg";
 
+/// The library with headers of x86's intrinsics.
+pub const X86_INTRINSICS: &str = "x86-intrinsics";
+
 /// Files of ffmpeg-src/ that are no libraries.
 pub const TOOLS: &str = "tools";
 pub const TESTS: &str = "tests";
@@ -346,6 +373,12 @@ impl Libraries {
             .map_err(|message| usage(format!("{}: {message}", document.at_table("source"))).into())
     }
 
+    /// What modules with SIMD need of x86-intrinsics.
+    pub fn takes_x86_intrinsics(&self, name: &str) -> bool {
+        let simd = self.find(name).map(|library| &library.build.wasm.simd);
+        simd.is_some_and(|simd| simd.x86_intrinsics)
+    }
+
     /// A library and all that it needs, those first that others need.
     pub fn with_needs(&self, name: &str) -> Result<Vec<String>> {
         let mut ordered = Vec::new();
@@ -394,8 +427,14 @@ impl Libraries {
                 "`files` names what the system `files` compiles, and is for no other system",
             );
         }
-        if library.build.archives.is_empty() {
-            return refuse("build", "`archives` names no library that is kept");
+        if (library.build.system == System::Headers) != library.build.archives.is_empty() {
+            return refuse(
+                "build",
+                "`archives` names the libraries that are kept: one at least, and none of the system `headers`",
+            );
+        }
+        if library.ffmpeg.option.is_some() && library.ffmpeg.libs.is_empty() {
+            return refuse("ffmpeg", "missing field `libs`: FFmpeg is linked with what `option` takes");
         }
         if let Some(version) = &library.build.version
             && version_parts(version, &library.source.version).is_none()

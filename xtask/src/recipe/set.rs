@@ -230,7 +230,8 @@ impl Resolved {
             let library = libraries.get(name)?;
             let is_taken = self.libraries.iter().any(|taken| taken == name);
             if is_taken {
-                self.configure.push(format!("--enable-{}", library.ffmpeg.option));
+                let option = library.ffmpeg.option.iter();
+                self.configure.extend(option.map(|option| format!("--enable-{option}")));
             }
             for (kind, names) in library.ffmpeg.components() {
                 for component in names {

@@ -78,7 +78,9 @@ pub fn listed_name(kind: &str, component: &str) -> String {
         return (*to).to_owned();
     }
     let formats = ["demuxers", "muxers"].contains(&kind);
-    let stripped = ["image_", "pcm_"].iter().find_map(|prefix| component.strip_prefix(prefix));
+    let stripped = ["image_", "pcm_"]
+        .iter()
+        .find_map(|prefix| component.strip_prefix(prefix));
     stripped.filter(|_| formats).unwrap_or(component).to_owned()
 }
 

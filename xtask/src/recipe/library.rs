@@ -229,6 +229,9 @@ pub struct Gain {
     pub muxers: Vec<String>,
     #[serde(default)]
     pub demuxers: Vec<String>,
+    /// Names of configure -> what FFmpeg calls these components everywhere else.
+    #[serde(default)]
+    pub listed: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -366,6 +369,13 @@ impl Libraries {
             .map(|(name, _)| name.as_str())
     }
 
+    /// What FFmpeg lists a component of configure as.
+    pub fn listed<'a>(&'a self, component: &'a str) -> &'a str {
+        let mut all = self.by_name.values();
+        let found = all.find_map(|library| library.data.ffmpeg.listed.get(component));
+        found.map_or(component, String::as_str)
+    }
+
     /// The least terms on which a library can be in a module.
     pub fn terms(&self, name: &str) -> Result<Terms> {
         let document = self.document(name)?;
@@ -434,7 +444,10 @@ impl Libraries {
             );
         }
         if library.ffmpeg.option.is_some() && library.ffmpeg.libs.is_empty() {
-            return refuse("ffmpeg", "missing field `libs`: FFmpeg is linked with what `option` takes");
+            return refuse(
+                "ffmpeg",
+                "missing field `libs`: FFmpeg is linked with what `option` takes",
+            );
         }
         if let Some(version) = &library.build.version
             && version_parts(version, &library.source.version).is_none()

@@ -92,7 +92,7 @@ pub fn resolve(
     };
     resolved.take_components(&documents, libraries, all)?;
     resolved.take_libraries(libraries, all)?;
-    resolved.check(&documents)?;
+    resolved.check(&documents, libraries)?;
     resolved
         .configure
         .sort_by_key(|option| (option.starts_with("--enable-lib"), option.clone()));
@@ -178,12 +178,12 @@ impl Resolved {
                         self.configure.push(option);
                     }
                     if LISTED.contains(&kind.as_str()) {
-                        self.require(kind, name.get_ref());
+                        self.require(kind, libraries.listed(name.get_ref()));
                     }
                 }
             }
             for (kind, names) in &document.data.forbids {
-                let names = names.iter().map(|name| name.get_ref().clone());
+                let names = names.iter().map(|name| libraries.listed(name.get_ref()).to_owned());
                 self.forbids.entry(kind.clone()).or_default().extend(names);
             }
         }
@@ -240,12 +240,12 @@ impl Resolved {
                         if !all {
                             self.configure.push(format!("--enable-{option}={component}"));
                         }
-                        self.require(kind, component);
+                        self.require(kind, libraries.listed(component));
                     } else {
                         self.forbids
                             .entry(kind.to_owned())
                             .or_default()
-                            .insert(component.clone());
+                            .insert(libraries.listed(component).to_owned());
                     }
                 }
             }
@@ -267,14 +267,13 @@ impl Resolved {
     }
 
     /// What one set takes and another forbids.
-    fn check(&self, documents: &[Document<Set>]) -> Result<()> {
+    fn check(&self, documents: &[Document<Set>], libraries: &Libraries) -> Result<()> {
         for document in documents {
             for (kind, names) in &document.data.components {
                 let forbidden = self.forbids.get(kind);
-                let Some(name) = names
-                    .iter()
-                    .find(|name| forbidden.is_some_and(|forbidden| forbidden.contains(name.get_ref())))
-                else {
+                let is_forbidden =
+                    |name: &str| forbidden.is_some_and(|forbidden| forbidden.contains(libraries.listed(name)));
+                let Some(name) = names.iter().find(|name| is_forbidden(name.get_ref())) else {
                     continue;
                 };
                 let by = documents.iter().find_map(|other| {

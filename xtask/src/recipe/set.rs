@@ -60,34 +60,10 @@ const LISTED: [&str; 5] = ["decoders", "demuxers", "encoders", "filters", "muxer
 /// Filters that no option of configure takes or leaves.
 const ALWAYS: [&str; 4] = ["abuffer", "abuffersink", "buffer", "buffersink"];
 
-/// Components that are listed under another name than configure knows.
-const LISTED_AS: [(&str, &str, &str); 7] = [
-    ("decoders", "dvbsub", "dvb_subtitle"),
-    ("decoders", "dvdsub", "dvd_subtitle"),
-    ("decoders", "movtext", "mov_text"),
-    ("demuxers", "mpegps", "mpeg"),
-    ("encoders", "libvpx_vp8", "libvpx"),
-    ("encoders", "movtext", "mov_text"),
-    ("muxers", "matroska_audio", "matroska"),
-];
-
-/// The name under which a module lists a component of configure's; both have their words joined by `_`.
-pub fn listed_name(kind: &str, component: &str) -> String {
-    let renamed = LISTED_AS.iter().find(|(of, from, _)| *of == kind && *from == component);
-    if let Some((_, _, to)) = renamed {
-        return (*to).to_owned();
-    }
-    let formats = ["demuxers", "muxers"].contains(&kind);
-    let stripped = ["image_", "pcm_"]
-        .iter()
-        .find_map(|prefix| component.strip_prefix(prefix));
-    stripped.filter(|_| formats).unwrap_or(component).to_owned()
-}
-
 /// Whether a name that a module lists is one that a set requires.
 pub fn fits(required: &str, listed: &str) -> bool {
     // A container may have several names, separated by commas.
-    let mut names = listed.split(',').map(|name| name.replace('-', "_"));
+    let mut names = listed.split(',');
     match globset::Glob::new(required) {
         Ok(pattern) if required.contains('*') => names.any(|name| pattern.compile_matcher().is_match(name)),
         _ => names.any(|name| name == required),
@@ -133,7 +109,7 @@ pub fn resolve(
     resolved.take_components(&documents, libraries, all)?;
     resolved.take_libraries(libraries, all)?;
     ALWAYS.iter().for_each(|name| resolved.require("filters", name));
-    resolved.check(&documents)?;
+    resolved.check(&documents, libraries)?;
     resolved
         .configure
         .sort_by_key(|option| (option.starts_with("--enable-lib"), option.clone()));
@@ -218,11 +194,11 @@ impl Resolved {
                         self.places.insert(option.clone(), document.at(name));
                         self.configure.push(option);
                     }
-                    self.require(kind, name.get_ref());
+                    self.require(kind, &libraries.listed(kind, name.get_ref()));
                 }
             }
             for (kind, names) in &document.data.forbids {
-                let names = names.iter().map(|name| listed_name(kind, name.get_ref()));
+                let names = names.iter().map(|name| libraries.listed(kind, name.get_ref()));
                 self.forbids.entry(kind.clone()).or_default().extend(names);
             }
         }
@@ -279,12 +255,12 @@ impl Resolved {
                         if !all {
                             self.configure.push(format!("--enable-{option}={component}"));
                         }
-                        self.require(kind, component);
+                        self.require(kind, &libraries.listed(kind, component));
                     } else {
                         self.forbids
                             .entry(kind.to_owned())
                             .or_default()
-                            .insert(listed_name(kind, component));
+                            .insert(libraries.listed(kind, component));
                     }
                 }
             }
@@ -301,19 +277,18 @@ impl Resolved {
     fn require(&mut self, kind: &str, name: &str) {
         if LISTED.contains(&kind) {
             let names = self.requires.entry(kind.to_owned()).or_default();
-            names.insert(listed_name(kind, name));
+            names.insert(name.to_owned());
         }
     }
 
     /// What one set takes and another forbids.
-    fn check(&self, documents: &[Document<Set>]) -> Result<()> {
+    fn check(&self, documents: &[Document<Set>], libraries: &Libraries) -> Result<()> {
         for document in documents {
             for (kind, names) in &document.data.components {
                 let forbidden = self.forbids.get(kind);
-                let Some(name) = names
-                    .iter()
-                    .find(|name| forbidden.is_some_and(|forbidden| forbidden.contains(name.get_ref())))
-                else {
+                let is_forbidden =
+                    |name: &str| forbidden.is_some_and(|forbidden| forbidden.contains(&libraries.listed(kind, name)));
+                let Some(name) = names.iter().find(|name| is_forbidden(name.get_ref())) else {
                     continue;
                 };
                 let by = documents.iter().find_map(|other| {

@@ -94,6 +94,8 @@ pub fn of<'a>(module: &'a [u8], map: &str) -> Result<Share<'a>> {
             }
             Payload::CodeSectionEntry(body) => bodies.push(body.range()),
             Payload::DataSection(section) => {
+                // What follows is names.
+                end = section.range().end;
                 for segment in section {
                     let segment = segment?;
                     let DataKind::Active { offset_expr, .. } = segment.kind else {
@@ -106,7 +108,6 @@ pub fn of<'a>(module: &'a [u8], map: &str) -> Result<Share<'a>> {
                 }
             }
             Payload::CustomSection(section) => {
-                end = end.min(section.range().start);
                 if let KnownCustom::Name(reader) = section.as_known() {
                     for subsection in reader {
                         if let Name::Function(functions) = subsection? {

@@ -30,15 +30,7 @@ pub struct Fonts {
 }
 
 /// What files of fonts begin with: TrueType, OpenType, collections of these, WOFF, and PostScript's two forms.
-const BEGINNINGS: [&[u8]; 7] = [
-    b"\0\x01\0\0",
-    b"OTTO",
-    b"true",
-    b"ttcf",
-    b"wOFF",
-    b"\x80\x01",
-    b"%!PS",
-];
+const BEGINNINGS: [&[u8]; 7] = [b"\0\x01\0\0", b"OTTO", b"true", b"ttcf", b"wOFF", b"\x80\x01", b"%!PS"];
 
 /// How deep folders are looked into, as programs do.
 const DEPTH_MAX: usize = 8;

@@ -434,7 +434,10 @@ impl Libraries {
             );
         }
         if library.ffmpeg.option.is_some() && library.ffmpeg.libs.is_empty() {
-            return refuse("ffmpeg", "missing field `libs`: FFmpeg is linked with what `option` takes");
+            return refuse(
+                "ffmpeg",
+                "missing field `libs`: FFmpeg is linked with what `option` takes",
+            );
         }
         if let Some(version) = &library.build.version
             && version_parts(version, &library.source.version).is_none()

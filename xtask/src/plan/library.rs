@@ -287,7 +287,7 @@ impl Builder<'_> {
 
     fn configure(&self, actions: &mut Vec<Action>) {
         let mut arguments = self.environment();
-        arguments.extend(words("bash configure"));
+        arguments.extend(words("bash ./configure"));
         arguments.extend(self.options());
         actions.push(Action::run(&self.folder(), "env", arguments));
         self.make(actions, Vec::new());

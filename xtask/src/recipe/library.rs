@@ -229,6 +229,9 @@ pub struct Gain {
     pub muxers: Vec<String>,
     #[serde(default)]
     pub demuxers: Vec<String>,
+    /// Names of configure -> what FFmpeg calls these components everywhere else.
+    #[serde(default)]
+    pub listed: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -264,6 +267,8 @@ pub struct Ffmpeg {
     pub revision: u32,
     pub source: Source,
     pub configure: Configure,
+    /// Kind -> names of configure -> what FFmpeg calls these components everywhere else.
+    pub listed: BTreeMap<String, BTreeMap<String, String>>,
     pub gpl: GplParts,
     pub check: Check,
 }
@@ -293,6 +298,9 @@ pub struct Libraries {
 
 /// What FFmpeg itself is called among sources.
 pub const FFMPEG: &str = "ffmpeg";
+
+/// What the names of formats begin with in configure alone.
+const LISTED_WITHOUT: [&str; 2] = ["image_", "pcm_"];
 
 /// The library with headers of x86's intrinsics.
 pub const X86_INTRINSICS: &str = "x86-intrinsics";
@@ -364,6 +372,20 @@ impl Libraries {
         let mut all = self.by_name.iter();
         all.find(|(_, library)| gives(&library.data))
             .map(|(name, _)| name.as_str())
+    }
+
+    /// What FFmpeg lists a component of configure as.
+    pub fn listed(&self, kind: &str, component: &str) -> String {
+        let own = self.ffmpeg.data.listed.get(kind).and_then(|names| names.get(component));
+        let mut all = self.by_name.values();
+        let found = own.or_else(|| all.find_map(|library| library.data.ffmpeg.listed.get(component)));
+        if let Some(found) = found {
+            return found.clone();
+        }
+        let is_format = ["demuxers", "muxers"].contains(&kind);
+        let mut prefixes = LISTED_WITHOUT.iter().filter(|_| is_format);
+        let rest = prefixes.find_map(|prefix| component.strip_prefix(prefix));
+        rest.unwrap_or(component).to_owned()
     }
 
     /// The least terms on which a library can be in a module.

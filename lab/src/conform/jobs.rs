@@ -182,5 +182,6 @@ mod tests {
         assert!(fault(&|jobs| jobs.jobs[0].inputs.push("x".into())).contains("no input x"));
         assert!(fault(&|jobs| jobs.jobs[0].commands.push("rm out".into())).contains("something else"));
         assert!(fault(&|jobs| jobs.inputs[0].command = Some("ffmpeg".into())).contains("clip.mp4"));
+        assert!(fault(&|jobs| jobs.inputs[1].text = Some("".into())).contains("either"));
     }
 }

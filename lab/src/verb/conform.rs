@@ -223,6 +223,9 @@ impl Comparison {
         }
         fs::copy(tests::video(project, &fetcher)?, comparison.inputs.join(CLIP))?;
         for input in inputs {
+            if let Some(text) = &input.text {
+                fs::write(comparison.inputs.join(&input.name), text)?;
+            }
             if let Some(command) = &input.command {
                 let log = comparison.logs.join(format!("input {}.log", input.name));
                 let output = File::create(comparison.scratch.path().join("output"))?;

@@ -206,19 +206,6 @@ static ALWAYS_INLINE void filter_rows(pixel *const dst, const ptrdiff_t stride, 
             store_row(dst + k * stride, px[8 + k]);
 }
 
-/* Eight rows of eight numbers become columns, by three rounds of what lies four apart. */
-static ALWAYS_INLINE void transpose_8x8(v128_t r[8]) {
-    for (int round = 0; round < 3; round++) {
-        v128_t t[8];
-        for (int i = 0; i < 4; i++) {
-            t[2 * i] = zip_lo_16(r[i], r[i + 4]);
-            t[2 * i + 1] = zip_hi_16(r[i], r[i + 4]);
-        }
-        for (int i = 0; i < 8; i++)
-            r[i] = t[i];
-    }
-}
-
 /* An edge between columns: eight rows are turned, and turned back. */
 static ALWAYS_INLINE void filter_columns(pixel *const dst, const ptrdiff_t stride, const Limits *const s,
                                          const int width)

@@ -62,6 +62,19 @@ static ALWAYS_INLINE v128_t zip_hi_64(const v128_t a, const v128_t b) {
     return wasm_i64x2_shuffle(a, b, 1, 3);
 }
 
+/* Eight rows of eight numbers become columns, by three rounds of what lies four apart. */
+static ALWAYS_INLINE void transpose_8x8(v128_t r[8]) {
+    for (int round = 0; round < 3; round++) {
+        v128_t t[8];
+        for (int i = 0; i < 4; i++) {
+            t[2 * i] = zip_lo_16(r[i], r[i + 4]);
+            t[2 * i + 1] = zip_hi_16(r[i], r[i + 4]);
+        }
+        for (int i = 0; i < 8; i++)
+            r[i] = t[i];
+    }
+}
+
 /* Two 16-bit numbers in each 32-bit lane, for dot products. */
 static ALWAYS_INLINE v128_t splat_pair(const int a, const int b) {
     return wasm_i32x4_splat((a & 0xffff) | (int) ((unsigned) b << 16));

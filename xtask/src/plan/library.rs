@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use crate::plan::pkg_config::{self, PREFIX};
 use crate::plan::step::{Action, Places, Planner, words};
 use crate::plan::toolchain;
-use crate::recipe::library::{Library, System, version_parts};
+use crate::recipe::library::{Library, Simd, System, X86_INTRINSICS, version_parts};
 
 /// What a library is built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,9 @@ pub const NATIVE_OPTIMISE: &str = "-O3";
 /// What Autoconf's scripts and CMake say of an option that they don't know.
 const AUTOCONF_REFUSED: &str = "unrecognized options";
 const CMAKE_REFUSED: &str = "Manually-specified variables were not used by the project";
+
+/// The levels of x86 whose intrinsics the headers of x86-intrinsics have in exact forms, as compilers name them.
+const SSE4_1: [&str; 5] = ["SSE", "SSE2", "SSE3", "SSSE3", "SSE4_1"];
 
 /// Adds the step of a library.
 pub fn plan(planner: &mut Planner, name: &str, target: Target) -> Result<()> {
@@ -80,7 +83,8 @@ impl Builder<'_> {
         self.add_guest(&mut actions);
         let mut needs = self.planner.libraries.with_needs(self.name)?;
         needs.retain(|need| need != self.name);
-        for need in &needs {
+        let intrinsics = self.takes_x86_intrinsics().then(|| X86_INTRINSICS.to_owned());
+        for need in needs.iter().chain(&intrinsics) {
             actions.push(Action::result(&self.step_name(need), PREFIX));
         }
         if !needs.is_empty() {
@@ -106,6 +110,7 @@ impl Builder<'_> {
             System::Autotools => self.autotools(&mut actions),
             System::Cmake => self.cmake(&mut actions),
             System::Meson => self.meson(&mut actions),
+            System::Headers => {}
         }
         self.add_check(&mut actions);
         self.add_kept(&mut actions);
@@ -124,6 +129,9 @@ impl Builder<'_> {
         }
         if wasm.single_threaded {
             files.push("single_threaded.h".to_owned());
+        }
+        if wasm.no_longjmp {
+            files.push("no_longjmp/setjmp.h".to_owned());
         }
         if files.is_empty() {
             return;
@@ -165,10 +173,31 @@ impl Builder<'_> {
         if self.is_wasm() && build.wasm.single_threaded {
             flags.extend(["-include".into(), format!("{}/guest/single_threaded.h", self.work())]);
         }
+        if self.is_wasm() && build.wasm.no_longjmp {
+            flags.push(format!("-I{}/guest/no_longjmp", self.work()));
+        }
+        if let Some(simd) = self.simd() {
+            flags.extend(words(&simd.cflags));
+        }
+        if self.takes_x86_intrinsics() {
+            // They stand before the compiler's own, which refuse to be compiled for anything else than x86.
+            flags.push(format!("-isystem {}/{PREFIX}/include/{X86_INTRINSICS}", self.work()));
+            flags.extend(SSE4_1.map(|level| format!("-D__{level}__")));
+        }
         if !self.library.needs.is_empty() {
             flags.push(format!("-I{}/{PREFIX}/include", self.work()));
         }
         flags.join(" ")
+    }
+
+    /// What the library has for modules with SIMD, when it is built for one.
+    fn simd(&self) -> Option<&Simd> {
+        let is_for_simd = self.is_wasm() && self.planner.recipe.level.simd;
+        is_for_simd.then_some(&self.library.build.wasm.simd)
+    }
+
+    fn takes_x86_intrinsics(&self) -> bool {
+        self.simd().is_some_and(|simd| simd.x86_intrinsics)
     }
 
     fn fill(&self, text: &str) -> String {
@@ -187,7 +216,9 @@ impl Builder<'_> {
                 options
             }
         };
-        let all = own.iter().chain(&build.options);
+        let simd = self.simd().map(|simd| &simd.options);
+        // What comes later counts.
+        let all = build.options.iter().chain(&own).chain(simd.into_iter().flatten());
         all.map(|option| self.fill(option)).collect()
     }
 
@@ -196,6 +227,9 @@ impl Builder<'_> {
         let mut targets = build.targets.clone();
         if self.is_wasm() {
             targets.extend(build.wasm.targets.iter().cloned());
+        }
+        if let Some(simd) = self.simd() {
+            targets.extend(simd.targets.iter().cloned());
         }
         targets
     }
@@ -253,7 +287,7 @@ impl Builder<'_> {
 
     fn configure(&self, actions: &mut Vec<Action>) {
         let mut arguments = self.environment();
-        arguments.extend(words("bash configure"));
+        arguments.extend(words("bash ./configure"));
         arguments.extend(self.options());
         actions.push(Action::run(&self.folder(), "env", arguments));
         self.make(actions, Vec::new());

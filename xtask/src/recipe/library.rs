@@ -58,6 +58,8 @@ pub enum System {
     Autotools,
     Cmake,
     Meson,
+    /// Nothing is compiled.
+    Headers,
 }
 
 impl System {
@@ -66,7 +68,7 @@ impl System {
         match self {
             System::Cmake => &["cmake", "ninja"],
             System::Meson => &["meson", "ninja"],
-            System::Files | System::Make | System::Configure | System::Autotools => &[],
+            System::Files | System::Make | System::Configure | System::Autotools | System::Headers => &[],
         }
     }
 }
@@ -93,6 +95,7 @@ pub struct Build {
     #[serde(default)]
     pub native: Native,
     pub headers: Vec<Headers>,
+    #[serde(default)]
     pub archives: Vec<String>,
 }
 
@@ -118,6 +121,9 @@ pub struct Wasm {
     /// The library asks for threads; guest/single_threaded.h tells it that there are none.
     #[serde(default)]
     pub single_threaded: bool,
+    /// The library catches errors by setjmp; a <setjmp.h> of ours ends the process at a longjmp.
+    #[serde(default)]
+    pub no_longjmp: bool,
     /// For `configure` and `autotools`, beside what Autoconf's scripts are always given.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
@@ -127,6 +133,23 @@ pub struct Wasm {
     pub targets: Vec<String>,
     /// Where our kernels of guest/simd are copied to, in the source.
     pub kernels: Option<String>,
+    /// What modules with SIMD have beside that.
+    #[serde(default)]
+    pub simd: Simd,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Simd {
+    #[serde(default)]
+    pub cflags: String,
+    #[serde(default)]
+    pub options: Vec<String>,
+    #[serde(default)]
+    pub targets: Vec<String>,
+    /// x86's intrinsics up to SSE4.1 compile, by the headers of the library x86-intrinsics.
+    #[serde(default)]
+    pub x86_intrinsics: bool,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -185,9 +208,10 @@ pub struct Listing {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gain {
-    /// FFmpeg's option, without `--enable-`.
-    pub option: String,
+    /// FFmpeg's option, without `--enable-`. Absent where FFmpeg has none, since only other libraries need it.
+    pub option: Option<String>,
     /// The library in the words of the linker.
+    #[serde(default)]
     pub libs: String,
     /// It is C++ and needs the runtime of that.
     #[serde(default)]
@@ -205,6 +229,9 @@ pub struct Gain {
     pub muxers: Vec<String>,
     #[serde(default)]
     pub demuxers: Vec<String>,
+    /// Names of configure -> what FFmpeg calls these components everywhere else.
+    #[serde(default)]
+    pub listed: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -240,6 +267,8 @@ pub struct Ffmpeg {
     pub revision: u32,
     pub source: Source,
     pub configure: Configure,
+    /// Kind -> names of configure -> what FFmpeg calls these components everywhere else.
+    pub listed: BTreeMap<String, BTreeMap<String, String>>,
     pub gpl: GplParts,
     pub check: Check,
 }
@@ -269,6 +298,12 @@ pub struct Libraries {
 
 /// What FFmpeg itself is called among sources.
 pub const FFMPEG: &str = "ffmpeg";
+
+/// What the names of formats begin with in configure alone.
+const LISTED_WITHOUT: [&str; 2] = ["image_", "pcm_"];
+
+/// The library with headers of x86's intrinsics.
+pub const X86_INTRINSICS: &str = "x86-intrinsics";
 
 /// Files of ffmpeg-src/ that are no libraries.
 pub const TOOLS: &str = "tools";
@@ -339,11 +374,31 @@ impl Libraries {
             .map(|(name, _)| name.as_str())
     }
 
+    /// What FFmpeg lists a component of configure as.
+    pub fn listed(&self, kind: &str, component: &str) -> String {
+        let own = self.ffmpeg.data.listed.get(kind).and_then(|names| names.get(component));
+        let mut all = self.by_name.values();
+        let found = own.or_else(|| all.find_map(|library| library.data.ffmpeg.listed.get(component)));
+        if let Some(found) = found {
+            return found.clone();
+        }
+        let is_format = ["demuxers", "muxers"].contains(&kind);
+        let mut prefixes = LISTED_WITHOUT.iter().filter(|_| is_format);
+        let rest = prefixes.find_map(|prefix| component.strip_prefix(prefix));
+        rest.unwrap_or(component).to_owned()
+    }
+
     /// The least terms on which a library can be in a module.
     pub fn terms(&self, name: &str) -> Result<Terms> {
         let document = self.document(name)?;
         license::terms(&document.data.source.license)
             .map_err(|message| usage(format!("{}: {message}", document.at_table("source"))).into())
+    }
+
+    /// What modules with SIMD need of x86-intrinsics.
+    pub fn takes_x86_intrinsics(&self, name: &str) -> bool {
+        let simd = self.find(name).map(|library| &library.build.wasm.simd);
+        simd.is_some_and(|simd| simd.x86_intrinsics)
     }
 
     /// A library and all that it needs, those first that others need.
@@ -394,8 +449,17 @@ impl Libraries {
                 "`files` names what the system `files` compiles, and is for no other system",
             );
         }
-        if library.build.archives.is_empty() {
-            return refuse("build", "`archives` names no library that is kept");
+        if (library.build.system == System::Headers) != library.build.archives.is_empty() {
+            return refuse(
+                "build",
+                "`archives` names the libraries that are kept: one at least, and none of the system `headers`",
+            );
+        }
+        if library.ffmpeg.option.is_some() && library.ffmpeg.libs.is_empty() {
+            return refuse(
+                "ffmpeg",
+                "missing field `libs`: FFmpeg is linked with what `option` takes",
+            );
         }
         if let Some(version) = &library.build.version
             && version_parts(version, &library.source.version).is_none()

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::read_toml;
 use crate::error::usage;
-use crate::recipe::library::Libraries;
+use crate::recipe::library::{Libraries, X86_INTRINSICS};
 use crate::recipe::license::Licence;
 use crate::recipe::set::{self, Resolved};
 
@@ -160,8 +160,12 @@ impl Recipe {
             lever.move_on(&mut level);
         }
         description.push(format!("sets: {}", chosen.join(", ")));
-        let components = set::resolve(root, &chosen, licence, libraries, runtime_license)
+        let mut components = set::resolve(root, &chosen, licence, libraries, runtime_license)
             .with_context(|| format!("profile {profile}"))?;
+        let takes_intrinsics = |name: &String| libraries.takes_x86_intrinsics(name);
+        if level.simd && components.libraries.iter().any(takes_intrinsics) {
+            components.libraries.insert(0, X86_INTRINSICS.to_owned());
+        }
         let shipped = table(root)?.remove(profile);
         Ok(Recipe {
             profile: profile.to_owned(),

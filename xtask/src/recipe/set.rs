@@ -15,7 +15,7 @@ use crate::recipe::library::{Components, KINDS, Libraries};
 use crate::recipe::license::{self, Licence, Terms};
 
 /// The set of a profile whose name names none.
-pub const DEFAULT: &str = "full";
+pub const DEFAULT: &str = "standard";
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,8 +44,10 @@ pub struct Resolved {
     /// An SPDX expression.
     pub license: String,
     pub terms: Terms,
-    /// Kind -> names that the finished module must list.
+    /// Kind -> names, and patterns of names, that the finished module must list.
     pub requires: BTreeMap<String, BTreeSet<String>>,
+    /// It may list nothing else.
+    pub is_exact: bool,
     /// Kind -> names that it must not list.
     pub forbids: BTreeMap<String, BTreeSet<String>>,
     /// Option of configure -> where the component stands that it is for.
@@ -54,6 +56,19 @@ pub struct Resolved {
 
 /// Kinds that a module lists.
 const LISTED: [&str; 5] = ["decoders", "demuxers", "encoders", "filters", "muxers"];
+
+/// Filters that no option of configure takes or leaves.
+const ALWAYS: [&str; 4] = ["abuffer", "abuffersink", "buffer", "buffersink"];
+
+/// Whether a name that a module lists is one that a set requires.
+pub fn fits(required: &str, listed: &str) -> bool {
+    // A container may have several names, separated by commas.
+    let mut names = listed.split(',');
+    match globset::Glob::new(required) {
+        Ok(pattern) if required.contains('*') => names.any(|name| pattern.compile_matcher().is_match(name)),
+        _ => names.any(|name| name == required),
+    }
+}
 
 pub fn path(root: &Path, name: &str) -> std::path::PathBuf {
     root.join("profiles/components").join(format!("{name}.toml"))
@@ -85,6 +100,7 @@ pub fn resolve(
         configure: Vec::new(),
         license: license::whole(terms, licenses).map_err(usage)?,
         requires: BTreeMap::new(),
+        is_exact: !all,
         forbids: BTreeMap::new(),
         places: BTreeMap::new(),
         libraries: taken,
@@ -92,7 +108,8 @@ pub fn resolve(
     };
     resolved.take_components(&documents, libraries, all)?;
     resolved.take_libraries(libraries, all)?;
-    resolved.check(&documents)?;
+    ALWAYS.iter().for_each(|name| resolved.require("filters", name));
+    resolved.check(&documents, libraries)?;
     resolved
         .configure
         .sort_by_key(|option| (option.starts_with("--enable-lib"), option.clone()));
@@ -177,13 +194,11 @@ impl Resolved {
                         self.places.insert(option.clone(), document.at(name));
                         self.configure.push(option);
                     }
-                    if LISTED.contains(&kind.as_str()) {
-                        self.require(kind, name.get_ref());
-                    }
+                    self.require(kind, &libraries.listed(kind, name.get_ref()));
                 }
             }
             for (kind, names) in &document.data.forbids {
-                let names = names.iter().map(|name| name.get_ref().clone());
+                let names = names.iter().map(|name| libraries.listed(kind, name.get_ref()));
                 self.forbids.entry(kind.clone()).or_default().extend(names);
             }
         }
@@ -230,7 +245,8 @@ impl Resolved {
             let library = libraries.get(name)?;
             let is_taken = self.libraries.iter().any(|taken| taken == name);
             if is_taken {
-                self.configure.push(format!("--enable-{}", library.ffmpeg.option));
+                let option = library.ffmpeg.option.iter();
+                self.configure.extend(option.map(|option| format!("--enable-{option}")));
             }
             for (kind, names) in library.ffmpeg.components() {
                 for component in names {
@@ -239,12 +255,12 @@ impl Resolved {
                         if !all {
                             self.configure.push(format!("--enable-{option}={component}"));
                         }
-                        self.require(kind, component);
+                        self.require(kind, &libraries.listed(kind, component));
                     } else {
                         self.forbids
                             .entry(kind.to_owned())
                             .or_default()
-                            .insert(component.clone());
+                            .insert(libraries.listed(kind, component));
                     }
                 }
             }
@@ -259,21 +275,20 @@ impl Resolved {
     }
 
     fn require(&mut self, kind: &str, name: &str) {
-        self.requires
-            .entry(kind.to_owned())
-            .or_default()
-            .insert(name.to_owned());
+        if LISTED.contains(&kind) {
+            let names = self.requires.entry(kind.to_owned()).or_default();
+            names.insert(name.to_owned());
+        }
     }
 
     /// What one set takes and another forbids.
-    fn check(&self, documents: &[Document<Set>]) -> Result<()> {
+    fn check(&self, documents: &[Document<Set>], libraries: &Libraries) -> Result<()> {
         for document in documents {
             for (kind, names) in &document.data.components {
                 let forbidden = self.forbids.get(kind);
-                let Some(name) = names
-                    .iter()
-                    .find(|name| forbidden.is_some_and(|forbidden| forbidden.contains(name.get_ref())))
-                else {
+                let is_forbidden =
+                    |name: &str| forbidden.is_some_and(|forbidden| forbidden.contains(&libraries.listed(kind, name)));
+                let Some(name) = names.iter().find(|name| is_forbidden(name.get_ref())) else {
                     continue;
                 };
                 let by = documents.iter().find_map(|other| {

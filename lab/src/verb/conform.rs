@@ -64,16 +64,16 @@ enum Verdict {
 }
 
 pub fn run(project: &Project, flags: &Conform) -> Result<()> {
-    let jobs = Jobs::load(&project.root)?;
+    let jobs = Jobs::load(project)?;
     let inputs = jobs.inputs.clone();
-    let jobs = jobs.chosen(&flags.filter, flags.slice)?;
+    let recipe = project.recipe(&flags.profile)?;
+    let jobs = jobs.chosen(&flags.filter, flags.slice, &recipe.components.libraries)?;
     if flags.list {
         for job in &jobs {
             println!("{}", job.name);
         }
         return Ok(());
     }
-    project.recipe(&flags.profile)?;
     let module = crate::module::find(project, flags.module.as_deref(), &flags.profile)?;
     let mut engines = if flags.engine.is_empty() {
         Engine::ALL.to_vec()

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 /// A folder of fonts, for text in pictures: subtitles and the filter `drawtext`.
 ///
-/// A module that draws text has one font, DejaVu Sans, which covers Latin, Greek, Cyrillic, Hebrew, Arabic and more. With
-/// [`Job::fonts`](crate::Job::fonts) it takes others by their names, and for characters that its own font lacks, such as
-/// Chinese ones.
+/// A module that draws text has one font, DejaVu Sans, which covers Latin, Greek, Cyrillic, Hebrew, Arabic and more.
+/// With [`Job::fonts`](crate::Job::fonts) it takes others by their names, and for characters that its own font lacks,
+/// such as Chinese ones.
 ///
 /// ```no_run
 /// use afmpeg::{Access, Fonts, Job, Runtime};
@@ -39,8 +39,8 @@ impl Fonts {
     /// The name that the folder has for a job's program.
     pub const GUEST_NAME: &'static str = "/fonts";
 
-    /// Opens a folder, which must have a font in it, or in a folder in it; whether the font is whole is found out by the
-    /// program.
+    /// Opens a folder, which must have a font in it, or in a folder in it; whether the font is whole is found out by
+    /// the program.
     pub fn open(path: impl AsRef<Path>) -> Result<Fonts, Error> {
         let path = path.as_ref();
         let unreadable = |source| Error::Directory {

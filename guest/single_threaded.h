@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Copyright (c) 2026 the afmpeg authors
 
-// openh264 asks for pthreads and semaphores even when it runs one thread. The guest's pthreads (guest/threads) are
+// Some encoders ask for pthreads and semaphores even when they run one thread. The guest's pthreads (guest/threads) are
 // coroutines that may leave by unwinding the stack: if a codec could reach them, Asyncify would instrument its hot loops.
 // So the codecs get none: a lock of one thread is always free, a thread can't be started, nothing can be waited for.
-// Included by force into every source file of openh264.
+// Included by force into every source file of libraries whose file says `single_threaded`.
 #ifndef AFMPEG_SINGLE_THREADED_H
 #define AFMPEG_SINGLE_THREADED_H
 
@@ -23,8 +23,19 @@
 #define pthread_cond_init(condition, attributes) ((void)(condition), 0)
 #define pthread_cond_destroy(condition) ((void)(condition), 0)
 #define pthread_cond_broadcast(condition) ((void)(condition), 0)
+#define pthread_cond_signal(condition) ((void)(condition), 0)
 #define pthread_cond_wait(condition, mutex) ((void)(condition), EDEADLK)
 #define pthread_cond_timedwait(condition, mutex, until) ((void)(condition), (void)(until), ETIMEDOUT)
+
+// As the guest's, but it cannot wait.
+static inline int afmpeg_once(pthread_once_t *control, void (*routine)(void)) {
+    if (!*control) {
+        *control = 1;
+        routine();
+    }
+    return 0;
+}
+#define pthread_once(control, routine) afmpeg_once(control, routine)
 
 #define sem_init(semaphore, shared, value) ((void)(semaphore), 0)
 #define sem_destroy(semaphore) ((void)(semaphore), 0)

@@ -329,7 +329,7 @@ impl Builder<'_> {
 
     fn cmake(&self, actions: &mut Vec<Action>) {
         actions.extend([Action::tool("cmake"), Action::tool("ninja")]);
-        let mut arguments = words("-S . -B build -G Ninja -DCMAKE_BUILD_TYPE=None -DBUILD_SHARED_LIBS=OFF");
+        let mut arguments = words("-G Ninja -DCMAKE_BUILD_TYPE=None -DBUILD_SHARED_LIBS=OFF");
         arguments.push("-DCMAKE_MAKE_PROGRAM={tool:ninja}/ninja".into());
         // In a file, what a project does not ask for is no mistake.
         let cached = |name: &str, value: &str| format!("set({name} \"{value}\" CACHE STRING \"\")\n");
@@ -345,9 +345,17 @@ impl Builder<'_> {
             arguments.push("-DCMAKE_TOOLCHAIN_FILE={work}/wasm.cmake".into());
         }
         arguments.extend(self.options());
-        let program = "{tool:cmake}/bin/cmake";
-        actions.push(Action::run_refusing(&self.folder(), program, arguments, CMAKE_REFUSED));
-        self.ninja(actions);
+        let variants = self.library.build.variants.iter();
+        let variants = variants.map(|variant| (format!("build-{}", variant.name), &variant.options[..]));
+        for (build, more) in variants.chain([("build".to_owned(), &[][..])]) {
+            let mut all = words("-S . -B");
+            all.push(build.clone());
+            all.extend(arguments.iter().cloned());
+            all.extend(more.iter().map(|option| self.fill(option)));
+            let program = "{tool:cmake}/bin/cmake";
+            actions.push(Action::run_refusing(&self.folder(), program, all, CMAKE_REFUSED));
+            self.ninja(actions, &build);
+        }
     }
 
     fn meson(&self, actions: &mut Vec<Action>) {
@@ -375,11 +383,12 @@ impl Builder<'_> {
         }
         arguments.extend(self.options());
         actions.push(Action::run(&self.folder(), "env", arguments));
-        self.ninja(actions);
+        self.ninja(actions, "build");
     }
 
-    fn ninja(&self, actions: &mut Vec<Action>) {
-        let mut arguments = words("{tool:ninja}/ninja -C build -j{jobs}");
+    fn ninja(&self, actions: &mut Vec<Action>, build: &str) {
+        let mut arguments = words("{tool:ninja}/ninja -j{jobs} -C");
+        arguments.push(build.to_owned());
         arguments.extend(self.targets());
         if self.library.build.system == System::Meson {
             // What it builds calls Meson.

@@ -90,6 +90,9 @@ pub struct Build {
     #[serde(default)]
     pub targets: Vec<String>,
     pub version: Option<VersionFile>,
+    /// For `cmake`: builds before that, of which archives are kept, too.
+    #[serde(default)]
+    pub variants: Vec<Variant>,
     #[serde(default)]
     pub wasm: Wasm,
     #[serde(default)]
@@ -101,6 +104,16 @@ pub struct Build {
 
 fn here() -> String {
     ".".into()
+}
+
+/// A build of the same source with other options.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variant {
+    /// It is made in `build-NAME`.
+    pub name: String,
+    /// After all others, so that they count.
+    pub options: Vec<String>,
 }
 
 /// A file that tells the version, written before the build: parts of the version are its placeholders.
@@ -460,6 +473,9 @@ impl Libraries {
                 "ffmpeg",
                 "missing field `libs`: FFmpeg is linked with what `option` takes",
             );
+        }
+        if !library.build.variants.is_empty() && library.build.system != System::Cmake {
+            return refuse("build", "`variants` is for the system `cmake` alone");
         }
         if let Some(version) = &library.build.version
             && version_parts(version, &library.source.version).is_none()

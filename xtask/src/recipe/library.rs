@@ -196,8 +196,12 @@ pub struct Headers {
 #[serde(deny_unknown_fields)]
 pub struct Check {
     pub program: String,
-    /// How it is compiled, where no target of the build makes it: words for the compiler.
-    pub compile: Option<String>,
+    /// Other inputs whose source it is compiled with.
+    #[serde(default)]
+    pub sources: Vec<String>,
+    /// How it is compiled, where no target of the build makes it: words for the compiler, once or several times.
+    #[serde(default)]
+    pub compile: Vec<String>,
     /// Its arguments; `{seed}` is a number that its random input is made of.
     pub arguments: Vec<String>,
     /// What its report must have in it, where there are kernels.

@@ -103,10 +103,10 @@ pub fn add(planner: &mut Planner) -> Result<()> {
     let mut compile_gaps = planner.compile_flags();
     compile_gaps.extend(words("-std=c17 -Wall -Wextra -Werror -c time_zone.c wasi_gaps.c"));
     let mut compile_cxx_gaps = planner.compile_flags();
-    compile_cxx_gaps.extend(words("-std=c++17 -Wall -Wextra -Werror -c no_exceptions.cpp"));
-    let archive_gaps = words("crD ../prefix/lib/libwasi_gaps.a no_exceptions.o time_zone.o wasi_gaps.o");
+    compile_cxx_gaps.extend(words("-std=c++17 -Wall -Wextra -Werror -c cxx_gaps.cpp"));
+    let archive_gaps = words("crD ../prefix/lib/libwasi_gaps.a cxx_gaps.o time_zone.o wasi_gaps.o");
 
-    let guest = "ffmpeg.mak no_exceptions.cpp programs.h time_zone.c wasi_gaps.c with_threads.h";
+    let guest = "cxx_gaps.cpp ffmpeg.mak programs.h time_zone.c wasi_gaps.c with_threads.h";
     let mut actions = source(planner, guest)?;
     actions.extend([
         Action::run(".", "mkdir", words("-p prefix/lib")),

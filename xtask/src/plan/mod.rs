@@ -67,10 +67,10 @@ mod tests {
     fn facts() -> Facts {
         let guest = [
             "callbacks.toml",
+            "cxx_gaps.cpp",
             "fate.mak",
             "ffmpeg.mak",
             "main.c",
-            "no_exceptions.cpp",
             "programs.h",
             "simd/ffmpeg/libavcodec/wasm/h264_qpel.c",
             "simd/openh264/mc_wasm.c",
@@ -179,9 +179,9 @@ mod tests {
         assert_eq!(changed(patches), from("ffmpeg", &["x264"]));
         for (file, wanted) in [
             ("callbacks.toml", from("link", &[])),
+            ("cxx_gaps.cpp", from("ffmpeg", &[])),
             ("ffmpeg.mak", from("ffmpeg", &[])),
             ("main.c", from("link", &[])),
-            ("no_exceptions.cpp", from("ffmpeg", &[])),
             ("programs.h", from("ffmpeg", &[])),
             ("simd/ffmpeg/libavcodec/wasm/h264_qpel.c", from("ffmpeg", &[])),
             ("simd/openh264/mc_wasm.c", from("ffmpeg", &["openh264"])),

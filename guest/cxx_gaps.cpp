@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Copyright (c) 2026 the afmpeg authors
 
-// What C++ libraries that throw need of the C++ runtime. WebAssembly unwinds a stack by its own exceptions alone, which not all
-// engines have in one form, so the runtime of the SDK has none, and blocks that catch are never reached: here an exception ends
-// the process, with its type and its message. What damaged media or a user's options can reach must not go that way: patches mend
-// it. Part of the library libwasi_gaps.a, which the linker reads before the C++ library.
+// What the C++ runtime of the SDK lacks, or does as threads would need it.
+//
+// Exceptions above all: WebAssembly unwinds a stack by its own alone, which not all engines have in one form, so the runtime has
+// none, and blocks that catch are never reached: here an exception ends the process, with its type and its message. What damaged
+// media or a user's options can reach must not go that way: patches mend it.
+// Part of the library libwasi_gaps.a, which the linker reads before the C++ library.
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <mutex>
 #include <typeinfo>
 
 namespace {
@@ -155,4 +158,17 @@ extern "C" [[noreturn, gnu::weak]] void __abort_message(const char *format, ...)
     std::va_list arguments;
     va_start(arguments, format);
     end_with(format, arguments);
+}
+
+// Once, as streams prepare what belongs to a language. The C++ library's own waits for a thread that is at it, and what may wait
+// cannot be called through pointers; but nothing between two calls of a library can suspend a thread.
+void std::__call_once(volatile std::once_flag::_State_type &flag, void *argument, void (*function)(void *))
+{
+    constexpr std::once_flag::_State_type unset = 0, pending = 1, complete = ~std::once_flag::_State_type{0};
+
+    if (flag != unset)
+        return;
+    flag = pending;
+    function(argument);
+    flag = complete;
 }

@@ -107,8 +107,9 @@ static ALWAYS_INLINE void rows_to_mid(v128_t *mid, const pixel *src, const ptrdi
     src += first_tap(taps) - 3;
     v128_t above = filter_row(src, f, taps, rounding, shift);
     while (--rows) {
-        src += src_stride;
+        src = opaque_pointer(src + src_stride);
         const v128_t row = filter_row(src, f, taps, rounding, shift);
+        mid = (v128_t *) opaque_pointer(mid);
         mid[0] = zip_lo_16(above, row);
         mid[1] = zip_hi_16(above, row);
         mid += 2;
@@ -175,7 +176,7 @@ static ALWAYS_INLINE void mid_to_pixels(pixel *dst, const ptrdiff_t dst_stride, 
     do {
         store_pixels(dst, filter_mid(mid, f, taps, rounding, shift, w), w, top);
         dst += dst_stride;
-        mid += 2;
+        mid = opaque_pointer(mid + 2);
     } while (--h);
 }
 
@@ -192,7 +193,7 @@ static ALWAYS_INLINE void mid_to_tmp(int16_t *tmp, const ptrdiff_t tmp_stride, c
         else
             wasm_v128_store64_lane(tmp, sums, 0);
         tmp += tmp_stride;
-        mid += 2;
+        mid = opaque_pointer(mid + 2);
     } while (--h);
 }
 
@@ -229,7 +230,7 @@ static ALWAYS_INLINE void rows_to_pixels(pixel *dst, const ptrdiff_t dst_stride,
     do {
         store_pixels(dst, filter_row(src, f, taps, rounding, 6), w, top);
         dst += dst_stride;
-        src += src_stride;
+        src = opaque_pointer(src + src_stride);
     } while (--h);
 }
 
@@ -266,13 +267,13 @@ static ALWAYS_INLINE void prep_rows(int16_t *tmp, const pixel *src, const ptrdif
         do {
             wasm_v128_store64_lane(tmp, filter_row(src, f, taps, rounding, shift), 0);
             tmp += 4;
-            src += src_stride;
+            src = opaque_pointer(src + src_stride);
         } while (--h);
         return;
     }
     do {
         for (int x = 0; x < w; x += 8)
-            wasm_v128_store(tmp + x, filter_row(src + x, f, taps, rounding, shift));
+            wasm_v128_store(tmp + x, filter_row(opaque_pointer(src + x), f, taps, rounding, shift));
         tmp += w;
         src += src_stride;
     } while (--h);

@@ -36,6 +36,13 @@
 #include "common/attributes.h"
 #include "common/bitdepth.h"
 
+/* Hides where a pointer comes from. From a loop's pointers clang else makes others that lie further, and computes an
+ * address for each load of what lies before them, where an offset would do. */
+static ALWAYS_INLINE const void *opaque_pointer(const void *pointer) {
+    __asm__("" : "+r"(pointer));
+    return pointer;
+}
+
 /* The first or the last lanes of two registers in turn. */
 static ALWAYS_INLINE v128_t zip_lo_8(const v128_t a, const v128_t b) {
     return wasm_i8x16_shuffle(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);

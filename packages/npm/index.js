@@ -109,7 +109,7 @@ async function run(program, args, files = {}, { fonts } = {}) {
   const folders = [folder('.', files)];
   if (fonts) {
     if (Object.keys(fonts).length === 0) throw new TypeError('`fonts` has no fonts');
-    folders.push(folder('/fonts', fonts));
+    folders.push(folder('/usr/share/fonts', fonts));
   }
   const stdout = [];
   const stderr = [];

@@ -98,7 +98,7 @@ def _run(arguments: Sequence[str], files: Mapping[str, bytes], fonts: Optional[F
         wasi.argv = arguments
         wasi.preopen_dir(str(folder), ".")
         if fonts is not None:
-            wasi.preopen_dir(str(fonts), "/fonts", fs_mutable=False)
+            wasi.preopen_dir(str(fonts), "/usr/share/fonts", fs_mutable=False)
         wasi.stdout_file = str(stdout)
         wasi.stderr_file = str(stderr)
         store = Store(engine)

@@ -37,7 +37,7 @@ const DEPTH_MAX: usize = 8;
 
 impl Fonts {
     /// The name that the folder has for a job's program.
-    pub const GUEST_NAME: &'static str = "/fonts";
+    pub const GUEST_NAME: &'static str = "/usr/share/fonts";
 
     /// Opens a folder, which must have a font in it, or in a folder in it; whether the font is whole is found out by
     /// the program.

@@ -208,7 +208,10 @@ fn a_folder_of_fonts_is_given_if_it_has_any() {
         fs::write(fonts.join("sans/bold/font"), beginning).unwrap();
         let output = run();
         assert!(output.status.success(), "{output:?}");
-        assert!(text(&output.stdout).lines().any(|name| name == "/fonts"), "{output:?}");
+        assert!(
+            text(&output.stdout).lines().any(|name| name == "/usr/share/fonts"),
+            "{output:?}"
+        );
     }
     let output = place.run(&["--module", "names.wasm", "--fonts", "missing", "ffmpeg"]);
     assert_eq!(output.status.code(), Some(5), "{output:?}");

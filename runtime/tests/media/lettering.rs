@@ -14,14 +14,20 @@ fn studio() -> Studio {
     studio
 }
 
-/// How many pixels of the only frame are lit.
+/// How many pixels of the only frame are lit, and what was said of the text.
 fn lit(studio: &Studio, options: &str, filter: &str) -> (usize, String) {
     let command = format!("ffmpeg -v warning {BLACK} -vf {filter} -f rawvideo -pix_fmt rgb24 pipe:1");
     let ended = studio.afmpeg(options, &command).ok();
     assert_eq!(ended.stdout.len(), SMALL.frame_size_bytes());
     let (pixels, _) = ended.stdout.as_chunks::<3>();
     let lit = pixels.iter().filter(|pixel| pixel[1] > 100).count();
-    (lit, ended.stderr)
+    (lit, of_filters(&ended.stderr))
+}
+
+/// What filters have said: inputs may have something to say, too.
+fn of_filters(stderr: &str) -> String {
+    let lines = stderr.lines().filter(|line| line.contains("[Parsed_"));
+    lines.map(|line| format!("{line}\n")).collect()
 }
 
 fn srt(text: &str) -> String {
@@ -42,7 +48,7 @@ fn text_needs_nothing_set_up() {
     studio.write("in.srt", srt("Hello"));
     for filter in ["drawtext=text=Hello:fontsize=60:fontcolor=white", "subtitles=in.srt"] {
         let (lit, said) = lit(&studio, "", filter);
-        assert!((200..20_000).contains(&lit), "{filter}: {lit} pixels");
+        assert!((20..20_000).contains(&lit), "{filter}: {lit} pixels");
         assert_eq!(said, "", "{filter}");
     }
 }
@@ -50,13 +56,17 @@ fn text_needs_nothing_set_up() {
 #[test]
 fn scripts_of_the_own_font_are_shaped() {
     let studio = studio();
-    let width = |text: &str| {
+    let picture = |text: &str, options: &str| {
         studio.write("text", text);
-        let filter = "drawtext=textfile=text:fontsize=40:fontcolor=white";
+        let filter = format!("drawtext=textfile=text:fontsize=40:fontcolor=white{options}");
         let command = format!("ffmpeg -v warning {BLACK} -vf {filter} -f rawvideo -pix_fmt rgb24 pipe:1");
         let ended = studio.afmpeg("", &command).ok();
-        assert_eq!(ended.stderr, "", "{text}");
-        let rows = ended.stdout.chunks_exact(320 * 3);
+        assert_eq!(of_filters(&ended.stderr), "", "{text}");
+        ended.stdout
+    };
+    let width = |text: &str| {
+        let pixels = picture(text, "");
+        let rows = pixels.chunks_exact(320 * 3);
         let ends = rows.filter_map(|row| row.iter().rposition(|value| *value > 100));
         ends.max().unwrap_or(0) / 3
     };
@@ -68,8 +78,11 @@ fn scripts_of_the_own_font_are_shaped() {
     assert!(width("ببب") + 10 < width("ب ب ب"));
     assert!(width("لا") < width("لد"));
     assert_eq!(width("e\u{301}e"), width("ée"));
-    // From right to left: the letter that comes first, which is wide, stands last.
-    assert!(width("שי") > width("יש"));
+    // From right to left, as it would be written in the order of the picture.
+    assert!(
+        picture("שב", "") == picture("בש", ":text_shaping=0"),
+        "the order differs"
+    );
 }
 
 #[test]
@@ -95,9 +108,9 @@ fn fonts_of_a_folder_fill_the_gaps() {
         assert!(lit >= least, "{filter}: {lit} pixels");
         assert_eq!(said, "", "{filter}");
     }
-    // The same by the folder's name in the program, as other engines give it.
+    // The same by the name that the folder has in the program, as other engines give it.
     assert_eq!(
-        lit(&studio, "--dir-read-only fonts::/fonts", drawn),
+        lit(&studio, "--dir-read-only fonts::/usr/share/fonts", drawn),
         lit(&studio, "--fonts fonts", drawn)
     );
 }
@@ -110,7 +123,7 @@ fn fonts_are_taken_by_their_names() {
     assert!(square >= 3600, "{square} pixels");
     assert_eq!(said, "");
     let (_, said) = lit(&studio, "--fonts fonts", &by_name("Nobody"));
-    assert!(said.contains("no font \"Nobody\" in /fonts"), "{said}");
+    assert!(said.contains("no font \"Nobody\" in /usr/share/fonts"), "{said}");
     assert!(said.contains("DejaVu Sans is taken"), "{said}");
     let (_, said) = lit(&studio, "--fonts fonts", "drawtext=text=a:font=Sans");
     assert_eq!(said, "");

@@ -149,21 +149,24 @@ static NOINLINE void copy_to_mid(v128_t *mid, const pixel *src, const ptrdiff_t 
 }
 #endif
 
+/* Sums of four columns, rounded and shifted. */
+static ALWAYS_INLINE v128_t filter_4_columns(const v128_t *mid, const v128_t *const f, const int taps,
+                                             const v128_t rounding, const int shift)
+{
+    v128_t sum = wasm_i32x4_add(rounding, wasm_i32x4_dot_i16x8(f[0], mid[0]));
+    for (int i = 1; i < taps >> 1; i++)
+        sum = wasm_i32x4_add(sum, wasm_i32x4_dot_i16x8(f[i], mid[4 * i]));
+    return wasm_i32x4_shr(sum, shift);
+}
+
 /* w sums along columns, not more than eight. */
-static ALWAYS_INLINE v128_t filter_mid(const v128_t *const mid, const v128_t *const f, const int taps,
+static ALWAYS_INLINE v128_t filter_mid(const v128_t *mid, const v128_t *const f, const int taps,
                                        const v128_t rounding, const int shift, const int w)
 {
-    v128_t lo = wasm_i32x4_dot_i16x8(mid[0], f[0]);
-    for (int i = 1; i < taps >> 1; i++)
-        lo = wasm_i32x4_add(lo, wasm_i32x4_dot_i16x8(mid[4 * i], f[i]));
-    lo = wasm_i32x4_shr(wasm_i32x4_add(lo, rounding), shift);
+    v128_t lo = filter_4_columns(mid, f, taps, rounding, shift);
     if (w < 8)
         return wasm_i16x8_narrow_i32x4(lo, lo);
-    v128_t hi = wasm_i32x4_dot_i16x8(mid[1], f[0]);
-    for (int i = 1; i < taps >> 1; i++)
-        hi = wasm_i32x4_add(hi, wasm_i32x4_dot_i16x8(mid[4 * i + 1], f[i]));
-    hi = wasm_i32x4_shr(wasm_i32x4_add(hi, rounding), shift);
-    return wasm_i16x8_narrow_i32x4(lo, hi);
+    return wasm_i16x8_narrow_i32x4(lo, filter_4_columns(mid + 1, f, taps, rounding, shift));
 }
 
 static ALWAYS_INLINE void mid_to_pixels(pixel *dst, const ptrdiff_t dst_stride, const v128_t *mid, int h,

@@ -68,22 +68,27 @@ static ALWAYS_INLINE ec_win refilled(MsacContext *const s, const ec_win dif, con
     return filled;
 }
 
-static NOINLINE void refill(MsacContext *const s, const ec_win dif, const int cnt) {
+/* Returns what its caller does. So nothing is live across the call, and the caller, which calls it seldom, saves no
+ * registers. */
+static NOINLINE unsigned refill(MsacContext *const s, const ec_win dif, const int cnt, const unsigned val) {
     s->dif = refilled(s, dif, cnt);
+    return val;
 }
 
 /* Moves the range's first bit to the sixteenth. */
-static ALWAYS_INLINE void normalize(MsacContext *const s, const ec_win dif, const unsigned rng) {
+static ALWAYS_INLINE unsigned normalize(MsacContext *const s, const ec_win dif, const unsigned rng, const unsigned val) {
     const int d = 15 ^ (31 ^ clz(rng));
     const int cnt = s->cnt;
     s->rng = rng << d;
-    if (__builtin_expect((unsigned) cnt < (unsigned) d, 0)) {
-        refill(s, dif << d, cnt - d);
-    } else {
-        s->cnt = cnt - d;
-        s->dif = dif << d;
-    }
+    if (__builtin_expect((unsigned) cnt < (unsigned) d, 0))
+        return refill(s, dif << d, cnt - d, val);
+    s->cnt = cnt - d;
+    s->dif = dif << d;
+    return val;
 }
+
+/* Sixteen lanes of ones, then zeros. */
+static const int16_t ones_then_zeros[16 + 16] = { -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 };
 
 /* Probabilities before val grow, those from val on shrink. */
 static ALWAYS_INLINE v128_t adapted(const v128_t probs, const v128_t grows, const unsigned rate) {
@@ -91,8 +96,6 @@ static ALWAYS_INLINE v128_t adapted(const v128_t probs, const v128_t grows, cons
     const v128_t down = wasm_u16x8_shr(probs, rate);
     return wasm_v128_bitselect(wasm_i16x8_add(probs, up), wasm_i16x8_sub(probs, down), grows);
 }
-
-static const uint16_t lanes[8] = { 0, 1, 2, 3, 4, 5, 6, 7 };
 
 /* Three probabilities at most are fewer steps one by one than in a register. */
 static ALWAYS_INLINE unsigned symbol_adapt4(MsacContext *const s, uint16_t *const cdf, const unsigned n) {
@@ -113,15 +116,14 @@ static ALWAYS_INLINE unsigned symbol_adapt4(MsacContext *const s, uint16_t *cons
     u = b2 ? v2 : u;
     v = b2 ? 0 : v;
     val = b0 + b1 + b2;
-    normalize(s, dif - ((ec_win) v << (WIN_BITS - 16)), u - v);
     if (s->allow_update_cdf) {
         const unsigned count = cdf[n];
         const unsigned rate = 4 + (count >> 4) + (n > 2);
-        const v128_t grows = wasm_i16x8_gt(wasm_i16x8_splat(val), wasm_v128_load(lanes));
+        const v128_t grows = wasm_v128_load64_zero(ones_then_zeros + 16 - val);
         wasm_v128_store64_lane(cdf, adapted(wasm_v128_load64_zero(cdf), grows, rate), 0);
         cdf[n] = count + (count < 32);
     }
-    return val;
+    return normalize(s, dif - ((ec_win) v << (WIN_BITS - 16)), u - v, val);
 }
 
 unsigned dav1d_msac_decode_symbol_adapt4_simd128(MsacContext *const s, uint16_t *const cdf, const size_t n_symbols) {
@@ -164,17 +166,16 @@ static ALWAYS_INLINE unsigned symbol_adapt(MsacContext *const s, uint16_t *const
     }
     const unsigned val = (unsigned) __builtin_ctz(ends) >> 1;
     const unsigned u = steps[7 + val], v = steps[8 + val];
-    normalize(s, dif - ((ec_win) v << (WIN_BITS - 16)), u - v);
     if (s->allow_update_cdf) {
         const unsigned count = cdf[n];
         const unsigned rate = 4 + (count >> 4) + (n > 2);
         for (int i = 0; i < registers; i++) {
-            const v128_t grows = wasm_i16x8_gt(wasm_i16x8_splat((int) val - 8 * i), wasm_v128_load(lanes));
+            const v128_t grows = wasm_v128_load(ones_then_zeros + 16 - val + 8 * i);
             wasm_v128_store(cdf + 8 * i, adapted(probs[i], grows, rate));
         }
         cdf[n] = count + (count < 32);
     }
-    return val;
+    return normalize(s, dif - ((ec_win) v << (WIN_BITS - 16)), u - v, val);
 }
 
 unsigned dav1d_msac_decode_symbol_adapt8_simd128(MsacContext *const s, uint16_t *const cdf, const size_t n_symbols) {
@@ -185,32 +186,35 @@ unsigned dav1d_msac_decode_symbol_adapt16_simd128(MsacContext *const s, uint16_t
     return symbol_adapt(s, cdf, (unsigned) n_symbols, 2);
 }
 
-/* f is the probability's first bits times the range's. */
-static ALWAYS_INLINE unsigned decode_bool(MsacContext *const s, const unsigned v) {
+/* v is what of the range stands for a one. */
+static ALWAYS_INLINE unsigned decode_bool(MsacContext *const s, const unsigned v, uint16_t *const cdf) {
     const ec_win dif = s->dif, vw = (ec_win) v << (WIN_BITS - 16);
-    const unsigned rng = s->rng;
-    const int ret = dif >= vw;
-    normalize(s, ret ? dif - vw : dif, ret ? rng - v : v);
-    return !ret;
+    const unsigned rng = s->rng, bit = dif < vw;
+    if (cdf && s->allow_update_cdf) {
+        const unsigned prob = cdf[0], count = cdf[1], rate = 4 + (count >> 4);
+        /* No branch: what is decoded cannot be predicted, and the caller waits for one already. */
+        const unsigned sign = 0 - bit;
+        const unsigned change = (((prob ^ sign) + bit + (bit << 15)) & 0xffff) >> rate;
+        cdf[0] = prob - ((change ^ sign) + bit);
+        cdf[1] = count + (count < 32);
+    }
+    return normalize(s, bit ? dif : dif - vw, bit ? v : rng - v, bit);
+}
+
+static ALWAYS_INLINE unsigned share_of(const MsacContext *const s, const unsigned prob) {
+    return ((s->rng >> 8) * (prob >> PROB_SHIFT) >> (7 - PROB_SHIFT)) + MIN_PROB;
 }
 
 unsigned dav1d_msac_decode_bool_equi_simd128(MsacContext *const s) {
-    return decode_bool(s, ((s->rng >> 8) << 7) + MIN_PROB);
+    return decode_bool(s, ((s->rng >> 8) << 7) + MIN_PROB, NULL);
 }
 
 unsigned dav1d_msac_decode_bool_simd128(MsacContext *const s, const unsigned f) {
-    return decode_bool(s, ((s->rng >> 8) * (f >> PROB_SHIFT) >> (7 - PROB_SHIFT)) + MIN_PROB);
+    return decode_bool(s, share_of(s, f), NULL);
 }
 
 unsigned dav1d_msac_decode_bool_adapt_simd128(MsacContext *const s, uint16_t *const cdf) {
-    const unsigned prob = cdf[0];
-    const unsigned bit = decode_bool(s, ((s->rng >> 8) * (prob >> PROB_SHIFT) >> (7 - PROB_SHIFT)) + MIN_PROB);
-    if (s->allow_update_cdf) {
-        const unsigned count = cdf[1], rate = 4 + (count >> 4);
-        cdf[0] = bit ? prob + ((32768 - prob) >> rate) : prob - (prob >> rate);
-        cdf[1] = count + (count < 32);
-    }
-    return bit;
+    return decode_bool(s, share_of(s, cdf[0]), cdf);
 }
 
 unsigned dav1d_msac_decode_hi_tok_simd128(MsacContext *const s, uint16_t *const cdf) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Copyright (c) 2026 the afmpeg authors
 
-// Some encoders ask for pthreads and semaphores even when they run one thread. The guest's pthreads (guest/threads) are
+// Some codecs ask for pthreads and semaphores even when they run one thread. The guest's pthreads (guest/threads) are
 // coroutines that may leave by unwinding the stack: if a codec could reach them, Asyncify would instrument its hot loops.
 // So the codecs get none: a lock of one thread is always free, a thread can't be started, nothing can be waited for.
 // Included by force into every source file of libraries whose file says `single_threaded`.
@@ -27,15 +27,14 @@
 #define pthread_cond_wait(condition, mutex) ((void)(condition), EDEADLK)
 #define pthread_cond_timedwait(condition, mutex, until) ((void)(condition), (void)(until), ETIMEDOUT)
 
-// As the guest's, but it cannot wait.
+#define pthread_once(control, routine) afmpeg_once(control, routine)
 static inline int afmpeg_once(pthread_once_t *control, void (*routine)(void)) {
-    if (!*control) {
-        *control = 1;
+    if (*control == PTHREAD_ONCE_INIT) {
+        *control = !PTHREAD_ONCE_INIT;
         routine();
     }
     return 0;
 }
-#define pthread_once(control, routine) afmpeg_once(control, routine)
 
 #define sem_init(semaphore, shared, value) ((void)(semaphore), 0)
 #define sem_destroy(semaphore) ((void)(semaphore), 0)

@@ -10,11 +10,18 @@ pub const CLIP: &str = "clip.mp4";
 pub struct Input {
     pub name: String,
     pub command: Option<String>,
+    /// What is in it, where it is a text.
+    pub text: Option<String>,
 }
 
 impl Input {
     pub fn fault(&self) -> Option<String> {
-        ((self.name == CLIP) == self.command.is_some())
-            .then(|| format!("input {} needs a command, and {CLIP} alone has none", self.name))
+        let origins = usize::from(self.command.is_some()) + usize::from(self.text.is_some());
+        (origins != usize::from(self.name != CLIP)).then(|| {
+            format!(
+                "input {} needs either a command or a text, and {CLIP} alone has neither",
+                self.name
+            )
+        })
     }
 }

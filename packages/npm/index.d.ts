@@ -16,11 +16,19 @@ export interface Result {
 /** Files that a job finds in its folder, by names such as `in.mp4` or `clips/1.mp4`. */
 export type Files = Record<string, Uint8Array>;
 
+export interface Options {
+  /**
+   * Fonts for subtitles and drawtext, by any names such as `NotoSansSC.otf`, besides the module's own, DejaVu Sans. The
+   * program takes them by the names that they have themselves, and for characters that its own font lacks.
+   */
+  fonts?: Files;
+}
+
 /**
  * Runs FFmpeg's ffmpeg with these arguments. It sees these files and nothing else, and computes in the calling thread until
  * it is done: a service runs it in a worker.
  */
-export function ffmpeg(args: string[], files?: Files): Promise<Result>;
+export function ffmpeg(args: string[], files?: Files, options?: Options): Promise<Result>;
 
 /** Runs FFmpeg's ffprobe with these arguments. */
-export function ffprobe(args: string[], files?: Files): Promise<Result>;
+export function ffprobe(args: string[], files?: Files, options?: Options): Promise<Result>;

@@ -92,30 +92,39 @@ function* changes(folder, prefix) {
   }
 }
 
-async function run(program, args, files = {}) {
+function folder(name, files) {
+  const root = new GrowingDirectory(new Map());
+  for (const [path, data] of Object.entries(files)) place(root, path, data);
+  const preopened = new PreopenDirectory(name, root.contents);
+  preopened.dir = root;
+  return preopened;
+}
+
+async function run(program, args, files = {}, { fonts } = {}) {
   compiled ??= compile();
   const module = await compiled.catch((error) => {
     compiled = undefined;
     throw error;
   });
-  const root = new GrowingDirectory(new Map());
-  for (const [name, data] of Object.entries(files)) place(root, name, data);
-  const preopened = new PreopenDirectory('.', root.contents);
-  preopened.dir = root;
+  const folders = [folder('.', files)];
+  if (fonts) {
+    if (Object.keys(fonts).length === 0) throw new TypeError('`fonts` has no fonts');
+    folders.push(folder('/usr/share/fonts', fonts));
+  }
   const stdout = [];
   const stderr = [];
   const input = new OpenFile(new File(new Uint8Array()));
   const streams = [input, new ConsoleStdout((data) => stdout.push(data)), new ConsoleStdout((data) => stderr.push(data))];
-  const wasi = new WASI([program, ...args], [], [...streams, preopened], { debug: false });
+  const wasi = new WASI([program, ...args], [], [...streams, ...folders], { debug: false });
   const instance = await WebAssembly.instantiate(module, { wasi_snapshot_preview1: wasi.wasiImport });
   const exitCode = wasi.start(instance);
   return {
     exitCode,
     stdout: new Uint8Array(await new Blob(stdout).arrayBuffer()),
     stderr: await new Blob(stderr).text(),
-    files: Object.fromEntries(changes(root, '')),
+    files: Object.fromEntries(changes(folders[0].dir, '')),
   };
 }
 
-export const ffmpeg = (args, files) => run('ffmpeg', ['-nostdin', ...args], files);
-export const ffprobe = (args, files) => run('ffprobe', args, files);
+export const ffmpeg = (args, files, options) => run('ffmpeg', ['-nostdin', ...args], files, options);
+export const ffprobe = (args, files, options) => run('ffprobe', args, files, options);

@@ -16,8 +16,9 @@ import tempfile
 import threading
 from dataclasses import dataclass
 from importlib import resources
+from os import PathLike
 from pathlib import Path, PurePosixPath
-from typing import Dict, Mapping, Sequence
+from typing import Dict, Mapping, Optional, Sequence, Union
 
 from wasmtime import Config, Engine, Func, FuncType, Linker, Module, Store, ValType, WasiConfig
 
@@ -39,6 +40,9 @@ class Result:
     stderr: str
     #: The files that it wrote, by name.
     files: Dict[str, bytes]
+
+
+Folder = Union[str, "PathLike[str]"]
 
 
 class _Exit(Exception):
@@ -66,7 +70,20 @@ def _below(folder: Path, name: str) -> Path:
     return folder.joinpath(*path.parts)
 
 
-def _run(arguments: Sequence[str], files: Mapping[str, bytes]) -> Result:
+#: What files of fonts begin with: TrueType, OpenType, collections of these, WOFF, and PostScript's two forms.
+_FONTS = (b"\0\x01\0\0", b"OTTO", b"true", b"ttcf", b"wOFF", b"\x80\x01", b"%!PS")
+
+
+def _is_font(path: Path) -> bool:
+    if path.name.startswith(".") or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(4).startswith(_FONTS)
+
+
+def _run(arguments: Sequence[str], files: Mapping[str, bytes], fonts: Optional[Folder]) -> Result:
+    if fonts is not None and not any(_is_font(path) for path in Path(fonts).rglob("*")):
+        raise ValueError(f"the folder {fonts} has no fonts (.ttf, .otf, .ttc, .woff, .pfb)")
     engine, module = _module()
     with tempfile.TemporaryDirectory() as place:
         folder, stdout, stderr = (Path(place, name) for name in ("files", "stdout", "stderr"))
@@ -80,6 +97,8 @@ def _run(arguments: Sequence[str], files: Mapping[str, bytes]) -> Result:
         wasi = WasiConfig()
         wasi.argv = arguments
         wasi.preopen_dir(str(folder), ".")
+        if fonts is not None:
+            wasi.preopen_dir(str(fonts), "/usr/share/fonts", fs_mutable=False)
         wasi.stdout_file = str(stdout)
         wasi.stderr_file = str(stderr)
         store = Store(engine)
@@ -107,11 +126,15 @@ def _run(arguments: Sequence[str], files: Mapping[str, bytes]) -> Result:
         return Result(exit_code, stdout.read_bytes(), stderr.read_text("utf-8", "replace"), written)
 
 
-def ffmpeg(args: Sequence[str], files: Mapping[str, bytes] = {}) -> Result:
-    """Runs FFmpeg's ffmpeg with these arguments. It sees these files, by names such as ``in.mp4``, and nothing else."""
-    return _run(["ffmpeg", "-nostdin", *args], files)
+def ffmpeg(args: Sequence[str], files: Mapping[str, bytes] = {}, fonts: Optional[Folder] = None) -> Result:
+    """Runs FFmpeg's ffmpeg with these arguments. It sees these files, by names such as ``in.mp4``, and nothing else.
+
+    ``fonts`` is a folder of fonts for subtitles and drawtext, besides the module's own, DejaVu Sans. The program takes them
+    by the names that they have themselves, and for characters that its own font lacks.
+    """
+    return _run(["ffmpeg", "-nostdin", *args], files, fonts)
 
 
-def ffprobe(args: Sequence[str], files: Mapping[str, bytes] = {}) -> Result:
+def ffprobe(args: Sequence[str], files: Mapping[str, bytes] = {}, fonts: Optional[Folder] = None) -> Result:
     """Runs FFmpeg's ffprobe with these arguments."""
-    return _run(["ffprobe", *args], files)
+    return _run(["ffprobe", *args], files, fonts)

@@ -21,6 +21,8 @@ Examples:
   afmpeg ffprobe -v error -show_format -of json in.mp4
   cat in.mp4 | afmpeg ffmpeg -i pipe:0 -f matroska pipe:1 > out.mkv
   afmpeg --dir-read-only /media --dir /tmp/out ffmpeg -i /media/in.mp4 /tmp/out/out.mkv
+  afmpeg ffmpeg -i in.mp4 -vf drawtext=text=Hello:fontsize=48:fontcolor=white out.mp4
+  afmpeg --fonts /usr/share/fonts ffmpeg -i in.mp4 -vf subtitles=zh.srt out.mp4
   afmpeg --memory-max 512M --timeout 60 ffmpeg -i untrusted.mp4 thumbnail.png
   afmpeg probe in.mp4
   afmpeg frames in.mp4 sheet.jpg --sheet 4x3 --width 320
@@ -56,6 +58,10 @@ pub struct Sandbox {
     /// A folder that the program may read; may be repeated
     #[arg(long, value_name = "HOST[::GUEST]", value_parser = folder)]
     pub dir_read_only: Vec<Folder>,
+
+    /// A folder of fonts for subtitles and drawtext, besides the module's own, DejaVu Sans
+    #[arg(long, value_name = "DIR")]
+    pub fonts: Option<PathBuf>,
 
     /// Keep the current directory from the program
     #[arg(long)]

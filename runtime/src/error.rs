@@ -42,6 +42,10 @@ pub enum Error {
     #[error("cannot open the folder {}", .path.display())]
     Directory { path: PathBuf, source: io::Error },
 
+    /// See [`Fonts::open`](crate::Fonts::open).
+    #[error("the folder {} has no fonts (.ttf, .otf, .ttc, .woff, .pfb)", .path.display())]
+    NoFonts { path: PathBuf },
+
     #[error("the job's standard streams cannot be set up")]
     Stdio { source: io::Error },
 

@@ -1,6 +1,7 @@
 //! A job.
 
 use crate::error::Error;
+use crate::fonts::Fonts;
 use crate::fs::{Access, FileSystem, HostDir};
 use crate::interrupt::Cancellation;
 use crate::stdio::{Stdin, Stdout};
@@ -85,6 +86,11 @@ impl Job {
             source,
         })?;
         Ok(self.file_system(name, Arc::new(dir)))
+    }
+
+    /// Gives fonts to the program, for the text that it draws, as the folder [`Fonts::GUEST_NAME`].
+    pub fn fonts(self, fonts: &Fonts) -> Job {
+        self.file_system(Fonts::GUEST_NAME, fonts.file_system())
     }
 
     /// Sets the source of standard input; empty by default.

@@ -163,6 +163,65 @@ fn failures_of_its_own_have_codes_and_say_who_speaks() {
 }
 
 #[test]
+fn a_folder_of_fonts_is_given_if_it_has_any() {
+    // Prints the names of its folders, each with a newline.
+    let names = r#"(module
+        (import "wasi_snapshot_preview1" "fd_prestat_get" (func $prestat (param i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "fd_prestat_dir_name" (func $name (param i32 i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (func (export "_start") (local $fd i32) (local $length i32)
+            (local.set $fd (i32.const 3))
+            (block $done (loop $more
+                (br_if $done (call $prestat (local.get $fd) (i32.const 16)))
+                (local.set $length (i32.load (i32.const 20)))
+                (drop (call $name (local.get $fd) (i32.const 64) (local.get $length)))
+                (i32.store8 (i32.add (i32.const 64) (local.get $length)) (i32.const 10))
+                (i32.store (i32.const 0) (i32.const 64))
+                (i32.store (i32.const 4) (i32.add (local.get $length) (i32.const 1)))
+                (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+                (local.set $fd (i32.add (local.get $fd) (i32.const 1)))
+                (br $more)))))"#;
+    let place = Place::new();
+    fs::write(place.folder.path().join("names.wasm"), wat::parse_str(names).unwrap()).unwrap();
+    let fonts = place.folder.path().join("fonts");
+    fs::create_dir_all(fonts.join("sans/bold")).unwrap();
+    let run = || place.run(&["--module", "names.wasm", "--fonts", "fonts", "ffmpeg"]);
+    for file in ["LICENSE", "sans/bold/.hidden.ttf"] {
+        let output = run();
+        assert_eq!(output.status.code(), Some(5), "{output:?}");
+        assert!(
+            text(&output.stderr).contains("the folder fonts has no fonts"),
+            "{output:?}"
+        );
+        // Neither a text nor a file that programs do not look at is a font.
+        fs::write(fonts.join(file), if file == "LICENSE" { "OTT" } else { "OTTO" }).unwrap();
+    }
+    assert_eq!(run().status.code(), Some(5));
+    for beginning in [
+        b"OTTO".as_slice(),
+        b"\0\x01\0\0",
+        b"ttcf",
+        b"wOFF",
+        b"%!PS-AdobeFont-1.0",
+    ] {
+        fs::write(fonts.join("sans/bold/font"), beginning).unwrap();
+        let output = run();
+        assert!(output.status.success(), "{output:?}");
+        assert!(
+            text(&output.stdout).lines().any(|name| name == "/usr/share/fonts"),
+            "{output:?}"
+        );
+    }
+    let output = place.run(&["--module", "names.wasm", "--fonts", "missing", "ffmpeg"]);
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
+    assert!(
+        text(&output.stderr).contains("cannot open the folder missing"),
+        "{output:?}"
+    );
+}
+
+#[test]
 fn a_failed_program_gets_a_hint_at_paths_outside_its_folders() {
     let place = Place::new();
     let outside = tempfile::tempdir().unwrap();

@@ -76,6 +76,8 @@ pub enum Verb {
     /// Take one measurement, for `bench`
     #[command(hide = true)]
     Sample(Sample),
+    /// Measure what each library and each component of FFmpeg adds to a module; fill the tables of docs/size.md
+    Sizes(Sizes),
     /// Write a release folder: modules, records, sums, signature, licences, sources, bill of materials, provenance
     Dist(Dist),
     /// Build modules twice, in surroundings that differ in all that may differ, and compare
@@ -87,6 +89,18 @@ pub enum Verb {
     /// Run a program of FATE, for FATE's makefiles
     #[command(hide = true)]
     Program(Program),
+}
+
+#[derive(Debug, Args)]
+pub struct Sizes {
+    /// The profile whose module is looked at; it is built as far as is needed
+    #[arg(long, value_name = "NAME", default_value = "o3-gpl-full")]
+    pub profile: String,
+    /// Write all sizes, in bytes, to this file, too
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    #[command(flatten)]
+    pub origins: Origins,
 }
 
 #[derive(Debug, Clone, Default, Args)]

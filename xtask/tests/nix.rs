@@ -145,7 +145,8 @@ fn every_output_evaluates_for_every_system_and_takes_its_inputs_from_the_pins() 
     );
     // All but the files of tools and of tests.
     assert_eq!(sums.as_array().unwrap().len(), source_files().len() - 2);
-    assert_eq!(sums[0], pins("ffmpeg")["source"]["sha256"].as_str().unwrap());
+    let of_ffmpeg = pins("ffmpeg")["source"]["sha256"].as_str().unwrap().to_owned();
+    assert!(sums.as_array().unwrap().iter().any(|sum| *sum == of_ffmpeg));
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! conformance/jobs.toml: what is run. Its keys are explained at its head.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use anyhow::Result;
 use serde::Deserialize;
@@ -11,6 +10,7 @@ use crate::media::Input;
 use xtask::data::read_toml;
 use xtask::error::usage;
 use xtask::flags::Engine;
+use xtask::project::Project;
 
 const FORMAT_VERSION: u32 = 1;
 
@@ -33,6 +33,9 @@ pub struct Job {
     pub commands: Vec<String>,
     #[serde(default)]
     each: Vec<String>,
+    /// Libraries without which a module cannot do it.
+    #[serde(default)]
+    pub needs: Vec<String>,
     #[serde(default)]
     pub exit_code: i32,
     #[serde(default)]
@@ -54,16 +57,20 @@ pub struct Tolerance {
 
 pub struct Jobs {
     pub inputs: Vec<Input>,
+    /// All that there are.
+    libraries: Vec<String>,
     pub jobs: Vec<Job>,
 }
 
 impl Jobs {
-    pub fn load(root: &Path) -> Result<Jobs> {
+    pub fn load(project: &Project) -> Result<Jobs> {
+        let root = &project.root;
         let path = root.join("conformance/jobs.toml");
         let file: File = read_toml(&path)?;
         let jobs: Vec<Job> = file.job.iter().flat_map(expanded).collect();
         let loaded = Jobs {
             inputs: file.input,
+            libraries: project.libraries.names().map(str::to_owned).collect(),
             jobs,
         };
         match loaded.fault(file.format_version) {
@@ -89,6 +96,9 @@ impl Jobs {
                 return Some(format!("job `{}`: there is no input {unknown}", job.name));
             }
             let is_ours = |command: &String| matches!(command.split(' ').next(), Some("ffmpeg" | "ffprobe"));
+            if let Some(unknown) = job.needs.iter().find(|name| !self.libraries.contains(name)) {
+                return Some(format!("job `{}` needs {unknown}, which is no library", job.name));
+            }
             if job.commands.is_empty() || !job.commands.iter().all(is_ours) {
                 return Some(format!(
                     "job `{}` runs something else than ffmpeg and ffprobe",
@@ -106,9 +116,17 @@ impl Jobs {
         self.inputs.iter().find_map(Input::fault)
     }
 
-    /// The jobs that were asked for.
-    pub fn chosen(self, filters: &[String], slice: bool) -> Result<Vec<Job>> {
+    /// The jobs that were asked for, of those that a module with these libraries can do.
+    pub fn chosen(self, filters: &[String], slice: bool, libraries: &[String]) -> Result<Vec<Job>> {
         let mut jobs = self.jobs;
+        let count = jobs.len();
+        jobs.retain(|job| job.needs.iter().all(|name| libraries.contains(name)));
+        if jobs.len() < count {
+            eprintln!(
+                "{} of {count} jobs need libraries that this module is built without",
+                count - jobs.len()
+            );
+        }
         if slice {
             jobs.retain(|job| job.slice);
         }
@@ -145,7 +163,8 @@ mod tests {
     use super::*;
 
     fn ours() -> Jobs {
-        Jobs::load(&xtask::project::root().unwrap()).unwrap()
+        let project = Project::open(xtask::project::root().unwrap()).unwrap();
+        Jobs::load(&project).unwrap()
     }
 
     #[test]
@@ -180,7 +199,9 @@ mod tests {
         assert!(fault(&|jobs| jobs.jobs.truncate(59)).contains("at least 60"));
         assert!(fault(&|jobs| jobs.jobs[1] = jobs.jobs[0].clone()).contains("twice"));
         assert!(fault(&|jobs| jobs.jobs[0].inputs.push("x".into())).contains("no input x"));
+        assert!(fault(&|jobs| jobs.jobs[0].needs.push("x".into())).contains("needs x"));
         assert!(fault(&|jobs| jobs.jobs[0].commands.push("rm out".into())).contains("something else"));
         assert!(fault(&|jobs| jobs.inputs[0].command = Some("ffmpeg".into())).contains("clip.mp4"));
+        assert!(fault(&|jobs| jobs.inputs[1].text = Some("".into())).contains("either"));
     }
 }

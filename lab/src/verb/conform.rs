@@ -64,16 +64,16 @@ enum Verdict {
 }
 
 pub fn run(project: &Project, flags: &Conform) -> Result<()> {
-    let jobs = Jobs::load(&project.root)?;
+    let jobs = Jobs::load(project)?;
     let inputs = jobs.inputs.clone();
-    let jobs = jobs.chosen(&flags.filter, flags.slice)?;
+    let recipe = project.recipe(&flags.profile)?;
+    let jobs = jobs.chosen(&flags.filter, flags.slice, &recipe.components.libraries)?;
     if flags.list {
         for job in &jobs {
             println!("{}", job.name);
         }
         return Ok(());
     }
-    project.recipe(&flags.profile)?;
     let module = crate::module::find(project, flags.module.as_deref(), &flags.profile)?;
     let mut engines = if flags.engine.is_empty() {
         Engine::ALL.to_vec()
@@ -223,6 +223,9 @@ impl Comparison {
         }
         fs::copy(tests::video(project, &fetcher)?, comparison.inputs.join(CLIP))?;
         for input in inputs {
+            if let Some(text) = &input.text {
+                fs::write(comparison.inputs.join(&input.name), text)?;
+            }
             if let Some(command) = &input.command {
                 let log = comparison.logs.join(format!("input {}.log", input.name));
                 let output = File::create(comparison.scratch.path().join("output"))?;

@@ -49,7 +49,7 @@ impl From<Error> for Failure {
             | Error::ModuleCompression { .. }
             | Error::ModuleInvalid { .. }
             | Error::NotAProgram { .. } => 4,
-            Error::Directory { .. } | Error::Stdio { .. } | Error::TooManyDirectories => 5,
+            Error::Directory { .. } | Error::NoFonts { .. } | Error::Stdio { .. } | Error::TooManyDirectories => 5,
             Error::Program { .. } | Error::Limit { .. } | Error::NoFrame { .. } | Error::Frame { .. } => 1,
             Error::Deadline { .. } => 124,
             _ => 70,

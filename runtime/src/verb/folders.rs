@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use crate::cli::{Folder, Sandbox};
-use afmpeg::{Access, HostDir, Job};
+use afmpeg::{Access, Fonts, HostDir, Job};
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf, absolute};
@@ -11,6 +11,7 @@ use std::sync::Arc;
 /// The folders that the program is given, with the names they have in it.
 pub struct Folders {
     given: Vec<(PathBuf, Vec<String>, Access)>,
+    fonts: Option<Fonts>,
 }
 
 impl Folders {
@@ -26,7 +27,8 @@ impl Folders {
         for (folder, access) in listed.chain(sandbox.dir_read_only.iter().map(|folder| (folder, Access::ReadOnly))) {
             given.push((folder.host.clone(), names(folder), access));
         }
-        Ok(Folders { given })
+        let fonts = sandbox.fonts.as_ref().map(Fonts::open).transpose()?;
+        Ok(Folders { given, fonts })
     }
 
     pub fn give_to(&self, mut job: Job) -> Result<Job, Failure> {
@@ -37,6 +39,9 @@ impl Folders {
             for name in names {
                 job = job.file_system(name, dir.clone());
             }
+        }
+        if let Some(fonts) = &self.fonts {
+            job = job.fonts(fonts);
         }
         Ok(job)
     }

@@ -13,6 +13,7 @@ mod graphs;
 mod hostile;
 #[path = "../support/inputs.rs"]
 mod inputs;
+mod lettering;
 mod library;
 mod measure;
 mod pictures;

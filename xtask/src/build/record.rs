@@ -19,6 +19,7 @@ use crate::process;
 use crate::project::Project;
 use crate::recipe::library::FFMPEG;
 use crate::recipe::profile::{self, Recipe};
+use crate::recipe::set;
 use crate::wasm::describe::Description;
 use crate::wasm::inspect::Inspection;
 
@@ -158,15 +159,20 @@ impl Record {
     /// How a module differs from what its recipe promises.
     fn faults(&self, recipe: &Recipe) -> Vec<String> {
         let mut faults = Vec::new();
-        // A name of a list may be several, separated by commas.
-        let has = |kind: &str, name: &String| {
-            let names = self.ffmpeg.components.get(kind);
-            names.is_some_and(|names| names.iter().any(|listed| listed.split(',').any(|one| one == name)))
-        };
+        let listed = |kind: &str| self.ffmpeg.components.get(kind).into_iter().flatten();
+        let has = |kind: &str, name: &String| listed(kind).any(|one| set::fits(name, one));
         let components = &recipe.components;
         for (kind, names) in &components.requires {
             let missing = names.iter().filter(|name| !has(kind, name));
             faults.extend(missing.map(|name| format!("it has no {name} among its {kind}")));
+        }
+        for (kind, all) in &self.ffmpeg.components {
+            let named = |one: &&String| {
+                let mut names = components.requires.get(kind).into_iter().flatten();
+                names.any(|name| set::fits(name, one))
+            };
+            let others = all.iter().filter(|one| components.is_exact && !named(one));
+            faults.extend(others.map(|one| format!("it has {one} among its {kind}, which its sets don't name")));
         }
         for (kind, names) in &components.forbids {
             let found = names.iter().filter(|name| has(kind, name));

@@ -102,12 +102,16 @@ pub fn add(planner: &mut Planner) -> Result<()> {
     make.push("afmpeg".into());
     let mut compile_gaps = planner.compile_flags();
     compile_gaps.extend(words("-std=c17 -Wall -Wextra -Werror -c time_zone.c wasi_gaps.c"));
-    let archive_gaps = words("crD ../prefix/lib/libwasi_gaps.a time_zone.o wasi_gaps.o");
+    let mut compile_cxx_gaps = planner.compile_flags();
+    compile_cxx_gaps.extend(words("-std=c++17 -Wall -Wextra -Werror -c cxx_gaps.cpp"));
+    let archive_gaps = words("crD ../prefix/lib/libwasi_gaps.a cxx_gaps.o time_zone.o wasi_gaps.o");
 
-    let mut actions = source(planner, "ffmpeg.mak programs.h time_zone.c wasi_gaps.c with_threads.h")?;
+    let guest = "cxx_gaps.cpp ffmpeg.mak programs.h time_zone.c wasi_gaps.c with_threads.h";
+    let mut actions = source(planner, guest)?;
     actions.extend([
         Action::run(".", "mkdir", words("-p prefix/lib")),
         Action::run("guest", "wasm-cc", compile_gaps),
+        Action::run("guest", "wasm-c++", compile_cxx_gaps),
         Action::run("guest", "wasm-ar", archive_gaps),
         configure(planner),
         Action::run(FFMPEG, "make", make),

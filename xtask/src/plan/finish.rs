@@ -100,7 +100,8 @@ pub fn add_link(planner: &mut Planner) -> Result<()> {
         to: "prepared.wasm".into(),
         report: "suspend.json".into(),
     }));
-    actions.push(Action::keep(".", ["prepared.wasm", "suspend.json"], "."));
+    // `cargo xtask sizes` reads the map.
+    actions.push(Action::keep(".", ["prepared.wasm", "suspend.json", "linked.map"], "."));
     planner.step("link", actions, Places::default())
 }
 

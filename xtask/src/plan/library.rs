@@ -400,11 +400,13 @@ impl Builder<'_> {
     /// The program that compares kernels, where it is not a target of the build.
     fn add_check(&self, actions: &mut Vec<Action>) {
         if let Some(check) = &self.library.check
-            && let Some(compile) = &check.compile
             && self.is_wasm()
         {
-            let arguments = words(&self.fill(compile));
-            actions.push(Action::run(self.name, "wasm-c++", arguments));
+            actions.extend(check.sources.iter().map(|source| Action::source(source)));
+            let compiler = if self.library.ffmpeg.cxx { "wasm-c++" } else { "wasm-cc" };
+            for compile in &check.compile {
+                actions.push(Action::run(self.name, compiler, words(&self.fill(compile))));
+            }
         }
     }
 

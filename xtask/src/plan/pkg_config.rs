@@ -35,7 +35,8 @@ pub fn script(planner: &Planner, libraries: &[String], cxx: &str, prefix: &str) 
         }
     }
     Ok(format!(
-        "#!/bin/sh\nfor package; do :; done\ncase $package in\n    --version) echo 0.29.2; exit ;;\n{answers}    \
+        "#!/bin/sh\nfor package; do :; done\n[ \"$1\" = --atleast-pkgconfig-version ] && exit\ncase $package in\n    \
+         --version) echo 0.29.2; exit ;;\n{answers}    \
          *) echo \"Package $package was not found\" >&2; exit 1 ;;\nesac\ncase $1 in\n    --exists) ;;\n    \
          --modversion) echo \"$version\" ;;\n    \
          --cflags) echo \"-I{prefix}/include$include\" ;;\n    --libs) echo \"-L{prefix}/lib $libraries\" ;;\n    \

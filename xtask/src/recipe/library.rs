@@ -196,8 +196,12 @@ pub struct Headers {
 #[serde(deny_unknown_fields)]
 pub struct Check {
     pub program: String,
-    /// How it is compiled, where no target of the build makes it: words for the compiler.
-    pub compile: Option<String>,
+    /// Other inputs whose source it is compiled with.
+    #[serde(default)]
+    pub sources: Vec<String>,
+    /// How it is compiled, where no target of the build makes it: words for the compiler, once or several times.
+    #[serde(default)]
+    pub compile: Vec<String>,
     /// Its arguments; `{seed}` is a number that its random input is made of.
     pub arguments: Vec<String>,
     /// What its report must have in it, where there are kernels.
@@ -280,6 +284,8 @@ pub struct Ffmpeg {
     pub revision: u32,
     pub source: Source,
     pub configure: Configure,
+    /// Kind -> names of configure -> what FFmpeg calls these components everywhere else.
+    pub listed: BTreeMap<String, BTreeMap<String, String>>,
     pub gpl: GplParts,
     pub check: Check,
 }
@@ -309,6 +315,9 @@ pub struct Libraries {
 
 /// What FFmpeg itself is called among sources.
 pub const FFMPEG: &str = "ffmpeg";
+
+/// What the names of formats begin with in configure alone.
+const LISTED_WITHOUT: [&str; 2] = ["image_", "pcm_"];
 
 /// The library with headers of x86's intrinsics.
 pub const X86_INTRINSICS: &str = "x86-intrinsics";
@@ -383,10 +392,17 @@ impl Libraries {
     }
 
     /// What FFmpeg lists a component of configure as.
-    pub fn listed<'a>(&'a self, component: &'a str) -> &'a str {
+    pub fn listed(&self, kind: &str, component: &str) -> String {
+        let own = self.ffmpeg.data.listed.get(kind).and_then(|names| names.get(component));
         let mut all = self.by_name.values();
-        let found = all.find_map(|library| library.data.ffmpeg.listed.get(component));
-        found.map_or(component, String::as_str)
+        let found = own.or_else(|| all.find_map(|library| library.data.ffmpeg.listed.get(component)));
+        if let Some(found) = found {
+            return found.clone();
+        }
+        let is_format = ["demuxers", "muxers"].contains(&kind);
+        let mut prefixes = LISTED_WITHOUT.iter().filter(|_| is_format);
+        let rest = prefixes.find_map(|prefix| component.strip_prefix(prefix));
+        rest.unwrap_or(component).to_owned()
     }
 
     /// The least terms on which a library can be in a module.

@@ -15,7 +15,7 @@ use crate::recipe::library::{Components, KINDS, Libraries};
 use crate::recipe::license::{self, Licence, Terms};
 
 /// The set of a profile whose name names none.
-pub const DEFAULT: &str = "full";
+pub const DEFAULT: &str = "standard";
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,8 +44,10 @@ pub struct Resolved {
     /// An SPDX expression.
     pub license: String,
     pub terms: Terms,
-    /// Kind -> names that the finished module must list.
+    /// Kind -> names, and patterns of names, that the finished module must list.
     pub requires: BTreeMap<String, BTreeSet<String>>,
+    /// It may list nothing else.
+    pub is_exact: bool,
     /// Kind -> names that it must not list.
     pub forbids: BTreeMap<String, BTreeSet<String>>,
     /// Option of configure -> where the component stands that it is for.
@@ -54,6 +56,19 @@ pub struct Resolved {
 
 /// Kinds that a module lists.
 const LISTED: [&str; 5] = ["decoders", "demuxers", "encoders", "filters", "muxers"];
+
+/// Filters that no option of configure takes or leaves.
+const ALWAYS: [&str; 4] = ["abuffer", "abuffersink", "buffer", "buffersink"];
+
+/// Whether a name that a module lists is one that a set requires.
+pub fn fits(required: &str, listed: &str) -> bool {
+    // A container may have several names, separated by commas.
+    let mut names = listed.split(',');
+    match globset::Glob::new(required) {
+        Ok(pattern) if required.contains('*') => names.any(|name| pattern.compile_matcher().is_match(name)),
+        _ => names.any(|name| name == required),
+    }
+}
 
 pub fn path(root: &Path, name: &str) -> std::path::PathBuf {
     root.join("profiles/components").join(format!("{name}.toml"))
@@ -85,6 +100,7 @@ pub fn resolve(
         configure: Vec::new(),
         license: license::whole(terms, licenses).map_err(usage)?,
         requires: BTreeMap::new(),
+        is_exact: !all,
         forbids: BTreeMap::new(),
         places: BTreeMap::new(),
         libraries: taken,
@@ -92,6 +108,7 @@ pub fn resolve(
     };
     resolved.take_components(&documents, libraries, all)?;
     resolved.take_libraries(libraries, all)?;
+    ALWAYS.iter().for_each(|name| resolved.require("filters", name));
     resolved.check(&documents, libraries)?;
     resolved
         .configure
@@ -177,13 +194,11 @@ impl Resolved {
                         self.places.insert(option.clone(), document.at(name));
                         self.configure.push(option);
                     }
-                    if LISTED.contains(&kind.as_str()) {
-                        self.require(kind, libraries.listed(name.get_ref()));
-                    }
+                    self.require(kind, &libraries.listed(kind, name.get_ref()));
                 }
             }
             for (kind, names) in &document.data.forbids {
-                let names = names.iter().map(|name| libraries.listed(name.get_ref()).to_owned());
+                let names = names.iter().map(|name| libraries.listed(kind, name.get_ref()));
                 self.forbids.entry(kind.clone()).or_default().extend(names);
             }
         }
@@ -240,12 +255,12 @@ impl Resolved {
                         if !all {
                             self.configure.push(format!("--enable-{option}={component}"));
                         }
-                        self.require(kind, libraries.listed(component));
+                        self.require(kind, &libraries.listed(kind, component));
                     } else {
                         self.forbids
                             .entry(kind.to_owned())
                             .or_default()
-                            .insert(libraries.listed(component).to_owned());
+                            .insert(libraries.listed(kind, component));
                     }
                 }
             }
@@ -260,10 +275,10 @@ impl Resolved {
     }
 
     fn require(&mut self, kind: &str, name: &str) {
-        self.requires
-            .entry(kind.to_owned())
-            .or_default()
-            .insert(name.to_owned());
+        if LISTED.contains(&kind) {
+            let names = self.requires.entry(kind.to_owned()).or_default();
+            names.insert(name.to_owned());
+        }
     }
 
     /// What one set takes and another forbids.
@@ -272,7 +287,7 @@ impl Resolved {
             for (kind, names) in &document.data.components {
                 let forbidden = self.forbids.get(kind);
                 let is_forbidden =
-                    |name: &str| forbidden.is_some_and(|forbidden| forbidden.contains(libraries.listed(name)));
+                    |name: &str| forbidden.is_some_and(|forbidden| forbidden.contains(&libraries.listed(kind, name)));
                 let Some(name) = names.iter().find(|name| is_forbidden(name.get_ref())) else {
                     continue;
                 };

@@ -11,3 +11,4 @@ pub mod native;
 pub mod package;
 #[cfg(feature = "release")]
 pub mod push;
+pub mod sizes;

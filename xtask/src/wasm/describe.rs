@@ -57,6 +57,8 @@ pub fn describe(module: &Path) -> Result<Description> {
     }
     let mut arguments = vec![
         "--no-warnings".to_owned(),
+        // With these calls node 20 aborts now and then.
+        "--no-turbo-fast-api-calls".to_owned(),
         "--input-type=module".into(),
         "--eval".into(),
         // `node --eval` has no name of a script among its arguments.

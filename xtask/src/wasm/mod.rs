@@ -7,6 +7,7 @@ pub mod inspect;
 pub mod module;
 pub mod optimise;
 pub mod origins;
+pub mod share;
 pub mod suspend;
 pub mod widen;
 

@@ -87,7 +87,7 @@ const HOLDER: &str = "the afmpeg authors";
 
 /// A folder, the licence of the files below it, and what the header of its C files has in upstream's words. The first folder
 /// that a file lies below counts.
-const PLACES: [(&str, &str, &str); 6] = [
+const PLACES: [(&str, &str, &str); 8] = [
     ("guest/simd/ffmpeg", "LGPL-2.1-or-later", "This file is part of FFmpeg."),
     (
         "guest/simd/x264",
@@ -98,6 +98,16 @@ const PLACES: [(&str, &str, &str); 6] = [
         "guest/simd/openh264",
         "BSD-2-Clause",
         "Redistribution and use in source and binary forms, with or without",
+    ),
+    (
+        "guest/simd/svt-av1",
+        "BSD-3-Clause-Clear",
+        "This source code is subject to the terms of the BSD 3-Clause Clear License and",
+    ),
+    (
+        "guest/simd/vpx",
+        "BSD-3-Clause",
+        "Use of this source code is governed by a BSD-style license",
     ),
     ("guest", "MIT OR Apache-2.0", ""),
     ("packages", "MIT OR Apache-2.0", ""),

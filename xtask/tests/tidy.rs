@@ -87,7 +87,7 @@ const HOLDER: &str = "the afmpeg authors";
 
 /// A folder, the licence of the files below it, and what the header of its C files has in upstream's words. The first folder
 /// that a file lies below counts.
-const PLACES: [(&str, &str, &str); 8] = [
+const PLACES: [(&str, &str, &str); 9] = [
     ("guest/simd/ffmpeg", "LGPL-2.1-or-later", "This file is part of FFmpeg."),
     (
         "guest/simd/x264",
@@ -108,6 +108,11 @@ const PLACES: [(&str, &str, &str); 8] = [
         "guest/simd/vpx",
         "BSD-3-Clause",
         "Use of this source code is governed by a BSD-style license",
+    ),
+    (
+        "guest/simd/dav1d",
+        "BSD-2-Clause",
+        "Redistribution and use in source and binary forms, with or without",
     ),
     ("guest", "MIT OR Apache-2.0", ""),
     ("packages", "MIT OR Apache-2.0", ""),

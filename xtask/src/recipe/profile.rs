@@ -163,8 +163,9 @@ impl Recipe {
         let mut components = set::resolve(root, &chosen, licence, libraries, runtime_license)
             .with_context(|| format!("profile {profile}"))?;
         let takes_intrinsics = |name: &String| libraries.takes_x86_intrinsics(name);
-        if level.simd && components.libraries.iter().any(takes_intrinsics) {
-            components.libraries.insert(0, X86_INTRINSICS.to_owned());
+        let first = components.libraries.iter().position(takes_intrinsics);
+        if let Some(first) = first.filter(|_| level.simd) {
+            components.libraries.insert(first, X86_INTRINSICS.to_owned());
         }
         let shipped = table(root)?.remove(profile);
         Ok(Recipe {

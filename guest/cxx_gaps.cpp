@@ -6,7 +6,8 @@
 // Exceptions above all: WebAssembly unwinds a stack by its own alone, which not all engines have in one form, so the runtime has
 // none, and blocks that catch are never reached: here an exception ends the process, with its type and its message. What damaged
 // media or a user's options can reach must not go that way: patches mend it.
-// Part of the library libwasi_gaps.a, which the linker reads before the C++ library.
+// Part of the library libwasi_gaps.a, which the linker reads before the C++ library. FFmpeg's configure has it the other way round,
+// so what the C++ library defines as well is weak here.
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
@@ -145,14 +146,14 @@ int __cxa_thread_atexit(void (*)(void *), void *, void *) noexcept
 }  // extern "C"
 
 // What the C++ library, which is compiled without exceptions, calls where it would throw.
-[[noreturn]] void std::__libcpp_verbose_abort(const char *format, ...) noexcept
+[[noreturn, gnu::weak]] void std::__libcpp_verbose_abort(const char *format, ...) noexcept
 {
     std::va_list arguments;
     va_start(arguments, format);
     end_with(format, arguments);
 }
 
-// Likewise its runtime: for want of memory, above all. Weak, since FFmpeg's configure links the runtime's own first.
+// Likewise its runtime: for want of memory, above all.
 extern "C" [[noreturn, gnu::weak]] void __abort_message(const char *format, ...)
 {
     std::va_list arguments;
@@ -162,7 +163,7 @@ extern "C" [[noreturn, gnu::weak]] void __abort_message(const char *format, ...)
 
 // Once, as streams prepare what belongs to a language. The C++ library's own waits for a thread that is at it, and what may wait
 // cannot be called through pointers; but nothing between two calls of a library can suspend a thread.
-void std::__call_once(volatile std::once_flag::_State_type &flag, void *argument, void (*function)(void *))
+[[gnu::weak]] void std::__call_once(volatile std::once_flag::_State_type &flag, void *argument, void (*function)(void *))
 {
     constexpr std::once_flag::_State_type unset = 0, pending = 1, complete = ~std::once_flag::_State_type{0};
 

@@ -1,5 +1,5 @@
-//! Runs checkasm under the runtime, of x264, of FFmpeg, and ours for openh264: each SIMD kernel against the C code that it stands
-//! for, on random and extreme input.
+//! Runs checkasm under the runtime, of x264, dav1d and FFmpeg, and ours for openh264: each SIMD kernel against the C code
+//! that it stands for, on random and extreme input.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -114,6 +114,11 @@ const PLACES: [(&str, &str, &str); 9] = [
         "BSD-3-Clause",
         "Use of this source code is governed by a BSD-style license",
     ),
+    (
+        "guest/simd/dav1d",
+        "BSD-2-Clause",
+        "Redistribution and use in source and binary forms, with or without",
+    ),
     ("guest", "MIT OR Apache-2.0", ""),
     ("packages", "MIT OR Apache-2.0", ""),
     ("conformance", "MIT OR Apache-2.0", ""),

@@ -1,5 +1,5 @@
 /*
- * Copyright © 2026, the afmpeg authors
+ * Copyright (c) 2026, the afmpeg authors
  * SPDX-License-Identifier: BSD-2-Clause
  * All rights reserved.
  *

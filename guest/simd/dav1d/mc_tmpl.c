@@ -1,5 +1,5 @@
 /*
- * Copyright © 2026, the afmpeg authors
+ * Copyright (c) 2026, the afmpeg authors
  * SPDX-License-Identifier: BSD-2-Clause
  * All rights reserved.
  *
@@ -106,14 +106,17 @@ static ALWAYS_INLINE void rows_to_mid(v128_t *mid, const pixel *src, const ptrdi
     load_taps_h(f, filter, taps);
     src += first_tap(taps) - 3;
     v128_t above = filter_row(src, f, taps, rounding, shift);
-    while (--rows) {
-        src = opaque_pointer(src + src_stride);
-        const v128_t row = filter_row(src, f, taps, rounding, shift);
+    /* After the first row there are as many as h and an even number of taps. */
+    while ((rows -= 2) > 0) {
         mid = (v128_t *) opaque_pointer(mid);
-        mid[0] = zip_lo_16(above, row);
-        mid[1] = zip_hi_16(above, row);
-        mid += 2;
-        above = row;
+        for (int i = 0; i < 2; i++) {
+            src = opaque_pointer(src + src_stride);
+            const v128_t row = filter_row(src, f, taps, rounding, shift);
+            mid[2 * i] = zip_lo_16(above, row);
+            mid[2 * i + 1] = zip_hi_16(above, row);
+            above = row;
+        }
+        mid += 4;
     }
 }
 
@@ -169,6 +172,14 @@ static ALWAYS_INLINE v128_t filter_mid(const v128_t *mid, const v128_t *const f,
     return wasm_i16x8_narrow_i32x4(lo, filter_4_columns(mid + 1, f, taps, rounding, shift));
 }
 
+static ALWAYS_INLINE void store_tmp(int16_t *const tmp, const v128_t numbers, const int w) {
+    if (w == 8)
+        wasm_v128_store(tmp, numbers);
+    else
+        wasm_v128_store64_lane(tmp, numbers, 0);
+}
+
+/* Rows are even in number, and made in pairs. */
 static ALWAYS_INLINE void mid_to_pixels(pixel *dst, const ptrdiff_t dst_stride, const v128_t *mid, int h,
                                         const int8_t *const filter, const int taps, const int shift, const int w,
                                         const v128_t top)
@@ -177,10 +188,12 @@ static ALWAYS_INLINE void mid_to_pixels(pixel *dst, const ptrdiff_t dst_stride, 
     v128_t f[4];
     load_taps_v(f, filter, taps);
     do {
-        store_pixels(dst, filter_mid(mid, f, taps, rounding, shift, w), w, top);
-        dst += dst_stride;
-        mid = opaque_pointer(mid + 2);
-    } while (--h);
+        for (int i = 0; i < 2; i++) {
+            store_pixels(dst, filter_mid(mid + 2 * i, f, taps, rounding, shift, w), w, top);
+            dst += dst_stride;
+        }
+        mid = opaque_pointer(mid + 4);
+    } while (h -= 2);
 }
 
 static ALWAYS_INLINE void mid_to_tmp(int16_t *tmp, const ptrdiff_t tmp_stride, const v128_t *mid, int h,
@@ -190,14 +203,12 @@ static ALWAYS_INLINE void mid_to_tmp(int16_t *tmp, const ptrdiff_t tmp_stride, c
     v128_t f[4];
     load_taps_v(f, filter, taps);
     do {
-        const v128_t sums = filter_mid(mid, f, taps, rounding, shift, w);
-        if (w == 8)
-            wasm_v128_store(tmp, sums);
-        else
-            wasm_v128_store64_lane(tmp, sums, 0);
-        tmp += tmp_stride;
-        mid = opaque_pointer(mid + 2);
-    } while (--h);
+        for (int i = 0; i < 2; i++) {
+            store_tmp(tmp, filter_mid(mid + 2 * i, f, taps, rounding, shift, w), w);
+            tmp += tmp_stride;
+        }
+        mid = opaque_pointer(mid + 4);
+    } while (h -= 2);
 }
 
 #define mid_to_pixels_fn(taps) \
@@ -231,10 +242,12 @@ static ALWAYS_INLINE void rows_to_pixels(pixel *dst, const ptrdiff_t dst_stride,
                                          const v128_t rounding, const int w, const v128_t top)
 {
     do {
-        store_pixels(dst, filter_row(src, f, taps, rounding, 6), w, top);
-        dst += dst_stride;
-        src = opaque_pointer(src + src_stride);
-    } while (--h);
+        for (int i = 0; i < 2; i++) {
+            store_pixels(dst, filter_row(src, f, taps, rounding, 6), w, top);
+            dst += dst_stride;
+            src = opaque_pointer(src + src_stride);
+        }
+    } while (h -= 2);
 }
 
 static ALWAYS_INLINE void put_rows(pixel *dst, const ptrdiff_t dst_stride, const pixel *src,
@@ -297,17 +310,19 @@ static ALWAYS_INLINE void columns_to_pixels(pixel *dst, const ptrdiff_t dst_stri
                                             const ptrdiff_t src_stride, int h, const v128_t *const f, const int taps,
                                             const int w)
 {
-    v128_t rows[8];
+    v128_t rows[9];
     for (int i = 0; i < taps - 1; i++, src += src_stride)
         rows[i] = load_8_pixels(src);
     do {
-        rows[taps - 1] = load_8_pixels(src);
-        store_pixels(dst, filter_rows(rows, f, taps, wasm_i16x8_const_splat(32), 6), w, rows[0]);
+        for (int i = 0; i < 2; i++) {
+            rows[taps - 1 + i] = load_8_pixels(src);
+            store_pixels(dst, filter_rows(rows + i, f, taps, wasm_i16x8_const_splat(32), 6), w, rows[0]);
+            dst += dst_stride;
+            src += src_stride;
+        }
         for (int i = 0; i < taps - 1; i++)
-            rows[i] = rows[i + 1];
-        dst += dst_stride;
-        src += src_stride;
-    } while (--h);
+            rows[i] = rows[i + 2];
+    } while (h -= 2);
 }
 
 static ALWAYS_INLINE void put_columns(pixel *dst, const ptrdiff_t dst_stride, const pixel *src,
@@ -334,21 +349,19 @@ static ALWAYS_INLINE void columns_to_tmp(int16_t *tmp, const ptrdiff_t tmp_strid
                                          const ptrdiff_t src_stride, int h, const v128_t *const f, const int taps,
                                          const int w)
 {
-    v128_t rows[8];
+    v128_t rows[9];
     for (int i = 0; i < taps - 1; i++, src += src_stride)
         rows[i] = load_8_pixels(src);
     do {
-        rows[taps - 1] = load_8_pixels(src);
-        const v128_t sums = filter_rows(rows, f, taps, wasm_i16x8_const_splat(2), 2);
-        if (w == 8)
-            wasm_v128_store(tmp, sums);
-        else
-            wasm_v128_store64_lane(tmp, sums, 0);
+        for (int i = 0; i < 2; i++) {
+            rows[taps - 1 + i] = load_8_pixels(src);
+            store_tmp(tmp, filter_rows(rows + i, f, taps, wasm_i16x8_const_splat(2), 2), w);
+            tmp += tmp_stride;
+            src += src_stride;
+        }
         for (int i = 0; i < taps - 1; i++)
-            rows[i] = rows[i + 1];
-        tmp += tmp_stride;
-        src += src_stride;
-    } while (--h);
+            rows[i] = rows[i + 2];
+    } while (h -= 2);
 }
 
 static ALWAYS_INLINE void prep_columns(int16_t *tmp, const pixel *src, const ptrdiff_t src_stride, const int w,
@@ -671,13 +684,6 @@ decl_mc_fn(BF(dav1d_put_bilin, simd128)) {
     } else {
         put_bilin_columns(dst, dst_stride, src, src_stride, 2, h, mx, my, &s);
     }
-}
-
-static ALWAYS_INLINE void store_tmp(int16_t *const tmp, const v128_t numbers, const int w) {
-    if (w == 8)
-        wasm_v128_store(tmp, numbers);
-    else
-        wasm_v128_store64_lane(tmp, numbers, 0);
 }
 
 static ALWAYS_INLINE void prep_bilin_columns(int16_t *tmp, const ptrdiff_t tmp_stride, const pixel *src,

@@ -1,5 +1,5 @@
 /*
- * Copyright © 2026, the afmpeg authors
+ * Copyright (c) 2026, the afmpeg authors
  * SPDX-License-Identifier: BSD-2-Clause
  * All rights reserved.
  *
@@ -28,18 +28,10 @@
 #include "config.h"
 
 #include <string.h>
-#include <wasm_simd128.h>
 
-#include "common/attributes.h"
-#include "common/intops.h"
+#include "src/wasm/msac_inline.h"
 
-#include "src/msac.h"
-
-#define PROB_SHIFT 6
-#define MIN_PROB 4
-#define WIN_BITS 64
-
-/* Takes in as many bytes as there is room for; what is beyond the data is all ones. */
+/* What is beyond the data is all ones. */
 static ALWAYS_INLINE ec_win refilled(MsacContext *const s, const ec_win dif, const int cnt) {
     const uint8_t *pos = s->buf_pos;
     const uint8_t *const end = s->buf_end;
@@ -68,62 +60,9 @@ static ALWAYS_INLINE ec_win refilled(MsacContext *const s, const ec_win dif, con
     return filled;
 }
 
-/* Returns what its caller does. So nothing is live across the call, and the caller, which calls it seldom, saves no
- * registers. */
-static NOINLINE unsigned refill(MsacContext *const s, const ec_win dif, const int cnt, const unsigned val) {
+NOINLINE unsigned dav1d_msac_refill_simd128(MsacContext *const s, const ec_win dif, const int cnt, const unsigned val) {
     s->dif = refilled(s, dif, cnt);
     return val;
-}
-
-/* Moves the range's first bit to the sixteenth. */
-static ALWAYS_INLINE unsigned normalize(MsacContext *const s, const ec_win dif, const unsigned rng, const unsigned val) {
-    const int d = 15 ^ (31 ^ clz(rng));
-    const int cnt = s->cnt;
-    s->rng = rng << d;
-    if (__builtin_expect((unsigned) cnt < (unsigned) d, 0))
-        return refill(s, dif << d, cnt - d, val);
-    s->cnt = cnt - d;
-    s->dif = dif << d;
-    return val;
-}
-
-/* Sixteen lanes of ones, then zeros. */
-static const int16_t ones_then_zeros[16 + 16] = { -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 };
-
-/* Probabilities before val grow, those from val on shrink. */
-static ALWAYS_INLINE v128_t adapted(const v128_t probs, const v128_t grows, const unsigned rate) {
-    const v128_t up = wasm_u16x8_shr(wasm_i16x8_sub(wasm_i16x8_const_splat(INT16_MIN), probs), rate);
-    const v128_t down = wasm_u16x8_shr(probs, rate);
-    return wasm_v128_bitselect(wasm_i16x8_add(probs, up), wasm_i16x8_sub(probs, down), grows);
-}
-
-/* Three probabilities at most are fewer steps one by one than in a register. */
-static ALWAYS_INLINE unsigned symbol_adapt4(MsacContext *const s, uint16_t *const cdf, const unsigned n) {
-    const unsigned rng = s->rng, r = rng >> 8;
-    const ec_win dif = s->dif;
-    const unsigned c = (unsigned) (dif >> (WIN_BITS - 16));
-    const unsigned c0 = cdf[0], c1 = cdf[1], c2 = cdf[2];
-    const unsigned v0 = (r * (c0 >> PROB_SHIFT) >> 1) + MIN_PROB * n;
-    const unsigned v1 = (r * (c1 >> PROB_SHIFT) >> 1) + MIN_PROB * (n - 1);
-    const unsigned v2 = (r * (c2 >> PROB_SHIFT) >> 1) + MIN_PROB * (n - 2);
-    /* The entry after the last probability is a count, which is less than any step: the number there is 0. */
-    unsigned val = 0, u = rng, v = v0;
-    const unsigned b0 = c < v0, b1 = b0 & (c < v1), b2 = b1 & (c < v2);
-    u = b0 ? v0 : u;
-    v = b0 ? v1 : v;
-    u = b1 ? v1 : u;
-    v = b1 ? v2 : v;
-    u = b2 ? v2 : u;
-    v = b2 ? 0 : v;
-    val = b0 + b1 + b2;
-    if (s->allow_update_cdf) {
-        const unsigned count = cdf[n];
-        const unsigned rate = 4 + (count >> 4) + (n > 2);
-        const v128_t grows = wasm_v128_load64_zero(ones_then_zeros + 16 - val);
-        wasm_v128_store64_lane(cdf, adapted(wasm_v128_load64_zero(cdf), grows, rate), 0);
-        cdf[n] = count + (count < 32);
-    }
-    return normalize(s, dif - ((ec_win) v << (WIN_BITS - 16)), u - v, val);
 }
 
 unsigned dav1d_msac_decode_symbol_adapt4_simd128(MsacContext *const s, uint16_t *const cdf, const size_t n_symbols) {
@@ -186,27 +125,8 @@ unsigned dav1d_msac_decode_symbol_adapt16_simd128(MsacContext *const s, uint16_t
     return symbol_adapt(s, cdf, (unsigned) n_symbols, 2);
 }
 
-/* v is what of the range stands for a one. */
-static ALWAYS_INLINE unsigned decode_bool(MsacContext *const s, const unsigned v, uint16_t *const cdf) {
-    const ec_win dif = s->dif, vw = (ec_win) v << (WIN_BITS - 16);
-    const unsigned rng = s->rng, bit = dif < vw;
-    if (cdf && s->allow_update_cdf) {
-        const unsigned prob = cdf[0], count = cdf[1], rate = 4 + (count >> 4);
-        /* No branch: what is decoded cannot be predicted, and the caller waits for one already. */
-        const unsigned sign = 0 - bit;
-        const unsigned change = (((prob ^ sign) + bit + (bit << 15)) & 0xffff) >> rate;
-        cdf[0] = prob - ((change ^ sign) + bit);
-        cdf[1] = count + (count < 32);
-    }
-    return normalize(s, bit ? dif : dif - vw, bit ? v : rng - v, bit);
-}
-
-static ALWAYS_INLINE unsigned share_of(const MsacContext *const s, const unsigned prob) {
-    return ((s->rng >> 8) * (prob >> PROB_SHIFT) >> (7 - PROB_SHIFT)) + MIN_PROB;
-}
-
 unsigned dav1d_msac_decode_bool_equi_simd128(MsacContext *const s) {
-    return decode_bool(s, ((s->rng >> 8) << 7) + MIN_PROB, NULL);
+    return bool_equi(s);
 }
 
 unsigned dav1d_msac_decode_bool_simd128(MsacContext *const s, const unsigned f) {
@@ -214,7 +134,7 @@ unsigned dav1d_msac_decode_bool_simd128(MsacContext *const s, const unsigned f) 
 }
 
 unsigned dav1d_msac_decode_bool_adapt_simd128(MsacContext *const s, uint16_t *const cdf) {
-    return decode_bool(s, share_of(s, cdf[0]), cdf);
+    return bool_adapt(s, cdf);
 }
 
 unsigned dav1d_msac_decode_hi_tok_simd128(MsacContext *const s, uint16_t *const cdf) {

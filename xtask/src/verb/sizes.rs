@@ -6,12 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Context, Result, bail};
 use libdeflater::CompressionLvl;
 use serde::Serialize;
+use walkdir::WalkDir;
 
 use crate::blocks;
 use crate::build::execute::Executor;
@@ -28,8 +29,10 @@ const DOCUMENT: &str = "docs/size.md";
 const LIBRARIES: &str = "libraries";
 const COMPONENTS: &str = "components";
 
-/// What comes from no library: FFmpeg's parts that several components share, and the rest of the module.
-const SHARED: &str = "shared by components";
+/// Who an object is for that several components share: it counts for its folder.
+const SHARED: &str = "";
+
+/// What comes from no library.
 const REST: &str = "the programs, the guest and the C library";
 
 /// Smaller components have a row in the JSON alone, and are not compressed.
@@ -114,8 +117,8 @@ impl Owners {
         let users = self.objects.get(&(folder.to_owned(), object.to_owned()));
         let mut users = users.into_iter().flatten();
         match (users.next(), users.next()) {
-            (Some(only), None) => (FFMPEG, Some(only)),
-            _ => (FFMPEG, Some(SHARED)),
+            (Some(only), None) if only != SHARED => (FFMPEG, Some(only)),
+            _ => (FFMPEG, Some(folder)),
         }
     }
 }
@@ -131,11 +134,12 @@ fn archives(project: &Project) -> Result<HashMap<String, String>> {
     Ok(archives)
 }
 
-const FOLDERS: [&str; 6] = [
+const FOLDERS: [&str; 7] = [
     "libavcodec",
     "libavdevice",
     "libavfilter",
     "libavformat",
+    "libavutil",
     "libswresample",
     "libswscale",
 ];
@@ -151,8 +155,13 @@ fn objects(tree: &Path, configuration: &str) -> Result<HashMap<(String, String),
         taken.extend(define.map(str::to_owned));
     }
     let mut objects: HashMap<(String, String), BTreeSet<String>> = HashMap::new();
-    for folder in FOLDERS {
-        let path = tree.join(folder).join("Makefile");
+    for path in makefiles(tree)? {
+        let folder = path
+            .strip_prefix(tree)?
+            .iter()
+            .next()
+            .unwrap_or_default()
+            .to_string_lossy();
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         for line in text.replace("\\\n", " ").lines() {
             let Some((condition, names)) = line.strip_prefix("OBJS").and_then(|rest| rest.split_once("+=")) else {
@@ -175,7 +184,7 @@ fn objects(tree: &Path, configuration: &str) -> Result<HashMap<(String, String),
             };
             for object in names.split_whitespace() {
                 let object = object.rsplit('/').next().unwrap_or(object);
-                let users = objects.entry((folder.to_owned(), object.to_owned())).or_default();
+                let users = objects.entry((folder.to_string(), object.to_owned())).or_default();
                 users.insert(user.clone());
             }
         }
@@ -190,6 +199,20 @@ fn gzip(data: &[u8]) -> Result<usize> {
 
 fn brotli(data: &[u8]) -> Result<usize> {
     Ok(compress::brotli(data, 9)?.len())
+}
+
+/// FFmpeg's own, and those of their folders that they include.
+fn makefiles(tree: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for folder in FOLDERS {
+        for entry in WalkDir::new(tree.join(folder)).sort_by_file_name() {
+            let entry = entry.context("cannot list FFmpeg's source")?;
+            if entry.file_name() == "Makefile" {
+                found.push(entry.into_path());
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// What is to be measured: the pieces of the module without which it is compressed.

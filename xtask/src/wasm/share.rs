@@ -113,7 +113,7 @@ pub fn of<'a>(module: &'a [u8], map: &str) -> Result<Share<'a>> {
                         if let Name::Function(functions) = subsection? {
                             for naming in functions {
                                 let naming = naming?;
-                                names.insert(naming.index, naming.name);
+                                names.insert(naming.index, unescaped(naming.name));
                             }
                         }
                     }
@@ -134,7 +134,7 @@ pub fn of<'a>(module: &'a [u8], map: &str) -> Result<Share<'a>> {
     }
     let mut pieces = Vec::new();
     for (range, index) in bodies.into_iter().zip(import_count..) {
-        if let Some(file) = names.get(&index).and_then(|name| files.get(*name)) {
+        if let Some(file) = names.get(&index).and_then(|name| files.get(name)) {
             pieces.push(Piece {
                 file: (*file).to_owned(),
                 offset: range.start,
@@ -149,6 +149,20 @@ pub fn of<'a>(module: &'a [u8], map: &str) -> Result<Share<'a>> {
     add_data(module, &data, &segments, &mut pieces);
     pieces.sort_by_key(|piece| piece.offset);
     Ok(Share { module, pieces })
+}
+
+/// wasm-opt writes characters of C++ names as `\` and two digits.
+fn unescaped(name: &str) -> String {
+    let mut parts = name.split('\\');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let code = part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match code.filter(u8::is_ascii) {
+            Some(code) => text += &format!("{}{}", char::from(code), &part[2..]),
+            None => text += &format!("\\{part}"),
+        }
+    }
+    text
 }
 
 /// Data by its address, as far as the module holds it: wasm-opt leaves out what is zero.
@@ -185,7 +199,7 @@ mod tests {
        -      200        4         libx.a(one.o):(init)
        -      200        4                 init
        -      204        4         liby.a(two.o):(init)
-       -      208        4         guest/main.o:(main)
+       -      208        4         guest/main.o:(run(int))
      400      300       10 .rodata
      400      300        8         libx.a(one.o):(.rodata.table)
      408      308        8         liby.a(two.o):(.rodata.table)
@@ -196,7 +210,10 @@ mod tests {
         let (mut types, mut functions, mut code) = (TypeSection::new(), FunctionSection::new(), CodeSection::new());
         types.ty().function([], []);
         let mut names = NameMap::new();
-        for (index, name) in ["init", "init_1", "main", "made by wasm-opt"].into_iter().enumerate() {
+        for (index, name) in ["init", "init_1", "run\\28int\\29", "made by wasm-opt"]
+            .into_iter()
+            .enumerate()
+        {
             functions.function(0);
             let mut body = Function::new([]);
             body.instructions().i32_const(index as i32).drop().end();

@@ -87,7 +87,7 @@ const HOLDER: &str = "the afmpeg authors";
 
 /// A folder, the licence of the files below it, and what the header of its C files has in upstream's words. The first folder
 /// that a file lies below counts.
-const PLACES: [(&str, &str, &str); 9] = [
+const PLACES: [(&str, &str, &str); 10] = [
     ("guest/simd/ffmpeg", "LGPL-2.1-or-later", "This file is part of FFmpeg."),
     (
         "guest/simd/x264",

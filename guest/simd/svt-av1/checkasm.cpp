@@ -8,6 +8,9 @@
 * obtain it at https://www.aomedia.org/license/software-license. If the Alliance for Open
 * Media Patent License 1.0 was not distributed with this source code in the
 * PATENTS file, you can obtain it at https://www.aomedia.org/license/patent-license.
+*
+* Parts of this file are also in libvpx's wasm/checkasm.cpp (BSD-3-Clause);
+* their authors license them under that licence too.
 */
 
 // Compares each kernel in this folder with the C function that it replaces, on random and extreme input: what it returns, and all

@@ -63,8 +63,11 @@ impl State {
 pub(crate) struct Limiter {
     memory_max_bytes: u64,
     figures: Arc<Figures>,
-    /// The reason for which the last attempt to grow failed, if it did.
+    /// Why the last attempt to grow failed, unless as much was granted since. Granting less does not mean that the program got
+    /// by: it needs a little memory to fail, too.
     refused: Option<Exceeded>,
+    /// How much that attempt asked for.
+    refused_more: usize,
     table_entries: usize,
     host_memory: Arc<Budget>,
 }
@@ -76,13 +79,17 @@ const TABLE_ENTRY_SIZE_BYTES: u64 = 16;
 const TABLE_ENTRIES_MAX: usize = 10_000_000;
 
 impl ResourceLimiter for Limiter {
-    fn memory_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         let desired_bytes = desired as u64;
         let allowed = desired_bytes <= self.memory_max_bytes && maximum.is_none_or(|maximum| desired <= maximum);
+        let more = desired.saturating_sub(current);
         if allowed {
             self.figures.set_memory(desired_bytes);
+            self.refused = self.refused.filter(|_| more < self.refused_more);
+        } else {
+            self.refused = Some(Exceeded::new(Limit::Memory, self.memory_max_bytes, desired_bytes));
+            self.refused_more = more;
         }
-        self.refused = (!allowed).then(|| Exceeded::new(Limit::Memory, self.memory_max_bytes, desired_bytes));
         Ok(allowed)
     }
 
@@ -94,6 +101,7 @@ impl ResourceLimiter for Limiter {
         }
         if let Err(exceeded) = self.host_memory.take(more as u64 * TABLE_ENTRY_SIZE_BYTES) {
             self.refused = Some(exceeded);
+            self.refused_more = more;
             return Ok(false);
         }
         self.table_entries = entries;
@@ -257,6 +265,7 @@ pub(crate) fn store(
         memory_max_bytes,
         figures: figures.clone(),
         refused: None,
+        refused_more: 0,
         table_entries: 0,
         host_memory: host.account.host_memory().clone(),
     };

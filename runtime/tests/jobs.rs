@@ -74,6 +74,35 @@ fn memory_grows_to_its_limit_and_no_further() {
     assert_eq!(output.memory_peak_bytes, 100 << 16);
 }
 
+#[test]
+fn a_program_that_fails_for_lack_of_memory_may_take_a_little_more_before_it_ends() {
+    // Pages that it asks for beside its one, of six, and whether its end is the limit's doing.
+    for (asked, is_limit) in [
+        (&[9, 2][..], true),
+        (&[9], true),
+        (&[2, 2], false),
+        (&[9, 5], true),
+        (&[4, 4, 1], true),
+    ] {
+        let grow = |pages: &i32| format!("(drop (memory.grow (i32.const {pages})))");
+        let program = runtime(&format!(
+            r#"(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+                (memory (export "memory") 1)
+                (func (export "_start") {} (call $exit (i32.const 1))))"#,
+            asked.iter().map(grow).collect::<String>()
+        ));
+        let ended = program.run(Job::new(["program"]).memory_max_bytes(6 << 16));
+        let by_limit = matches!(
+            &ended,
+            Err(Error::Limit {
+                limit: Limit::Memory,
+                ..
+            })
+        );
+        assert_eq!(by_limit, is_limit, "{asked:?}: {ended:?}");
+    }
+}
+
 static COPIER: LazyLock<Runtime> = LazyLock::new(|| runtime(support::COPIER));
 
 #[test]

@@ -87,10 +87,15 @@ const HOLDER: &str = "the afmpeg authors";
 
 /// A folder, the licence of the files below it, and what the header of its C files has in upstream's words. The first folder
 /// that a file lies below counts.
-const PLACES: [(&str, &str, &str); 9] = [
+const PLACES: [(&str, &str, &str); 10] = [
     ("guest/simd/ffmpeg", "LGPL-2.1-or-later", "This file is part of FFmpeg."),
     (
         "guest/simd/x264",
+        "GPL-2.0-or-later",
+        "This program is free software; you can redistribute it",
+    ),
+    (
+        "guest/simd/x265",
         "GPL-2.0-or-later",
         "This program is free software; you can redistribute it",
     ),

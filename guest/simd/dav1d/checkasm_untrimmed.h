@@ -25,35 +25,9 @@
  * SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
  */
 
-/* What checkasm's build system finds out of WASI; upstream's name for it. */
+/* checkasm compares kernels with C code that libraries are built without; what it is compiled with includes this first. */
 
-#ifndef DAV1D_SRC_WASM_CHECKASM_CONFIG_GENERATED_H
-#define DAV1D_SRC_WASM_CHECKASM_CONFIG_GENERATED_H
+#include "config.h"
 
-#define ARCH_AARCH64 0
-#define ARCH_ARM 0
-#define ARCH_LOONGARCH 0
-#define ARCH_LOONGARCH32 0
-#define ARCH_LOONGARCH64 0
-#define ARCH_PPC64LE 0
-#define ARCH_RISCV 0
-#define ARCH_RV32 0
-#define ARCH_RV64 0
-#define ARCH_X86 0
-#define ARCH_X86_32 0
-#define ARCH_X86_64 0
-#define CHECKASM_VERSION "1.2.0"
-#define HAVE_CLOCK_GETTIME 1
-#define HAVE_ELF_AUX_INFO 0
-#define HAVE_GETAUXVAL 0
-#define HAVE_IOCTL 1
-#define HAVE_ISATTY 1
-#define HAVE_LINUX_PERF 0
-#define HAVE_PRCTL 0
-#define HAVE_PTHREAD_NP_H 0
-#define HAVE_PTHREAD_SETAFFINITY_NP 0
-#define HAVE_SIGACTION 0
-#define HAVE_SIGLONGJMP 0
-#define HAVE_STDBIT_H 0
-
-#endif /* DAV1D_SRC_WASM_CHECKASM_CONFIG_GENERATED_H */
+#undef TRIM_DSP_FUNCTIONS
+#define TRIM_DSP_FUNCTIONS 0

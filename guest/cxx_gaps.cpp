@@ -161,8 +161,27 @@ extern "C" [[noreturn, gnu::weak]] void __abort_message(const char *format, ...)
     end_with(format, arguments);
 }
 
-// Once, as streams prepare what belongs to a language. The C++ library's own waits for a thread that is at it, and what may wait
-// cannot be called through pointers; but nothing between two calls of a library can suspend a thread.
+// What is done once: statics of a function, and what streams prepare of a language. The runtime's own waits for a thread that is at
+// it, and what may wait cannot be called through pointers; but nothing in C++ can suspend a thread.
+extern "C" {
+
+// The first byte says that it is done; the compiler's code looks at it, too.
+[[gnu::weak]] int __cxa_guard_acquire(unsigned char *guard)
+{
+    return *guard == 0;
+}
+
+[[gnu::weak]] void __cxa_guard_release(unsigned char *guard)
+{
+    *guard = 1;
+}
+
+[[gnu::weak]] void __cxa_guard_abort(unsigned char *)
+{
+}
+
+}  // extern "C"
+
 [[gnu::weak]] void std::__call_once(volatile std::once_flag::_State_type &flag, void *argument, void (*function)(void *))
 {
     constexpr std::once_flag::_State_type unset = 0, pending = 1, complete = ~std::once_flag::_State_type{0};

@@ -151,10 +151,10 @@ impl Builder<'_> {
         }
     }
 
-    /// The way from there to the work folder. Compilers that run elsewhere take `{work}`.
+    /// The way from there to the work folder. Where compilers run elsewhere, too, it is `{work}`.
     fn work(&self) -> String {
         match self.library.build.system {
-            System::Cmake | System::Meson => "{work}".into(),
+            System::Autotools | System::Cmake | System::Meson => "{work}".into(),
             _ => vec![".."; self.folder().split('/').count()].join("/"),
         }
     }

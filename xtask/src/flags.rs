@@ -410,7 +410,7 @@ pub struct Fuzz {
 
 #[derive(Debug, Default, Args)]
 #[command(after_help = "\
-Both builds have all of FFmpeg's components, x264 and openh264, and lie in the cache; what is there is not built again. It \
+Both builds have all of FFmpeg's components, the libraries of any profile, and lie in the cache; what is there is not built again. It \
 prints where. `cargo xtask bench` builds them by itself.")]
 pub struct Native {
     #[command(flatten)]

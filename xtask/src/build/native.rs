@@ -13,7 +13,7 @@ use crate::progress::Progress;
 use crate::project::Project;
 
 /// The profile whose components the builds for speed have: that with all encoders.
-pub const PROFILE: &str = "o3-gpl";
+pub const PROFILE: &str = "o3-gpl-full";
 
 /// Builds it where needed; returns the folder of ffmpeg and ffprobe.
 pub fn build(

@@ -1,12 +1,13 @@
 //! `cargo xtask sizes`: what each library and each component of FFmpeg adds to a module.
 //!
 //! The linker's map says which object each function and each piece of data came from; the optimised module still has the
-//! functions' names. What a part adds raw is what came from its objects; what it adds compressed is what the compressed module
-//! is smaller by when those bytes are taken out of it.
+//! functions' names. What a part adds raw is what came from its objects; what it adds compressed is those bytes compressed by
+//! themselves, so that the parts add up to somewhat more than the module.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Context, Result, bail};
@@ -34,6 +35,8 @@ const SHARED: &str = "";
 
 /// What comes from no library.
 const REST: &str = "the programs, the guest and the C library";
+
+const WHOLE: &str = "the whole module";
 
 /// Smaller components have a row in the JSON alone, and are not compressed.
 const LEAST_BYTES: usize = 20_000;
@@ -68,7 +71,8 @@ pub fn run(project: &Project, flags: &Sizes) -> Result<()> {
         tools: &tools,
         jobs: flags::jobs(None)?,
     };
-    let results = executor.run(&plan, &Progress::new())?;
+    let progress = Progress::new();
+    let results = executor.run(&plan, &progress)?;
     let read = |path: &Path| fs::read(path).with_context(|| format!("cannot read {}", path.display()));
     let module = read(&results.folder("optimise")?.join("optimised.wasm"))?;
     let map = String::from_utf8(read(&results.folder("link")?.join("linked.map"))?)?;
@@ -78,8 +82,9 @@ pub fn run(project: &Project, flags: &Sizes) -> Result<()> {
         archives: archives(project)?,
         objects: objects(&tree, &String::from_utf8(read(&configuration)?)?)?,
     };
-    let share = share::of(&module, &map)?;
-    let report = measure(&flags.profile, &share, &owners)?;
+    let linked = read(&results.folder("link")?.join("prepared.wasm"))?;
+    let share = share::of(&module, &linked, &map)?;
+    let report = measure(&flags.profile, &share, &owners, executor.jobs, &progress)?;
     if let Some(path) = &flags.json {
         crate::cache::write_file(path, (serde_json::to_string_pretty(&report)? + "\n").as_bytes())?;
     }
@@ -192,15 +197,6 @@ fn objects(tree: &Path, configuration: &str) -> Result<HashMap<(String, String),
     Ok(objects)
 }
 
-/// Both at a level that is quick: what differs between two modules hardly depends on it.
-fn gzip(data: &[u8]) -> Result<usize> {
-    Ok(compress::gzip(data, CompressionLvl::default())?.len())
-}
-
-fn brotli(data: &[u8]) -> Result<usize> {
-    Ok(compress::brotli(data, 9)?.len())
-}
-
 /// FFmpeg's own, and those of their folders that they include.
 fn makefiles(tree: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
@@ -215,15 +211,24 @@ fn makefiles(tree: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// What is to be measured: the pieces of the module without which it is compressed.
+/// A library or a component.
 struct Part {
     is_library: bool,
     name: String,
-    pieces: Vec<usize>,
+    bytes: Vec<u8>,
     size: Sized,
 }
 
-fn measure(profile: &str, share: &Share, owners: &Owners) -> Result<Report> {
+impl Part {
+    /// As artifacts are compressed.
+    fn compress(&mut self) -> Result<()> {
+        self.size.gzip_bytes = Some(compress::gzip(&self.bytes, CompressionLvl::best())?.len());
+        self.size.brotli_bytes = Some(compress::brotli(&self.bytes, compress::BEST_BROTLI)?.len());
+        Ok(())
+    }
+}
+
+fn measure(profile: &str, share: &Share, owners: &Owners, jobs: usize, progress: &Progress) -> Result<Report> {
     let mut pieces: BTreeMap<(bool, &str), Vec<usize>> = BTreeMap::new();
     for (index, piece) in share.pieces.iter().enumerate() {
         let (library, component) = owners.of(&piece.file);
@@ -235,49 +240,56 @@ fn measure(profile: &str, share: &Share, owners: &Owners) -> Result<Report> {
     if pieces.len() < 2 {
         bail!("the linker's map names no library");
     }
-    let whole = share.without(&[]);
-    let module = Sized {
-        raw_bytes: whole.len(),
-        gzip_bytes: Some(gzip(&whole)?),
-        brotli_bytes: Some(brotli(&whole)?),
+    let mut whole = Part {
+        is_library: true,
+        name: WHOLE.to_owned(),
+        bytes: share.module.to_owned(),
+        size: Sized::default(),
     };
-    let mut parts: Vec<Part> = Vec::new();
+    whole.size.raw_bytes = whole.bytes.len();
+    let mut parts = vec![whole];
     for ((is_library, name), pieces) in pieces {
-        let raw_bytes = pieces.iter().map(|&index| share.pieces[index].bytes.len()).sum();
+        let bytes: Vec<u8> = pieces
+            .iter()
+            .flat_map(|&index| share.pieces[index].bytes)
+            .copied()
+            .collect();
+        let raw_bytes = bytes.len();
         parts.push(Part {
             is_library,
             name: name.to_owned(),
-            pieces,
+            bytes,
             size: Sized {
                 raw_bytes,
                 ..Sized::default()
             },
         });
     }
-    let compressed = parts
-        .iter_mut()
-        .filter(|part| part.size.raw_bytes >= LEAST_BYTES || part.is_library);
-    let mut queue: Vec<&mut Part> = compressed.collect();
-    let middle = queue.len().div_ceil(2);
-    let (one, two) = queue.split_at_mut(middle);
-    let work = |parts: &mut [&mut Part]| -> Result<()> {
-        for part in parts {
-            eprintln!("without {}", part.name);
-            let rest = share.without(&part.pieces);
-            let saved = |before: Option<usize>, after: usize| before.map(|before| before.saturating_sub(after));
-            part.size.gzip_bytes = saved(module.gzip_bytes, gzip(&rest)?);
-            part.size.brotli_bytes = saved(module.brotli_bytes, brotli(&rest)?);
+    let is_compressed = |part: &&mut Part| part.size.raw_bytes >= LEAST_BYTES || part.is_library;
+    let mut queue: Vec<&mut Part> = parts.iter_mut().filter(is_compressed).collect();
+    // The largest is taken first.
+    queue.sort_by_key(|part| part.size.raw_bytes);
+    let counter = progress.count("sizes", queue.len(), 0);
+    let queue = Mutex::new(queue);
+    let work = || -> Result<()> {
+        loop {
+            let part = queue.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let Some(part) = part else {
+                return Ok(());
+            };
+            part.compress()?;
+            counter.one(None);
         }
-        Ok(())
     };
     thread::scope(|scope| {
-        let other = scope.spawn(|| work(one));
-        work(two)?;
-        match other.join() {
+        let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().try_for_each(|worker| match worker.join() {
             Ok(done) => done,
             Err(panic) => std::panic::resume_unwind(panic),
-        }
+        })
     })?;
+    counter.finish();
+    let module = parts.remove(0).size;
     let of = |is_library: bool| {
         let parts = parts.iter().filter(|part| part.is_library == is_library);
         parts.map(|part| (part.name.clone(), part.size)).collect()
@@ -298,7 +310,7 @@ fn table(of: &str, whole: &Sized, parts: &BTreeMap<String, Sized>) -> String {
         .map(|(name, size)| (name.as_str(), size))
         .collect();
     rows.sort_by_key(|(_, size)| std::cmp::Reverse(size.raw_bytes));
-    rows.insert(0, ("the whole module", whole));
+    rows.insert(0, (WHOLE, whole));
     let thousands = |bytes: Option<usize>| bytes.map_or_else(String::new, |bytes| bytes.div_ceil(1000).to_string());
     let mut text = format!("\n| {of} | raw, kB | gzip, kB | brotli, kB |\n|---|--:|--:|--:|\n");
     for (name, size) in rows {

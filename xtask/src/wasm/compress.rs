@@ -57,7 +57,7 @@ pub fn gzip(data: &[u8], level: CompressionLvl) -> Result<Vec<u8>> {
 }
 
 /// The best quality but one, for half the time.
-const BEST_BROTLI: i32 = 10;
+pub const BEST_BROTLI: i32 = 10;
 
 pub fn brotli(data: &[u8], quality: i32) -> Result<Vec<u8>> {
     let parameters = brotli::enc::BrotliEncoderParams {

@@ -1,6 +1,7 @@
 //! Which bytes of an optimised module came from which object, by the linker's map and the names of functions.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 
 use anyhow::{Result, bail};
 use wasmparser::{DataKind, KnownCustom, Name, Operator, Parser, Payload};
@@ -8,7 +9,8 @@ use wasmparser::{DataKind, KnownCustom, Name, Operator, Parser, Payload};
 /// A module in pieces.
 #[derive(Debug)]
 pub struct Share<'a> {
-    module: &'a [u8],
+    /// Without the names.
+    pub module: &'a [u8],
     /// In the order of the module, without gaps of their own between them.
     pub pieces: Vec<Piece<'a>>,
 }
@@ -22,24 +24,10 @@ pub struct Piece<'a> {
     offset: usize,
 }
 
-impl Share<'_> {
-    /// The bytes of the module without its names and without some pieces: nothing that runs.
-    pub fn without(&self, pieces: &[usize]) -> Vec<u8> {
-        let mut rest = Vec::with_capacity(self.module.len());
-        let mut from = 0;
-        for &index in pieces {
-            let piece = &self.pieces[index];
-            rest.extend_from_slice(&self.module[from..piece.offset]);
-            from = piece.offset + piece.bytes.len();
-        }
-        rest.extend_from_slice(&self.module[from..]);
-        rest
-    }
-}
-
 /// A line of the map for a section of an input file.
 struct Entry<'a> {
     file: &'a str,
+    /// Its symbol's, as C++ has it, if there is one; otherwise the section's.
     name: &'a str,
     address: Option<u64>,
     size_bytes: usize,
@@ -48,6 +36,8 @@ struct Entry<'a> {
 fn entries(map: &str) -> (Vec<Entry<'_>>, Vec<Entry<'_>>) {
     let (mut code, mut data) = (Vec::new(), Vec::new());
     let mut section = "";
+    // A function whose symbol, if it has one, is in the next line.
+    let mut unnamed = None;
     for line in map.lines() {
         // ` Addr Off Size Out In Symbol`: what is in an output section begins in column 36, and a symbol's line further right.
         let (Some(numbers), Some(rest)) = (line.get(..27), line.get(27..)) else {
@@ -58,6 +48,12 @@ fn entries(map: &str) -> (Vec<Entry<'_>>, Vec<Entry<'_>>) {
             continue;
         }
         let Some(input) = rest.get(8..).filter(|input| !input.starts_with(' ')) else {
+            if let Some(entry) = unnamed.take() {
+                code.push(Entry {
+                    name: rest.trim_start(),
+                    ..entry
+                });
+            }
             continue;
         };
         let Some((file, name)) = input.strip_suffix(')').and_then(|input| input.split_once(":(")) else {
@@ -71,72 +67,55 @@ fn entries(map: &str) -> (Vec<Entry<'_>>, Vec<Entry<'_>>) {
             address: number(0),
             size_bytes: number(2).unwrap_or(0) as usize,
         };
+        code.extend(unnamed.take());
         match section {
-            "CODE" => code.push(entry),
+            "CODE" => unnamed = Some(entry),
             _ if entry.address.is_some() => data.push(entry),
             _ => {}
         }
     }
+    code.extend(unnamed);
     (code, data)
 }
 
-/// The pieces of an optimised module with names, by the map of the link that it was made from.
-pub fn of<'a>(module: &'a [u8], map: &str) -> Result<Share<'a>> {
+/// What precedes the name of a function that may wait, once it is made able to.
+const SUSPENDABLE: &str = "suspendable.";
+
+/// The pieces of an optimised module with names, by the map of the link and by the module that the optimiser read.
+pub fn of<'a>(module: &'a [u8], read: &[u8], map: &str) -> Result<Share<'a>> {
     let (code, data) = entries(map);
-    let (mut bodies, mut segments, mut names) = (Vec::new(), Vec::new(), HashMap::new());
-    let (mut import_count, mut end) = (0, module.len());
-    for payload in Parser::new(0).parse_all(module) {
-        match payload? {
-            Payload::ImportSection(section) => {
-                for import in section.into_imports() {
-                    import_count += u32::from(matches!(import?.ty, wasmparser::TypeRef::Func(_)));
-                }
-            }
-            Payload::CodeSectionEntry(body) => bodies.push(body.range()),
-            Payload::DataSection(section) => {
-                // What follows is names.
-                end = section.range().end;
-                for segment in section {
-                    let segment = segment?;
-                    let DataKind::Active { offset_expr, .. } = segment.kind else {
-                        continue;
-                    };
-                    if let Operator::I32Const { value } = offset_expr.get_operators_reader().read()? {
-                        let start = segment.range.end - segment.data.len();
-                        segments.push((u64::from(value as u32), start, segment.data.len()));
-                    }
-                }
-            }
-            Payload::CustomSection(section) => {
-                if let KnownCustom::Name(reader) = section.as_known() {
-                    for subsection in reader {
-                        if let Name::Function(functions) = subsection? {
-                            for naming in functions {
-                                let naming = naming?;
-                                names.insert(naming.index, unescaped(naming.name));
-                            }
-                        }
-                    }
-                }
-            }
-            _ => {}
-        }
+    let parts = Parts::of(module)?;
+    let module = &module[..parts.end];
+    let mut files: HashMap<&str, Vec<&str>> = HashMap::new();
+    for entry in &code {
+        files.entry(entry.name).or_default().push(entry.file);
     }
-    let module = &module[..end];
-    // wasm-opt makes names that are there twice differ by the index of the function.
-    let mut files: HashMap<String, &str> = HashMap::new();
-    for (entry, index) in code.iter().zip(import_count..) {
-        let name = match files.contains_key(entry.name) {
-            true => format!("{}_{index}", entry.name),
-            false => entry.name.to_owned(),
+    // The optimiser makes names that are there twice differ by the index of the function.
+    let mut ordinals: HashMap<(String, u32), usize> = HashMap::new();
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    let read = Parts::of(read)?;
+    for (index, name) in read.names.into_iter().collect::<BTreeMap<_, _>>() {
+        let count = counts.entry(name.clone()).or_default();
+        ordinals.insert((name, index), *count);
+        *count += 1;
+    }
+    let file = |name: &str| -> Option<&str> {
+        let name = match name.strip_prefix(SUSPENDABLE).and_then(|rest| rest.split_once('.')) {
+            Some((_, name)) => name,
+            None => name,
         };
-        files.insert(name, entry.file);
-    }
+        if let Some(files) = files.get(name) {
+            return files.first().copied();
+        }
+        let (name, index) = name.rsplit_once('_')?;
+        let ordinal = ordinals.get(&(name.to_owned(), index.parse().ok()?))?;
+        files.get(name)?.get(*ordinal).copied()
+    };
     let mut pieces = Vec::new();
-    for (range, index) in bodies.into_iter().zip(import_count..) {
-        if let Some(file) = names.get(&index).and_then(|name| files.get(name)) {
+    for (range, index) in parts.bodies.into_iter().zip(parts.import_count..) {
+        if let Some(file) = parts.names.get(&index).and_then(|name| file(name)) {
             pieces.push(Piece {
-                file: (*file).to_owned(),
+                file: file.to_owned(),
                 offset: range.start,
                 bytes: &module[range],
             });
@@ -146,9 +125,69 @@ pub fn of<'a>(module: &'a [u8], map: &str) -> Result<Share<'a>> {
     if named.len() < 2 {
         bail!("the linker's map and the module's names have nothing in common");
     }
-    add_data(module, &data, &segments, &mut pieces);
+    add_data(module, &data, &parts.segments, &mut pieces);
     pieces.sort_by_key(|piece| piece.offset);
     Ok(Share { module, pieces })
+}
+
+/// What is looked for in a module.
+#[derive(Default)]
+struct Parts {
+    import_count: u32,
+    bodies: Vec<Range<usize>>,
+    /// Of functions, by their index.
+    names: HashMap<u32, String>,
+    /// The address of data, where it is in the file, and its size.
+    segments: Vec<(u64, usize, usize)>,
+    /// Where all but names ends.
+    end: usize,
+}
+
+impl Parts {
+    fn of(module: &[u8]) -> Result<Parts> {
+        let mut parts = Parts {
+            end: module.len(),
+            ..Parts::default()
+        };
+        for payload in Parser::new(0).parse_all(module) {
+            match payload? {
+                Payload::ImportSection(section) => {
+                    for import in section.into_imports() {
+                        parts.import_count += u32::from(matches!(import?.ty, wasmparser::TypeRef::Func(_)));
+                    }
+                }
+                Payload::CodeSectionEntry(body) => parts.bodies.push(body.range()),
+                Payload::DataSection(section) => {
+                    parts.end = section.range().end;
+                    for segment in section {
+                        let segment = segment?;
+                        let DataKind::Active { offset_expr, .. } = segment.kind else {
+                            continue;
+                        };
+                        if let Operator::I32Const { value } = offset_expr.get_operators_reader().read()? {
+                            let start = segment.range.end - segment.data.len();
+                            let address = u64::from(value as u32);
+                            parts.segments.push((address, start, segment.data.len()));
+                        }
+                    }
+                }
+                Payload::CustomSection(section) => {
+                    if let KnownCustom::Name(reader) = section.as_known() {
+                        for subsection in reader {
+                            if let Name::Function(functions) = subsection? {
+                                for naming in functions {
+                                    let naming = naming?;
+                                    parts.names.insert(naming.index, unescaped(naming.name));
+                                }
+                            }
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(parts)
+    }
 }
 
 /// wasm-opt writes characters of C++ names as `\` and two digits.
@@ -199,21 +238,19 @@ mod tests {
        -      200        4         libx.a(one.o):(init)
        -      200        4                 init
        -      204        4         liby.a(two.o):(init)
-       -      208        4         guest/main.o:(run(int))
+       -      208        4         guest/main.o:(_Z3runi)
+       -      208        4                 run(int)
      400      300       10 .rodata
      400      300        8         libx.a(one.o):(.rodata.table)
      408      308        8         liby.a(two.o):(.rodata.table)
 ";
 
-    /// Two functions of one name, which wasm-opt tells apart, one that the map does not know, and data that ends early.
-    fn module() -> Vec<u8> {
+    /// Data ends early.
+    fn module(function_names: &[&str]) -> Vec<u8> {
         let (mut types, mut functions, mut code) = (TypeSection::new(), FunctionSection::new(), CodeSection::new());
         types.ty().function([], []);
         let mut names = NameMap::new();
-        for (index, name) in ["init", "init_1", "run\\28int\\29", "made by wasm-opt"]
-            .into_iter()
-            .enumerate()
-        {
+        for (index, name) in function_names.iter().enumerate() {
             functions.function(0);
             let mut body = Function::new([]);
             body.instructions().i32_const(index as i32).drop().end();
@@ -240,8 +277,9 @@ mod tests {
 
     #[test]
     fn each_piece_is_of_the_object_that_it_came_from() {
-        let module = module();
-        let share = of(&module, MAP).unwrap();
+        let read = module(&["init", "new", "init", "run(int)"]);
+        let module = module(&["init", "init_2", "suspendable.7.run\\28int\\29", "made by wasm-opt"]);
+        let share = of(&module, &read, MAP).unwrap();
         let pieces = share
             .pieces
             .iter()
@@ -254,9 +292,7 @@ mod tests {
             ("liby.a(two.o)", 4),
         ];
         assert_eq!(pieces.collect::<Vec<_>>(), wanted);
-        let whole = share.without(&[]).len();
-        assert_eq!(share.without(&[0, 3]).len(), whole - 13);
-        assert!(share.without(&[3]).ends_with(b"yyyy"));
-        assert!(of(&module, "no map").is_err());
+        assert!(module.starts_with(share.module) && share.module.ends_with(b"yyyy"));
+        assert!(of(&module, &read, "no map").is_err());
     }
 }

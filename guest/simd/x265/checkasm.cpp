@@ -290,7 +290,9 @@ int X265_NS::checkPrimitives(uint64_t seed, bool isBench)
     bench = isBench;
     setupCPrimitives(c);
     kernels = c;
+#ifdef __wasm_simd128__
     setupWasmPrimitives(kernels);
+#endif
     checkBlocks();
     checkInterpolation();
     checkTransforms();

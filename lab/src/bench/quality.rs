@@ -15,7 +15,8 @@ const LIMIT: Duration = Duration::from_secs(300);
 pub fn measure(ffmpeg: &Path, source: &Path, reference: &str, output: &Path, output_sha256: &str) -> Result<Quality> {
     let folder = output.parent().context("an output has a folder")?;
     let graph = format!(
-        "[0:v]setpts=PTS-STARTPTS,split[a][b];[1:v]setpts=PTS-STARTPTS,{reference},split[c][d];[a][c]psnr;[b][d]ssim"
+        "[0:v]setpts=PTS-STARTPTS,split=3[a][b][c];[1:v]setpts=PTS-STARTPTS,{reference},split=3[x][y][z];\
+         [a][x]psnr;[b][y]ssim;[c][z]libvmaf"
     );
     let paths = [output, source].map(|path| path.display().to_string());
     let invocation = Invocation::new(ffmpeg.display().to_string(), folder)
@@ -33,11 +34,16 @@ pub fn measure(ffmpeg: &Path, source: &Path, reference: &str, output: &Path, out
         ),
     }
     let text = fs::read_to_string(&log)?;
+    let line = |filter: &str| {
+        let line = text.lines().find(|line| line.contains(filter));
+        line.with_context(|| format!("no line of {filter}"))
+    };
+    let last_word = |filter: &str| -> Result<f64> {
+        let word = line(filter)?.split_whitespace().last();
+        Ok(word.unwrap_or_default().parse()?)
+    };
     let value = |filter: &str, name: &str| -> Result<f64> {
-        let line = text
-            .lines()
-            .find(|line| line.contains(filter))
-            .with_context(|| format!("no line of {filter}"))?;
+        let line = line(filter)?;
         let word = line.split_whitespace().find_map(|word| word.strip_prefix(name));
         Ok(word.with_context(|| format!("no {name} in `{line}`"))?.parse()?)
     };
@@ -45,5 +51,6 @@ pub fn measure(ffmpeg: &Path, source: &Path, reference: &str, output: &Path, out
         output_sha256: output_sha256.to_owned(),
         psnr_db: value("] PSNR ", "average:")?,
         ssim: value("] SSIM ", "All:")?,
+        vmaf: last_word("] VMAF score: ")?,
     })
 }

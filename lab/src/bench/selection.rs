@@ -54,12 +54,18 @@ impl<'a> Selection<'a> {
             .collect()
     }
 
-    /// The rows of the base, one for each work.
+    /// The rows of each series' first module, one for each work.
     pub fn base_rows(&self, part: Part) -> Vec<&Row<'a>> {
         let mut seen = BTreeSet::new();
         let mut rows = self.rows_of(part);
-        rows.retain(|row| row.case.runner == self.base && seen.insert(row.case.work()));
+        rows.retain(|row| Some(&row.case.runner) == self.first_module(row) && seen.insert(row.case.work()));
         rows
+    }
+
+    fn first_module(&self, row: &Row) -> Option<&'a Runner> {
+        let mut series = self.workloads.series.iter();
+        let series = series.find(|series| series.name == row.case.series)?;
+        series.runners.iter().find(|runner| matches!(runner, Runner::Module(_)))
     }
 
     /// The same work on another runner, of the same series if possible.

@@ -160,6 +160,7 @@ fn encodings(selection: &Selection) -> String {
             cell(row.output_bytes(), |bytes| number(bytes as f64 / 1e3)),
             cell(quality, |quality| format!("{:.2}", quality.psnr_db)),
             cell(quality, |quality| format!("{:.4}", quality.ssim)),
+            cell(quality, |quality| format!("{:.1}", quality.vmaf)),
         ]
     };
     let titles = [
@@ -171,6 +172,7 @@ fn encodings(selection: &Selection) -> String {
         "output, kB",
         "PSNR, dB",
         "SSIM",
+        "VMAF",
     ];
     blocks::figures(&titles, selection.base_rows(Part::Encodings).iter().map(row))
 }

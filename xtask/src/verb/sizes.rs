@@ -265,6 +265,21 @@ fn measure(profile: &str, share: &Share, owners: &Owners, jobs: usize, progress:
             },
         });
     }
+    compress_all(&mut parts, jobs, progress)?;
+    let module = parts.remove(0).size;
+    let of = |is_library: bool| {
+        let parts = parts.iter().filter(|part| part.is_library == is_library);
+        parts.map(|part| (part.name.clone(), part.size)).collect()
+    };
+    Ok(Report {
+        profile: profile.to_owned(),
+        module,
+        libraries: of(true),
+        components: of(false),
+    })
+}
+
+fn compress_all(parts: &mut [Part], jobs: usize, progress: &Progress) -> Result<()> {
     let is_compressed = |part: &&mut Part| part.size.raw_bytes >= LEAST_BYTES || part.is_library;
     let mut queue: Vec<&mut Part> = parts.iter_mut().filter(is_compressed).collect();
     // The largest is taken first.
@@ -289,17 +304,7 @@ fn measure(profile: &str, share: &Share, owners: &Owners, jobs: usize, progress:
         })
     })?;
     counter.finish();
-    let module = parts.remove(0).size;
-    let of = |is_library: bool| {
-        let parts = parts.iter().filter(|part| part.is_library == is_library);
-        parts.map(|part| (part.name.clone(), part.size)).collect()
-    };
-    Ok(Report {
-        profile: profile.to_owned(),
-        module,
-        libraries: of(true),
-        components: of(false),
-    })
+    Ok(())
 }
 
 /// The largest first.

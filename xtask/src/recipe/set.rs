@@ -32,6 +32,9 @@ pub struct Set {
     components: Components<Spanned<String>>,
     #[serde(default)]
     forbids: Components<Spanned<String>>,
+    /// Parts of FFmpeg that are no components.
+    #[serde(default)]
+    without: Vec<Spanned<String>>,
 }
 
 /// What sets come to under a licence.
@@ -108,6 +111,13 @@ pub fn resolve(
     };
     resolved.take_components(&documents, libraries, all)?;
     resolved.take_libraries(libraries, all)?;
+    for document in &documents {
+        for part in &document.data.without {
+            let option = format!("--disable-{}", part.get_ref());
+            resolved.places.insert(option.clone(), document.at(part));
+            resolved.configure.push(option);
+        }
+    }
     ALWAYS.iter().for_each(|name| resolved.require("filters", name));
     resolved.check(&documents, libraries)?;
     resolved

@@ -51,6 +51,6 @@ pub fn measure(ffmpeg: &Path, source: &Path, reference: &str, output: &Path, out
         output_sha256: output_sha256.to_owned(),
         psnr_db: value("] PSNR ", "average:")?,
         ssim: value("] SSIM ", "All:")?,
-        vmaf: last_word("] VMAF score: ")?,
+        vmaf: Some(last_word("] VMAF score: ")?),
     })
 }

@@ -13,7 +13,7 @@ use super::workloads::{Case, Runner};
 use xtask::error::usage;
 
 /// History of the format: 1, the first.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 1;
 
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -92,7 +92,8 @@ pub struct Quality {
     pub output_sha256: String,
     pub psnr_db: f64,
     pub ssim: f64,
-    pub vmaf: f64,
+    /// Older samples have none.
+    pub vmaf: Option<f64>,
 }
 
 /// In which functions a module spends its time.

@@ -160,7 +160,7 @@ fn encodings(selection: &Selection) -> String {
             cell(row.output_bytes(), |bytes| number(bytes as f64 / 1e3)),
             cell(quality, |quality| format!("{:.2}", quality.psnr_db)),
             cell(quality, |quality| format!("{:.4}", quality.ssim)),
-            cell(quality, |quality| format!("{:.1}", quality.vmaf)),
+            cell(quality.and_then(|quality| quality.vmaf), |vmaf| format!("{vmaf:.1}")),
         ]
     };
     let titles = [

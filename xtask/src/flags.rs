@@ -91,10 +91,13 @@ pub enum Verb {
     Program(Program),
 }
 
+/// That of docs/size.md: it has every library.
+pub const SIZES_PROFILE: &str = "o3-gpl-full";
+
 #[derive(Debug, Args)]
 pub struct Sizes {
-    /// The profile whose module is looked at; it is built as far as is needed
-    #[arg(long, value_name = "NAME", default_value = "o3-gpl-full")]
+    /// The profile whose module is looked at; it is built as far as is needed. The tables of another one are printed
+    #[arg(long, value_name = "NAME", default_value = SIZES_PROFILE)]
     pub profile: String,
     /// Write all sizes, in bytes, to this file, too
     #[arg(long, value_name = "FILE")]

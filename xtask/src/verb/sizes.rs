@@ -93,6 +93,11 @@ pub fn run(project: &Project, flags: &Sizes) -> Result<()> {
         (LIBRARIES.to_owned(), table("library", whole, &report.libraries)),
         (COMPONENTS.to_owned(), table("component", whole, &report.components)),
     ];
+    // The page is of one profile.
+    if flags.profile != flags::SIZES_PROFILE {
+        tables.iter().for_each(|(_, table)| print!("{table}"));
+        return Ok(());
+    }
     blocks::fill(&document, &tables.into())?;
     println!("{DOCUMENT} has the sizes of {}", flags.profile);
     Ok(())

@@ -287,7 +287,7 @@ fn faults_of_the_kernels_tables_are_named() {
     run(fixture.command(&["kernels"])).expect(3, &["docs/performance/kernels.md"]);
     fs::create_dir_all(page.parent().unwrap()).unwrap();
     fs::write(&page, "<!-- begin x264 -->\n<!-- end x264 -->\n").unwrap();
-    run(fixture.command(&["kernels"])).expect(2, &["docs/performance/kernels.md", "there is no block h264"]);
+    run(fixture.command(&["kernels"])).expect(2, &["docs/performance/kernels.md", "there is no block dav1d"]);
     let path = fixture.root().join("bench/kernels.toml");
     let good = fs::read_to_string(&path).unwrap();
     fs::write(&path, good.replacen("prints = \"lines\"", "prints = \"line\"", 1)).unwrap();

@@ -31,19 +31,26 @@
       };
       forEachSystem = make: builtins.mapAttrs (system: host: make nixpkgs.legacyPackages.${system} host) hosts;
 
-      # The archive of a pinned source that has an address, as it is.
+      # The archive of a pinned source that has an address, or is a crate, as it is.
       archive =
         pkgs: host: source:
         let
-          fits = origin: origin ? url && (origin.host or host) == host;
+          fits = origin: (origin ? url || origin ? crate) && (origin.host or host) == host;
           found = builtins.filter fits source.origin;
           origin = builtins.head found;
         in
         if found == [ ] then
           null
-        else
+        else if origin ? url then
           pkgs.fetchurl {
             inherit (origin) url;
+            sha256 = origin.sha256 or source.sha256;
+          }
+        else
+          pkgs.fetchCrate {
+            pname = origin.crate;
+            inherit (origin) version;
+            unpack = false;
             sha256 = origin.sha256 or source.sha256;
           };
 

@@ -83,6 +83,15 @@
               name = baseNameOf url;
               inherit url sha256;
             };
+          fetchCrate =
+            {
+              pname,
+              version,
+              unpack,
+              sha256,
+            }:
+            assert !unpack && builtins.stringLength sha256 == 64;
+            derive { inherit pname version sha256; };
           linkFarmFromDrvs = name: entries: derive { inherit name entries; };
           mkShell = arguments: derive (plain arguments // { name = "shell"; });
           rustPlatform.buildRustPackage =

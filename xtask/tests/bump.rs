@@ -328,7 +328,7 @@ fn what_cannot_be_bumped_is_said() {
     let upstream = Upstream::new(None);
     let before = upstream.pins();
     let bump = |arguments: &[&str]| run(upstream.fixture.command(&[&["bump"], arguments].concat()));
-    bump(&["zlip", "1.1"]).expect(2, &["no source `zlip`", "x264, x86-intrinsics, "]);
+    bump(&["zlip", "1.1"]).expect(2, &["no source `zlip`", "x264, x265, x86-intrinsics, "]);
     bump(&["lld-22", "23"]).expect(2, &["no source `lld-22`", "by hand"]);
     bump(&["zlib", "1.1/../2"]).expect(2, &["is not a version"]);
     // Its version.sh is made of the parts of the version.

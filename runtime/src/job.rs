@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::fonts::Fonts;
-use crate::fs::{Access, FileSystem, HostDir};
+use crate::fs::{Access, FileSystem, HostDir, Tree};
 use crate::interrupt::Cancellation;
 use crate::stdio::{Stdin, Stdout};
 use std::ffi::OsString;
@@ -20,6 +20,7 @@ pub struct Job {
     pub(crate) args: Vec<OsString>,
     pub(crate) env: Vec<(OsString, OsString)>,
     pub(crate) directories: Vec<(String, Arc<dyn FileSystem>)>,
+    pub(crate) tree: Option<Tree>,
     pub(crate) stdin: Stdin,
     pub(crate) stdout: Stdout,
     pub(crate) stderr: Stdout,
@@ -42,6 +43,7 @@ impl Job {
             args: args.into_iter().map(Into::into).collect(),
             env: Vec::new(),
             directories: Vec::new(),
+            tree: None,
             stdin: Stdin::Empty,
             stdout: Stdout::Capture { limit_bytes: 64 << 20 },
             stderr: Stdout::Capture { limit_bytes: 1 << 20 },
@@ -75,6 +77,14 @@ impl Job {
     /// Relative paths begin at the name `.`. The same file system may be given under several names.
     pub fn file_system(mut self, name: impl Into<String>, file_system: Arc<dyn FileSystem>) -> Job {
         self.directories.push((name.into(), file_system));
+        self
+    }
+
+    /// Gives a tree of names to the program, in which relative and absolute paths mean what they mean on the host.
+    ///
+    /// The names of [`file_system`](Job::file_system) are then places in this tree.
+    pub fn tree(mut self, tree: Tree) -> Job {
+        self.tree = Some(tree);
         self
     }
 

@@ -114,7 +114,7 @@ pub use capacity::{Capacity, CapacityBuilder, Stats};
 pub use error::{Error, Trap};
 pub use fonts::Fonts;
 pub use frames::{Frame, Frames, IntoJob};
-pub use fs::{Access, FileSystem, HostDir, MemoryFs, OverlayFs, ReadAt, WriteAt};
+pub use fs::{Access, FileSystem, HostDir, MemoryFs, OverlayFs, ReadAt, Tree, WriteAt};
 pub use info::Info;
 pub use interrupt::Cancellation;
 pub use job::Job;

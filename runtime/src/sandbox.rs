@@ -2,7 +2,7 @@
 
 use crate::budget::Budget;
 use crate::error::Error;
-use crate::fs::Devices;
+use crate::fs::{Devices, FileSystem, Tree};
 use crate::interrupt::Interrupt;
 use crate::job::Job;
 use crate::limit::Limit;
@@ -26,8 +26,12 @@ pub(crate) fn host(job: Job, interrupt: Interrupt, open_files: &Arc<Budget>) -> 
 
     let random = Arc::new(job.random_seed.map_or(Random::System, Random::seeded));
 
+    let in_tree = job.tree.iter().flat_map(Tree::file_systems);
     let file_systems = job.directories.iter().map(|(_, file_system)| file_system);
-    let host_memory = Arc::new(Budget::host_memory(job.host_memory_max_bytes, file_systems));
+    let host_memory = Arc::new(Budget::host_memory(
+        job.host_memory_max_bytes,
+        file_systems.chain(in_tree),
+    ));
 
     let failed = |source| Error::Stdio { source };
     let stdin = Stream::input(job.stdin).map_err(failed)?;
@@ -53,11 +57,19 @@ pub(crate) fn host(job: Job, interrupt: Interrupt, open_files: &Arc<Budget>) -> 
     for stream in [stdin, stdout, stderr] {
         host.add_stream(stream).map_err(too_many)?;
     }
-    for (name, file_system) in job.directories {
-        host.add_directory(name, file_system).map_err(too_many)?;
+    let devices = ("/dev".to_owned(), Arc::new(Devices(random)) as Arc<dyn FileSystem>);
+    let directories = job.directories.into_iter().chain([devices]);
+    match job.tree {
+        Some(tree) => {
+            let tree = directories.fold(tree, |tree, (name, file_system)| tree.place(name, file_system));
+            host.add_tree(tree).map_err(too_many)?;
+        }
+        None => {
+            for (name, file_system) in directories {
+                host.add_directory(name, file_system).map_err(too_many)?;
+            }
+        }
     }
-    host.add_directory("/dev".to_owned(), Arc::new(Devices(random)))
-        .map_err(too_many)?;
     let tails = Tails {
         stdout: tail_of_stdout,
         stderr: tail_of_stderr,

@@ -122,6 +122,12 @@ impl HostDir {
         Ok(false)
     }
 
+    /// The target of a link whose own place can be reached without leaving the directory.
+    pub(super) fn link_target(&self, path: &str) -> Option<String> {
+        let target = self.dir.read_link_contents(path).ok()?;
+        target.into_os_string().into_string().ok()
+    }
+
     fn may_link(&self) -> io::Result<&Dir> {
         match self.allows_links {
             true => self.writable(),

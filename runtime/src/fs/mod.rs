@@ -9,6 +9,7 @@ mod memory;
 mod metadata;
 mod overlay;
 mod read_at;
+mod tree;
 mod write_at;
 
 pub(crate) use device::Devices;
@@ -20,4 +21,5 @@ pub use metadata::{DirEntry, FileType, Metadata, Times};
 pub(crate) use overlay::ATTEMPTS;
 pub use overlay::OverlayFs;
 pub use read_at::ReadAt;
+pub use tree::{Refused, Tree};
 pub use write_at::WriteAt;

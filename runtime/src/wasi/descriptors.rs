@@ -3,7 +3,7 @@
 use super::abi::{Errno, Failure};
 use super::listing::Listing;
 use crate::budget::{Budget, Share};
-use crate::fs::{Exceeded, File, FileSystem};
+use crate::fs::{Exceeded, File, FileSystem, Tree};
 use crate::limit::Limit;
 use crate::stdio::Stream;
 use std::sync::Arc;
@@ -30,6 +30,8 @@ pub struct OpenDirectory {
     pub path: String,
     /// The name under which the guest was given the directory, where it did not open it itself.
     pub preopened_as: Option<String>,
+    /// Paths from here are looked up in this tree of all names.
+    pub tree: Option<Tree>,
     /// The listing that `fd_readdir` is walking through, so that its cookies stay true while the directory changes.
     pub listing: Option<Listing>,
 }

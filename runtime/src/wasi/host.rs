@@ -5,9 +5,9 @@ use super::account::Account;
 use super::clock::Clock;
 use super::descriptors::{Descriptor, Descriptors, OpenDirectory};
 use super::memory::GuestMemory;
-use super::path::{Resolved, resolve};
+use super::path::{Resolved, resolve, resolve_in_tree};
 use crate::budget::Budget;
-use crate::fs::{ATTEMPTS, FileSystem};
+use crate::fs::{ATTEMPTS, FileSystem, Tree};
 use crate::interrupt::Interrupt;
 use crate::random::Random;
 use crate::stdio::Stream;
@@ -76,6 +76,22 @@ impl Host {
             file_system,
             path,
             preopened_as: Some(name),
+            tree: None,
+            listing: None,
+        };
+        self.descriptors
+            .insert(Descriptor::Directory(directory), None)
+            .map(drop)
+    }
+
+    /// Gives the tree of all names to the guest, as its root.
+    pub fn add_tree(&mut self, tree: Tree) -> Answer {
+        let found = tree.locate(".", true)?;
+        let directory = OpenDirectory {
+            file_system: found.file_system,
+            path: found.path,
+            preopened_as: Some("/".to_owned()),
+            tree: Some(tree),
             listing: None,
         };
         self.descriptors
@@ -117,15 +133,21 @@ impl Host {
         Ok(())
     }
 
+    /// Finds what a path leads to. Where a link is its last part, only a tree of names has to know if that is followed.
     pub(super) fn resolve(
         &mut self,
         memory: &GuestMemory,
         fd: u32,
         path: u32,
         length: u32,
+        follow_last: bool,
     ) -> Result<(Arc<dyn FileSystem>, Resolved), Errno> {
         let directory = self.descriptors.directory(fd)?;
-        let resolved = resolve(&directory.path, memory.path(path, length)?)?;
+        let path = memory.path(path, length)?;
+        if let Some(tree) = &directory.tree {
+            return resolve_in_tree(tree, path, follow_last);
+        }
+        let resolved = resolve(&directory.path, path)?;
         Ok((directory.file_system.clone(), resolved))
     }
 }

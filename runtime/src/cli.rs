@@ -130,6 +130,8 @@ pub enum Command {
     Compile,
     /// Get a module of a release, verify it, and print where it lies
     Pull(Pull),
+    /// Put ffmpeg and ffprobe into a folder, for programs that call them
+    Shims(Shims),
     /// Say what the module is: version, licence, components, size
     Info(Info),
     /// Print a script that completes this command's words in a shell
@@ -256,6 +258,28 @@ pub struct Pull {
     /// Folder of pulled modules [default: afmpeg/releases in XDG_CACHE_HOME or ~/.cache]
     #[arg(long, value_name = "PATH")]
     pub into: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  eval \"$(afmpeg --module o3-gpl.wasm shims ~/.local/lib/afmpeg)\"
+  FFMPEG_PATH=~/.local/lib/afmpeg/ffmpeg node app.js
+
+The two programs reach the files that their arguments name: inputs' folders for reading, outputs' folders, and the \
+current directory. The file afmpeg.toml in the folder says what else, and these variables:
+  AFMPEG_SANDBOX         dirs, files, folders or machine: what of the arguments counts
+  AFMPEG_DIRS            folders to read and write, separated as in PATH
+  AFMPEG_DIRS_READ_ONLY  folders to read
+  AFMPEG_MODULE          the module
+  AFMPEG_POLICY          another file than afmpeg.toml")]
+pub struct Shims {
+    /// The folder; it is made if it is not there
+    pub folder: PathBuf,
+
+    /// Replace other programs of these names
+    #[arg(long)]
+    pub force: bool,
 }
 
 #[derive(Debug, Args)]

@@ -12,3 +12,7 @@ pub mod probe;
 mod progress;
 pub mod pull;
 pub mod run;
+pub mod shims;
+mod single_file;
+
+pub use failure::Failure;

@@ -1,13 +1,18 @@
-//! `afmpeg ffmpeg` and `afmpeg ffprobe`: FFmpeg's own programs on this process's streams and folders.
+//! FFmpeg's own programs on this process's streams and files: `afmpeg ffmpeg`, and `ffmpeg` as a shim.
 
 use super::failure::Failure;
 use super::folders::Folders;
 use super::module;
 use super::progress::Bar;
+use crate::arguments::{self, Program};
 use crate::cli::{GuestArgs, Sandbox};
+use crate::grants::{Level, grants};
+use crate::policy;
 use afmpeg::{Error, Job, Stdin, Stdout};
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Read;
 use std::process::ExitCode;
 use std::time::UNIX_EPOCH;
 
@@ -22,20 +27,53 @@ const PRINTING_VARIABLES: [&str; 7] = [
     "TERM",
 ];
 
-pub fn run(program: &str, guest: GuestArgs, sandbox: Sandbox) -> Result<ExitCode, Failure> {
-    let args = guest_args(guest.args);
-    let folders = Folders::new(&sandbox)?;
-    let runtime = module::runtime(&sandbox)?;
+/// The most that is read of a list or a graph that an argument names.
+const TEXT_MAX_BYTES: u64 = 1 << 20;
 
+/// Where Unix has its fonts.
+const FONTS: &str = "/usr/share/fonts";
+
+pub fn run(program: Program, guest: GuestArgs, sandbox: &Sandbox) -> Result<ExitCode, Failure> {
+    let args = guest_args(guest.args);
+    let folders = Folders::new(sandbox)?;
+    start(program, &args, sandbox, &folders)
+}
+
+/// Runs what a program calls as ffmpeg or ffprobe.
+pub fn shim(program: Program, called: &OsStr) -> Result<ExitCode, Failure> {
+    let args: Vec<OsString> = env::args_os().skip(1).collect();
+    let policy = policy::read(called).map_err(Failure::usage)?;
+    // An argument that is no text can name nothing in the guest, either.
+    let words: Vec<String> = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let named = arguments::named(program, &words, &read_text);
+    let current = env::current_dir().unwrap_or_default();
+    let grants = grants(&named, &current.to_string_lossy(), policy.level);
+    let mut folders = Folders::of_shim(&policy.sandbox, &grants)?;
+    if named.draws_text && policy.level != Level::Dirs {
+        folders = folders.with_fonts_of(FONTS);
+    }
+    start(program, &args, &policy.sandbox, &folders)
+}
+
+fn read_text(path: &str) -> Option<String> {
+    let mut text = String::new();
+    let file = File::open(path).ok()?;
+    file.metadata().ok().filter(|metadata| metadata.is_file())?;
+    file.take(TEXT_MAX_BYTES).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+fn start(program: Program, args: &[OsString], sandbox: &Sandbox, folders: &Folders) -> Result<ExitCode, Failure> {
+    let runtime = module::runtime(sandbox)?;
     // The bar takes the place of ffmpeg's own lines; ffprobe has nothing to show.
-    let bar = (sandbox.progress && program == "ffmpeg").then(Bar::new);
-    let words = [Some(program), bar.is_some().then_some("-nostats")];
+    let bar = (sandbox.progress && program == Program::Ffmpeg).then(Bar::new);
+    let words = [Some(program.name()), bar.is_some().then_some("-nostats")];
     let job = Job::new(words.into_iter().flatten())
         .stdin(Stdin::Inherit)
         .stdout(Stdout::Inherit)
         .stderr(Stdout::Inherit);
-    let mut job = limits(job, &sandbox);
-    for arg in &args {
+    let mut job = limits(job, sandbox);
+    for arg in args {
         job = job.arg(arg);
     }
     for name in PRINTING_VARIABLES {
@@ -46,7 +84,7 @@ pub fn run(program: &str, guest: GuestArgs, sandbox: Sandbox) -> Result<ExitCode
     if let Some(bar) = &bar {
         job = bar.show(job);
     }
-    let result = runtime.run(folders.give_to(job)?);
+    let result = runtime.run(folders.give_to(job, args));
     if let Some(bar) = bar {
         bar.clear();
     }
@@ -61,13 +99,12 @@ pub fn run(program: &str, guest: GuestArgs, sandbox: Sandbox) -> Result<ExitCode
         result => result?,
     };
     if !output.success() {
-        for hint in folders.hints(&args) {
+        for hint in folders.hints() {
             eprintln!("afmpeg: {hint}");
         }
     }
     Ok(ExitCode::from(exit_code(output.exit_code)))
 }
-
 /// The limits and variables that the command line gives to every job.
 pub fn limits(job: Job, sandbox: &Sandbox) -> Job {
     let mut job = job

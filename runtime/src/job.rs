@@ -4,9 +4,12 @@ use crate::error::Error;
 use crate::fonts::Fonts;
 use crate::fs::{Access, FileSystem, HostDir, Tree};
 use crate::interrupt::Cancellation;
+use crate::signals::Signals;
 use crate::stdio::{Stdin, Stdout};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -24,6 +27,8 @@ pub struct Job {
     pub(crate) stdin: Stdin,
     pub(crate) stdout: Stdout,
     pub(crate) stderr: Stdout,
+    pub(crate) descriptors: BTreeMap<u32, File>,
+    pub(crate) signals: Option<Signals>,
     pub(crate) memory_max_bytes: u64,
     pub(crate) open_files_max: usize,
     pub(crate) timeout: Option<Duration>,
@@ -47,6 +52,8 @@ impl Job {
             stdin: Stdin::Empty,
             stdout: Stdout::Capture { limit_bytes: 64 << 20 },
             stderr: Stdout::Capture { limit_bytes: 1 << 20 },
+            descriptors: BTreeMap::new(),
+            signals: None,
             memory_max_bytes: 4 << 30,
             open_files_max: 64,
             timeout: None,
@@ -121,6 +128,17 @@ impl Job {
         self
     }
 
+    /// Gives a file or stream as a descriptor besides the three standard streams, as in ffmpeg's `pipe:3`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the number is below 3.
+    pub fn descriptor(mut self, number: u32, file: File) -> Job {
+        assert!(number > 2, "the first three descriptors are the standard streams");
+        self.descriptors.insert(number, file);
+        self
+    }
+
     /// Limits the program's memory, in bytes; by default 4 GiB, the most that it can address.
     pub fn memory_max_bytes(mut self, bytes: u64) -> Job {
         self.memory_max_bytes = bytes;
@@ -190,6 +208,12 @@ impl Job {
     /// which ends it.
     pub fn cancellation(mut self, cancellation: &Cancellation) -> Job {
         self.cancellations.push(cancellation.clone());
+        self
+    }
+
+    /// Allows another thread to send signals to the program, such as the one that lets ffmpeg finish its outputs.
+    pub fn signals(mut self, signals: &Signals) -> Job {
+        self.signals = Some(signals.clone());
         self
     }
 

@@ -100,6 +100,7 @@ mod random;
 mod running;
 mod runtime;
 mod sandbox;
+mod signals;
 #[cfg(feature = "pull")]
 mod source;
 mod stdio;
@@ -124,6 +125,7 @@ pub use preempt::Preemption;
 pub use probe::Probe;
 pub use progress::Progress;
 pub use runtime::Runtime;
+pub use signals::Signals;
 #[cfg(feature = "pull")]
 pub use source::ModuleSource;
 #[cfg(feature = "tokio")]

@@ -10,6 +10,7 @@ use crate::output::Output;
 use crate::random::Random;
 use crate::stdio::{Stream, Tails};
 use crate::wasi::{Clock, Failure, Host, Setup};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::sync::Arc;
@@ -54,10 +55,24 @@ pub(crate) fn host(job: Job, interrupt: Interrupt, open_files: &Arc<Budget>) -> 
         Some(exceeded) if exceeded.limit != Limit::OpenFiles => Error::limit(exceeded, Output::default()),
         _ => Error::TooManyDirectories,
     };
-    for stream in [stdin, stdout, stderr] {
+    let mut of_host = BTreeMap::new();
+    for (number, stream) in (0..).zip([stdin, stdout, stderr]) {
+        if let Some(host) = stream.host() {
+            of_host.insert(number, host.file.try_clone().map_err(failed)?);
+        }
         host.add_stream(stream).map_err(too_many)?;
     }
-    let devices = ("/dev".to_owned(), Arc::new(Devices(random)) as Arc<dyn FileSystem>);
+    for (number, file) in job.descriptors {
+        of_host.insert(number, file.try_clone().map_err(failed)?);
+        let stream = Stream::given(file).map_err(failed)?;
+        host.add_descriptor(number, stream).map_err(too_many)?;
+    }
+    let devices = Devices {
+        random,
+        descriptors: of_host,
+        signals: job.signals,
+    };
+    let devices = ("/dev".to_owned(), Arc::new(devices) as Arc<dyn FileSystem>);
     let directories = job.directories.into_iter().chain([devices]);
     match job.tree {
         Some(tree) => {

@@ -1,6 +1,7 @@
 //! File systems that a job can be given.
 
 mod content;
+mod descriptor;
 mod device;
 mod exceeded;
 mod file_system;

@@ -2,13 +2,16 @@
 
 use super::failure::Failure;
 use super::folders::Folders;
+use super::inherited::inherited;
+use super::local_time;
 use super::module;
 use super::progress::Bar;
-use crate::arguments::{self, Program};
+use super::signals::Passing;
+use crate::arguments::{self, Named, Program};
 use crate::cli::{GuestArgs, Sandbox};
 use crate::grants::{Level, grants};
 use crate::policy;
-use afmpeg::{Error, Job, Stdin, Stdout};
+use afmpeg::{Error, Job, Signals, Stdin, Stdout};
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -36,23 +39,27 @@ const FONTS: &str = "/usr/share/fonts";
 pub fn run(program: Program, guest: GuestArgs, sandbox: &Sandbox) -> Result<ExitCode, Failure> {
     let args = guest_args(guest.args);
     let folders = Folders::new(sandbox)?;
-    start(program, &args, sandbox, &folders)
+    let named = arguments::named(program, &words(&args), &|_| None);
+    start(program, &args, sandbox, &folders, &named)
+}
+
+fn words(args: &[OsString]) -> Vec<String> {
+    // An argument that is no text can name nothing in the guest, either.
+    args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect()
 }
 
 /// Runs what a program calls as ffmpeg or ffprobe.
 pub fn shim(program: Program, called: &OsStr) -> Result<ExitCode, Failure> {
     let args: Vec<OsString> = env::args_os().skip(1).collect();
     let policy = policy::read(called).map_err(Failure::usage)?;
-    // An argument that is no text can name nothing in the guest, either.
-    let words: Vec<String> = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
-    let named = arguments::named(program, &words, &read_text);
+    let named = arguments::named(program, &words(&args), &read_text);
     let current = env::current_dir().unwrap_or_default();
     let grants = grants(&named, &current.to_string_lossy(), policy.level);
     let mut folders = Folders::of_shim(&policy.sandbox, &grants)?;
     if named.draws_text && policy.level != Level::Dirs {
         folders = folders.with_fonts_of(FONTS);
     }
-    start(program, &args, &policy.sandbox, &folders)
+    start(program, &args, &policy.sandbox, &folders, &named)
 }
 
 fn read_text(path: &str) -> Option<String> {
@@ -63,7 +70,13 @@ fn read_text(path: &str) -> Option<String> {
     Some(text)
 }
 
-fn start(program: Program, args: &[OsString], sandbox: &Sandbox, folders: &Folders) -> Result<ExitCode, Failure> {
+fn start(
+    program: Program,
+    args: &[OsString],
+    sandbox: &Sandbox,
+    folders: &Folders,
+    named: &Named,
+) -> Result<ExitCode, Failure> {
     let runtime = module::runtime(sandbox)?;
     // The bar takes the place of ffmpeg's own lines; ffprobe has nothing to show.
     let bar = (sandbox.progress && program == Program::Ffmpeg).then(Bar::new);
@@ -76,15 +89,30 @@ fn start(program: Program, args: &[OsString], sandbox: &Sandbox, folders: &Folde
     for arg in args {
         job = job.arg(arg);
     }
+    for &number in &named.descriptors {
+        if let Some(file) = inherited(number) {
+            job = job.descriptor(number, file);
+        }
+    }
     for name in PRINTING_VARIABLES {
         if let Some(value) = env::var_os(name) {
             job = job.env(name, value);
         }
     }
+    // The first value of a variable counts, so that one of the command line does.
+    if let Some(rule) = local_time::rule().filter(|_| sandbox.fixed.is_none()) {
+        job = job.env("TZ", rule);
+    }
     if let Some(bar) = &bar {
         job = bar.show(job);
     }
+    let signals = Signals::new();
+    let is_ffmpeg = program == Program::Ffmpeg;
+    let reads_keys = !args.iter().any(|arg| arg == "-nostdin");
+    let passing = is_ffmpeg.then(|| Passing::start(&signals, reads_keys));
+    job = if is_ffmpeg { job.signals(&signals) } else { job };
     let result = runtime.run(folders.give_to(job, args));
+    drop(passing);
     if let Some(bar) = bar {
         bar.clear();
     }

@@ -14,11 +14,16 @@ use crate::stdio::Stream;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The number of standard streams.
+pub(super) const STANDARD_STREAMS: u32 = 3;
+
 /// One guest's view of the world.
 pub struct Host {
     pub(super) args: Vec<Vec<u8>>,
     pub(super) env: Vec<Vec<u8>>,
     pub(super) descriptors: Descriptors,
+    /// The number of the first directory that the guest was given; those before are streams, or not there.
+    pub(super) first_directory: u32,
     pub interrupt: Interrupt,
     pub(super) clock: Clock,
     pub(super) random: Arc<Random>,
@@ -48,6 +53,7 @@ impl Host {
             args: setup.args,
             env: setup.env,
             descriptors: Descriptors::new(setup.open_files_max, setup.host_memory.clone()),
+            first_directory: STANDARD_STREAMS,
             interrupt: setup.interrupt,
             clock: setup.clock,
             random: setup.random,
@@ -67,6 +73,14 @@ impl Host {
     /// Adds the next standard stream; the first three descriptors are for these.
     pub fn add_stream(&mut self, stream: Stream) -> Answer {
         self.descriptors.insert(Descriptor::Stream(stream), None).map(drop)
+    }
+
+    /// Adds a stream under a number above those of the standard streams; the numbers must rise. Directories follow.
+    pub fn add_descriptor(&mut self, number: u32, stream: Stream) -> Answer {
+        self.descriptors.skip_to(number)?;
+        self.add_stream(stream)?;
+        self.first_directory = number + 1;
+        Ok(())
     }
 
     /// Gives a directory to the guest under a name, after the standard streams.

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod copies;
+mod descriptors;
 mod failures;
 mod fate;
 mod fixture;

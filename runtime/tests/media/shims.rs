@@ -203,7 +203,7 @@ fn a_policy_and_variables_give_less_or_more() {
     let list = "ffprobe -v error @/media/list.m3u8";
     fs::write(
         machine.path("media/list.m3u8"),
-        "#EXTM3U\n#EXTINF:5,\na.ts\n#EXT-X-ENDLIST\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\na.ts\n#EXT-X-ENDLIST\n",
     )
     .unwrap();
     machine.ok("ffmpeg -v error -i in.mp4 -c copy -t 1 ../out/a.ts");

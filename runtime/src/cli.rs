@@ -63,6 +63,10 @@ pub struct Sandbox {
     #[arg(long, value_name = "DIR")]
     pub fonts: Option<PathBuf>,
 
+    /// Let inputs be read from web addresses that begin so, such as https://media.example/videos/; may be repeated
+    #[arg(long, value_name = "URL", value_parser = crate::remote::prefix)]
+    pub allow_url: Vec<url::Url>,
+
     /// Keep the current directory from the program
     #[arg(long)]
     pub no_current_dir: bool,
@@ -271,6 +275,7 @@ current directory. The file afmpeg.toml in the folder says what else, and these 
   AFMPEG_SANDBOX         dirs, files, folders or machine: what of the arguments counts
   AFMPEG_DIRS            folders to read and write, separated as in PATH
   AFMPEG_DIRS_READ_ONLY  folders to read
+  AFMPEG_ALLOW_URL       beginnings of web addresses that inputs may have, separated by spaces
   AFMPEG_MODULE          the module
   AFMPEG_POLICY          another file than afmpeg.toml")]
 pub struct Shims {

@@ -4,6 +4,7 @@ mod arguments;
 mod cli;
 mod grants;
 mod policy;
+mod remote;
 mod verb;
 
 use arguments::Program;

@@ -44,6 +44,9 @@ pub fn read(called: &OsStr) -> Result<Policy, String> {
             words.extend([option.into(), folder.into_os_string()]);
         }
     }
+    for prefix in variable("AFMPEG_ALLOW_URL")?.unwrap_or_default().split_whitespace() {
+        words.push(format!("--allow-url={prefix}").into());
+    }
     // The variable is stronger than the file, as the option is stronger than the variable.
     if env::var_os("AFMPEG_MODULE").is_some_and(|module| !module.is_empty()) {
         words.retain(|word| !word.to_string_lossy().starts_with("--module="));

@@ -51,10 +51,6 @@ pub(crate) fn host(job: Job, interrupt: Interrupt, open_files: &Arc<Budget>) -> 
         host_memory,
         open_files: open_files.clone(),
     });
-    let too_many = |failure: Failure| match failure.exceeded {
-        Some(exceeded) if exceeded.limit != Limit::OpenFiles => Error::limit(exceeded, Output::default()),
-        _ => Error::TooManyDirectories,
-    };
     let mut of_host = BTreeMap::new();
     for (number, stream) in (0..).zip([stdin, stdout, stderr]) {
         if let Some(host) = stream.host() {
@@ -72,24 +68,34 @@ pub(crate) fn host(job: Job, interrupt: Interrupt, open_files: &Arc<Budget>) -> 
         descriptors: of_host,
         signals: job.signals,
     };
-    let devices = ("/dev".to_owned(), Arc::new(devices) as Arc<dyn FileSystem>);
-    let directories = job.directories.into_iter().chain([devices]);
-    match job.tree {
-        Some(tree) => {
-            let tree = directories.fold(tree, |tree, (name, file_system)| tree.place(name, file_system));
-            host.add_tree(tree).map_err(too_many)?;
-        }
-        None => {
-            for (name, file_system) in directories {
-                host.add_directory(name, file_system).map_err(too_many)?;
-            }
-        }
-    }
+    add_directories(&mut host, job.tree, job.directories, devices).map_err(too_many)?;
     let tails = Tails {
         stdout: tail_of_stdout,
         stderr: tail_of_stderr,
     };
     Ok((host, tails))
+}
+
+/// Gives the directories to the program: each by its name, or all as places in a tree of names.
+fn add_directories(
+    host: &mut Host,
+    tree: Option<Tree>,
+    directories: Vec<(String, Arc<dyn FileSystem>)>,
+    devices: Devices,
+) -> Result<(), Failure> {
+    let devices = ("/dev".to_owned(), Arc::new(devices) as Arc<dyn FileSystem>);
+    let mut directories = directories.into_iter().chain([devices]);
+    match tree {
+        Some(tree) => host.add_tree(directories.fold(tree, |tree, (name, file_system)| tree.place(name, file_system))),
+        None => directories.try_for_each(|(name, file_system)| host.add_directory(name, file_system)),
+    }
+}
+
+fn too_many(failure: Failure) -> Error {
+    match failure.exceeded {
+        Some(exceeded) if exceeded.limit != Limit::OpenFiles => Error::limit(exceeded, Output::default()),
+        _ => Error::TooManyDirectories,
+    }
 }
 
 fn c_string(string: OsString) -> Result<Vec<u8>, Error> {

@@ -33,6 +33,7 @@ pub struct Tree {
     current: String,
     places: Vec<Place>,
     mentioned: Vec<Mentioned>,
+    web: Option<Arc<dyn FileSystem>>,
     refused: Arc<Mutex<BTreeSet<Refused>>>,
 }
 
@@ -81,6 +82,7 @@ impl Tree {
             current: clean("", current.as_ref()),
             places: Vec::new(),
             mentioned: Vec::new(),
+            web: None,
             refused: Arc::default(),
         }
     }
@@ -98,6 +100,14 @@ impl Tree {
         let name = self.absolute(name.as_ref());
         let dir = Arc::new(dir);
         self.put(name, dir.clone(), Some(dir));
+        self
+    }
+
+    /// Gives a file system whose files have the addresses of web servers as their names, `https://host/path`.
+    ///
+    /// FFmpeg's programs take such a name for a file's if it follows `file:`.
+    pub fn web(mut self, file_system: Arc<dyn FileSystem>) -> Tree {
+        self.web = Some(file_system);
         self
     }
 
@@ -137,7 +147,7 @@ impl Tree {
     }
 
     pub(crate) fn file_systems(&self) -> impl Iterator<Item = &Arc<dyn FileSystem>> {
-        self.places.iter().map(|place| &place.file_system)
+        self.places.iter().map(|place| &place.file_system).chain(&self.web)
     }
 
     fn absolute(&self, path: &str) -> String {
@@ -149,6 +159,13 @@ impl Tree {
 
     /// Finds what a program means by a path that has lost its first slash, if it had one.
     pub(crate) fn locate(&self, path: &str, follow_last: bool) -> io::Result<Found> {
+        if let Some(web) = self.web.as_ref().filter(|_| is_web(path)) {
+            return Ok(Found {
+                file_system: web.clone(),
+                path: path.to_owned(),
+                name: path.to_owned(),
+            });
+        }
         let relative = clean(&self.current, path);
         let climbs = path.split('/').any(|part| part == "..");
         let begins_here = matches!(path.split('/').next(), Some("." | ".."));
@@ -289,6 +306,10 @@ fn too_many_links() -> io::Error {
 /// On Windows, `C:/x` is absolute; a program's C library takes it for relative, and leaves it as it is.
 fn is_absolute(path: &str) -> bool {
     path.starts_with('/') || (cfg!(windows) && path.as_bytes().get(1) == Some(&b':'))
+}
+
+fn is_web(path: &str) -> bool {
+    path.starts_with("https://") || path.starts_with("http://")
 }
 
 /// Whether an absolute name is what the path is without the current directory.

@@ -4,6 +4,7 @@ use super::failure::Failure;
 use super::single_file::SingleFile;
 use crate::cli::{Folder, Sandbox};
 use crate::grants::Grant;
+use crate::remote::{Allowed, Remote};
 use afmpeg::fs::Refused;
 use afmpeg::{Access, Fonts, HostDir, Job, Tree};
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 pub struct Folders {
     tree: Tree,
     fonts: Option<Fonts>,
+    remote: Option<Arc<Remote>>,
     allowed_by: AllowedBy,
 }
 
@@ -82,9 +84,15 @@ impl Folders {
             tree = give(tree, host, &name, access)?;
         }
         let fonts = sandbox.fonts.as_ref().map(Fonts::open).transpose()?;
+        let allowed = Allowed::new(&sandbox.allow_url);
+        let remote = (!allowed.is_empty()).then(|| Remote::new(allowed));
+        if let Some(remote) = &remote {
+            tree = tree.web(remote.clone());
+        }
         Ok(Folders {
             tree,
             fonts,
+            remote,
             allowed_by,
         })
     }
@@ -105,10 +113,30 @@ impl Folders {
     /// Returns possible causes of a failure: what the program asked for outside of its folders.
     pub fn hints(&self) -> Vec<String> {
         let refused = self.tree.refused();
-        refused
+        let mut hints: Vec<String> = refused
             .iter()
             .filter_map(|refused| hint(refused, self.allowed_by))
-            .collect()
+            .collect();
+        let addresses = self.remote.iter().flat_map(|remote| remote.refused());
+        hints.extend(addresses.map(|address| self.remote_hint(&address)));
+        hints
+    }
+
+    /// What to do about an address of the network.
+    pub fn remote_hint(&self, address: &str) -> String {
+        let option = match self.allowed_by {
+            AllowedBy::Options => "--allow-url",
+            AllowedBy::Variables => "AFMPEG_ALLOW_URL",
+        };
+        match address.starts_with("http") {
+            true => format!("{address} is not allowed; {option} takes what addresses may begin with"),
+            false => format!("{address}: the sandbox has no network but for inputs that {option} allows"),
+        }
+    }
+
+    /// Whether an address may be read.
+    pub fn allows(&self, sandbox: &Sandbox, address: &str) -> bool {
+        self.remote.is_some() && Allowed::new(&sandbox.allow_url).parse(address).is_some()
     }
 }
 

@@ -70,6 +70,14 @@ fn read_text(path: &str) -> Option<String> {
     Some(text)
 }
 
+/// An address that may be read is the name of a file to the program, which has no protocols of the network.
+fn web_name(arg: &OsString, named: &Named, allows: impl Fn(&str) -> bool) -> OsString {
+    match arg.to_str() {
+        Some(text) if named.remote.contains(text) && allows(text) => format!("file:{text}").into(),
+        _ => arg.clone(),
+    }
+}
+
 fn start(
     program: Program,
     args: &[OsString],
@@ -87,7 +95,7 @@ fn start(
         .stderr(Stdout::Inherit);
     let mut job = limits(job, sandbox);
     for arg in args {
-        job = job.arg(arg);
+        job = job.arg(web_name(arg, named, |address| folders.allows(sandbox, address)));
     }
     for &number in &named.descriptors {
         if let Some(file) = inherited(number) {
@@ -127,7 +135,9 @@ fn start(
         result => result?,
     };
     if !output.success() {
-        for hint in folders.hints() {
+        let remote = named.remote.iter().filter(|address| !folders.allows(sandbox, address));
+        let hints = folders.hints().into_iter();
+        for hint in hints.chain(remote.map(|address| folders.remote_hint(address))) {
             eprintln!("afmpeg: {hint}");
         }
     }

@@ -20,6 +20,7 @@ mod measure;
 mod names;
 mod pictures;
 mod pipes;
+mod remote;
 mod scheduling;
 mod shims;
 mod shown;

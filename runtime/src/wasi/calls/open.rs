@@ -57,13 +57,8 @@ impl Host {
         if is_new {
             self.account.check_name()?;
         }
-        let found = match file_system.open(&resolved.path, &options) {
-            Err(error) => {
-                self.note_refusal(fd, &resolved, &error);
-                return Err(error.into());
-            }
-            Ok(found) => found,
-        };
+        let found = file_system.open(&resolved.path, &options);
+        let found = found.inspect_err(|error| self.note_refusal(fd, &resolved, error))?;
         self.account.names += u64::from(is_new);
         let open_file = matches!(found, Opened::File(_)).then_some(open_file);
         let descriptor = match found {
@@ -96,6 +91,7 @@ impl Host {
             _ => return,
         };
         if let Some(name) = &resolved.name
+            && !name.contains("://")
             && let Ok(OpenDirectory { tree: Some(tree), .. }) = self.descriptors.directory(fd)
         {
             tree.refuse(name, for_writing);

@@ -1,0 +1,9 @@
+//! Files of web servers that the user allows, read by this process in parts.
+
+mod allowed;
+mod fetch;
+mod files;
+mod parts;
+
+pub use allowed::{Allowed, prefix};
+pub use files::Remote;

@@ -62,6 +62,7 @@
 //! - Files come from a [`FileSystem`]: [`MemoryFs`], [`HostDir`], [`OverlayFs`], or the caller's own.
 //!   [`MemoryFs::add_reader`] adds a file that is backed by a reader at offsets, such as an object in a store, and
 //!   [`MemoryFs::add_writer`] one that is backed by a writer at offsets, such as a multipart upload.
+//! - A [`Tree`] gives a job files under the names that they have on the host.
 //! - [`Stdin`] and [`Stdout`] are pipes of any length, in bounded memory.
 //! - With the feature `pull`, `ModuleSource` downloads a module by name, and verifies its signature.
 //! - [`Job::progress`] reports ffmpeg's progress.

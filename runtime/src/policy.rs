@@ -103,19 +103,28 @@ fn words(table: &toml::Table) -> Result<(Level, Vec<OsString>), String> {
     Ok((level, words))
 }
 
-/// The file of policy in the folder of the shim, where there is one.
+/// The file of policy in the folder of the shim, or of one that this is a link to.
 fn beside(called: &OsStr) -> Option<PathBuf> {
     let called = Path::new(called);
-    let folder = match called.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        Some(parent) => parent.to_owned(),
-        None => on_path(called)?,
+    let has_folder = called.parent().is_some_and(|parent| !parent.as_os_str().is_empty());
+    let mut shim = match has_folder {
+        true => called.to_owned(),
+        false => on_path(called)?.join(called),
     };
-    let file = folder.join(FILE_NAME);
-    match file.metadata() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        _ => Some(file),
+    for _ in 0..LINKS_MAX {
+        let folder = shim.parent()?;
+        let file = folder.join(FILE_NAME);
+        match file.metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            _ => return Some(file),
+        }
+        shim = folder.join(fs::read_link(&shim).ok()?);
     }
+    None
 }
+
+/// As many as a shim is reached by in earnest.
+const LINKS_MAX: usize = 8;
 
 /// The folder in which a shell finds the shim.
 fn on_path(name: &Path) -> Option<PathBuf> {

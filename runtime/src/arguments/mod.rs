@@ -79,6 +79,14 @@ pub fn named(program: Program, args: &[String], read_text: ReadText) -> Named {
     reader.named
 }
 
+/// The file that the variable FFREPORT names, as in `file=/logs/a.log:level=32`.
+pub fn report(value: &str) -> Option<String> {
+    let options = text::split(value, ':').into_iter();
+    options
+        .rev()
+        .find_map(|option| option.strip_prefix("file=").map(str::to_owned))
+}
+
 struct Reader<'a> {
     program: Program,
     read_text: ReadText<'a>,

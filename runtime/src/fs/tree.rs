@@ -298,6 +298,17 @@ fn too_many_links() -> io::Error {
     rustix::io::Errno::LOOP.into()
 }
 
+/// The error that a user sees who may not write somewhere.
+#[cfg(unix)]
+fn forbidden() -> io::Error {
+    rustix::io::Errno::ACCESS.into()
+}
+
+#[cfg(not(unix))]
+fn forbidden() -> io::Error {
+    io::ErrorKind::PermissionDenied.into()
+}
+
 #[cfg(not(unix))]
 fn too_many_links() -> io::Error {
     io::ErrorKind::NotFound.into()
@@ -387,7 +398,7 @@ impl FileSystem for Between {
         }
         self.tree.refuse(path, options.changes());
         Err(match options.create {
-            true => io::ErrorKind::PermissionDenied.into(),
+            true => forbidden(),
             false => io::ErrorKind::NotFound.into(),
         })
     }
@@ -406,7 +417,7 @@ impl FileSystem for Between {
 
     fn create_dir(&self, path: &str) -> io::Result<()> {
         self.tree.refuse(path, true);
-        Err(io::ErrorKind::PermissionDenied.into())
+        Err(forbidden())
     }
 }
 

@@ -10,8 +10,8 @@ use url::Url;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Time for one part.
-const BODY_TIMEOUT: Duration = Duration::from_secs(120);
+/// Time for what one answer holds: the whole file, from a server that sends no parts.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 const REDIRECTS_MAX: usize = 10;
 const ATTEMPTS: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -22,6 +22,8 @@ pub struct Part {
     pub size_bytes: u64,
     /// What tells this version of the file from others.
     pub version: Option<String>,
+    /// What comes after these bytes, from a server that sends no parts.
+    pub rest: Option<Box<dyn Read + Send>>,
 }
 
 #[derive(Clone)]
@@ -90,13 +92,17 @@ impl Fetcher {
                 }
                 (size_bytes, last - first + 1)
             }
-            // The whole file: with the beginning that was asked for, if it was.
+            // The whole file, as it comes.
             200 if start == 0 => {
-                let size_bytes = text(header::CONTENT_LENGTH).and_then(|text| text.parse().ok());
-                match size_bytes {
-                    Some(size_bytes) if size_bytes <= length => (size_bytes, size_bytes),
-                    _ => return Err(lie("it sends no parts of files")),
-                }
+                let Some(size_bytes) = text(header::CONTENT_LENGTH).and_then(|text| text.parse().ok()) else {
+                    return Err(lie("it does not say how long the file is"));
+                };
+                return Ok(Part {
+                    bytes: Vec::new(),
+                    size_bytes,
+                    version: sent_version,
+                    rest: Some(Box::new(response.into_body().into_reader())),
+                });
             }
             200 => return Err(lie("it sends no parts of files, or the file has changed")),
             416 => (start, 0),
@@ -120,6 +126,7 @@ impl Fetcher {
             bytes: if status == 416 { Vec::new() } else { bytes },
             size_bytes,
             version: sent_version,
+            rest: None,
         })
     }
 

@@ -3,6 +3,7 @@
 use super::allowed::Allowed;
 use super::fetch::Fetcher;
 use super::parts::Parts;
+use super::whole::Whole;
 use afmpeg::FileSystem;
 use afmpeg::fs::{DirEntry, File, FileType, Metadata, OpenOptions, Opened};
 use std::collections::BTreeSet;
@@ -51,12 +52,14 @@ impl FileSystem for Remote {
         let mut parts = Parts::default();
         let first = self.fetcher.part(&url, 0, parts.wanted_bytes(0), None)?;
         parts.add(0, first.bytes);
+        let whole = first.rest.map(|rest| Whole::new(rest, first.size_bytes)).transpose()?;
         Ok(Opened::File(Box::new(RemoteFile {
             url,
             fetcher: self.fetcher.clone(),
             size_bytes: first.size_bytes,
             version: first.version,
             parts,
+            whole,
         })))
     }
 
@@ -76,6 +79,7 @@ struct RemoteFile {
     size_bytes: u64,
     version: Option<String>,
     parts: Parts,
+    whole: Option<Whole>,
 }
 
 impl File for RemoteFile {
@@ -86,6 +90,9 @@ impl File for RemoteFile {
     fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         if offset >= self.size_bytes || buffer.is_empty() {
             return Ok(0);
+        }
+        if let Some(whole) = &mut self.whole {
+            return whole.read_at(buffer, offset);
         }
         if self.parts.at(offset).is_none() {
             let wanted = self.parts.wanted_bytes(offset).min(self.size_bytes - offset);

@@ -4,6 +4,7 @@ mod allowed;
 mod fetch;
 mod files;
 mod parts;
+mod whole;
 
 pub use allowed::{Allowed, prefix};
 pub use files::Remote;

@@ -6,7 +6,7 @@ use crate::cli::{Folder, Sandbox};
 use crate::grants::Grant;
 use crate::remote::{Allowed, Remote};
 use afmpeg::fs::Refused;
-use afmpeg::{Access, Fonts, HostDir, Job, Tree};
+use afmpeg::{Access, Fonts, HostDir, Job, MemoryFs, Tree};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::env;
@@ -33,7 +33,7 @@ impl Folders {
     /// The folders of the command line.
     pub fn new(sandbox: &Sandbox) -> Result<Folders, Failure> {
         let current = current()?;
-        let mut tree = Tree::new(name(&current));
+        let mut tree = without_system(&current);
         if !sandbox.no_current_dir {
             tree = give(tree, &current, &name(&current), Access::ReadWrite)?;
         }
@@ -42,7 +42,7 @@ impl Folders {
 
     /// What a shim's arguments name, and the folders of its policy.
     pub fn of_shim(sandbox: &Sandbox, grants: &[Grant]) -> Result<Folders, Failure> {
-        let mut tree = Tree::new(name(&current()?));
+        let mut tree = without_system(&current()?);
         let mut folders: BTreeMap<(&str, bool), Arc<HostDir>> = BTreeMap::new();
         for grant in grants {
             let access = match grant.may_write {
@@ -142,6 +142,15 @@ impl Folders {
 
 fn current() -> Result<PathBuf, Failure> {
     env::current_dir().map_err(|error| Failure::setup(format!("the current directory cannot be found: {error}")))
+}
+
+/// The tree of a program in this directory. Whoever is given the root does not mean what is there of the kernel's, by
+/// which a program could change this process.
+fn without_system(current: &Path) -> Tree {
+    let nothing = || Arc::new(MemoryFs::new(0));
+    Tree::new(name(current))
+        .place("/proc", nothing())
+        .place("/sys", nothing())
 }
 
 fn give(tree: Tree, host: &Path, name: &str, access: Access) -> Result<Tree, Failure> {

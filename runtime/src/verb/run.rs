@@ -7,7 +7,7 @@ use super::local_time;
 use super::module;
 use super::progress::Bar;
 use super::signals::Passing;
-use crate::arguments::{self, Named, Program};
+use crate::arguments::{self, Named, Program, Role};
 use crate::cli::{GuestArgs, Sandbox};
 use crate::grants::{Level, grants};
 use crate::policy;
@@ -52,7 +52,9 @@ fn words(args: &[OsString]) -> Vec<String> {
 pub fn shim(program: Program, called: &OsStr) -> Result<ExitCode, Failure> {
     let args: Vec<OsString> = env::args_os().skip(1).collect();
     let policy = policy::read(called).map_err(Failure::usage)?;
-    let named = arguments::named(program, &words(&args), &read_text);
+    let mut named = arguments::named(program, &words(&args), &read_text);
+    let report = env::var("FFREPORT").ok().as_deref().and_then(arguments::report);
+    named.files.extend(report.map(|path| (path, Role::Output)));
     let current = env::current_dir().unwrap_or_default();
     let grants = grants(&named, &current.to_string_lossy(), policy.level);
     let mut folders = Folders::of_shim(&policy.sandbox, &grants)?;

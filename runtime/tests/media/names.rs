@@ -33,6 +33,20 @@ fn relative_inputs_are_found_whatever_is_given() {
 }
 
 #[test]
+fn the_root_has_nothing_of_the_kernels() {
+    let studio = Studio::new();
+    for path in [
+        "/proc/self/environ",
+        "/proc/self/mem",
+        "/sys/kernel/notes",
+        "../../../../../proc/self/environ",
+    ] {
+        let run = studio.afmpeg("--dir /", &format!("ffmpeg -v error -f u8 -i {path} -f null -"));
+        run.fails(254, "No such file");
+    }
+}
+
+#[test]
 fn outputs_land_where_they_are_named() {
     let studio = Studio::new();
     let outside = tempfile::tempdir().unwrap();

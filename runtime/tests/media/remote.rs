@@ -112,6 +112,7 @@ fn allowed_inputs_are_read_in_parts() {
         ("/a/video.mp4".to_owned(), Answer::File(video.clone())),
         ("/a/moved.mp4".to_owned(), Answer::Redirect("/a/video.mp4".to_owned())),
         ("/a/busy.mp4".to_owned(), Answer::Later(video.clone())),
+        ("/a/whole.mp4".to_owned(), Answer::Whole(video.clone())),
     ];
     for name in studio.files("part").into_iter().chain(["list.m3u8".to_owned()]) {
         answers.push((format!("/a/hls/{name}"), Answer::File(Arc::new(studio.read(&name)))));
@@ -120,7 +121,7 @@ fn allowed_inputs_are_read_in_parts() {
     let server = Server::start(&answers);
     let allowed = format!("--allow-url {}/a", server.address);
     let wanted = studio.packets(format!("-i {SOURCE} -c copy"));
-    for name in ["video.mp4", "moved.mp4", "busy.mp4"] {
+    for name in ["video.mp4", "moved.mp4", "busy.mp4", "whole.mp4"] {
         let read = studio
             .afmpeg(
                 &allowed,
@@ -213,9 +214,11 @@ fn nothing_else_is_asked_for() {
 #[test]
 fn servers_that_lie_are_errors() {
     let studio = Studio::new();
-    let video = Arc::new(studio.read(SOURCE));
     let server = Server::start(&[
-        ("/whole.mp4", Answer::Whole(video)),
+        (
+            "/short.mp4",
+            Answer::Raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n", b"12345"),
+        ),
         (
             "/other.mp4",
             Answer::Raw("HTTP/1.1 206 Part\r\nContent-Range: bytes 5-9/100\r\n", b"12345"),
@@ -235,7 +238,7 @@ fn servers_that_lie_are_errors() {
         ("/empty.mp4", Answer::Raw("HTTP/1.1 416 Range\r\n", b"")),
         ("/secret.mp4", Answer::Raw("HTTP/1.1 403 No\r\n", b"")),
     ]);
-    for name in ["whole", "other", "huge", "none", "odd", "empty", "secret", "missing"] {
+    for name in ["short", "other", "huge", "none", "odd", "empty", "secret", "missing"] {
         let line = format!("ffmpeg -v error -i {}/{name}.mp4 -c copy out.mkv", server.address);
         let run = studio.afmpeg(&format!("--allow-url {}/", server.address), &line).end();
         assert!(!matches!(run.exit_code, Some(0 | 70) | None), "{name}: {run}");

@@ -111,7 +111,14 @@ fn what_the_arguments_name_is_there() {
     )
     .unwrap();
     machine.ok("ffmpeg -v error -f concat -safe 0 -i @/out/list.txt -c copy f.mp4");
+    let log = format!("file={}:level=32", machine.path("out/report.log").display());
+    let reported = machine
+        .program("ffprobe -v error in.mp4", &[("FFREPORT", &log)])
+        .output()
+        .unwrap();
+    assert!(reported.status.success(), "{}", said(&reported));
     for file in [
+        "out/report.log",
         "out/a.mkv",
         "out/b0.ts",
         "work/c.mp4",
@@ -243,6 +250,17 @@ fn a_policy_and_variables_give_less_or_more() {
     machine.policy("sandbox = \"dirs\"\n");
     assert!(!runs(probe, &[]));
     assert!(runs(probe, &[("AFMPEG_SANDBOX", "files")]));
+    // The policy is that of the shim to which a link leads.
+    let link = machine.path("link");
+    symlink(machine.shims.path().join("ffprobe"), machine.path("ffprobe")).unwrap();
+    fs::create_dir(&link).unwrap();
+    symlink("../ffprobe", link.join("ffprobe")).unwrap();
+    let linked = Command::new(link.join("ffprobe"))
+        .arg("-version")
+        .env_clear()
+        .output()
+        .unwrap();
+    assert!(linked.status.success(), "{}", said(&linked));
     machine.policy(&format!("dir-read-only = [{:?}]\n", machine.path("media")));
     assert!(runs(probe, &[]) && !runs(convert, &[]));
     machine.policy("no-such-option = 1\n");

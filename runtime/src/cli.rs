@@ -63,6 +63,10 @@ pub struct Sandbox {
     #[arg(long, value_name = "DIR")]
     pub fonts: Option<PathBuf>,
 
+    /// Let inputs be read from web addresses that begin so, such as https://media.example/videos/; may be repeated
+    #[arg(long, value_name = "URL", value_parser = crate::remote::prefix)]
+    pub allow_url: Vec<url::Url>,
+
     /// Keep the current directory from the program
     #[arg(long)]
     pub no_current_dir: bool,
@@ -130,6 +134,8 @@ pub enum Command {
     Compile,
     /// Get a module of a release, verify it, and print where it lies
     Pull(Pull),
+    /// Put ffmpeg and ffprobe into a folder, for programs that call them
+    Shims(Shims),
     /// Say what the module is: version, licence, components, size
     Info(Info),
     /// Print a script that completes this command's words in a shell
@@ -256,6 +262,29 @@ pub struct Pull {
     /// Folder of pulled modules [default: afmpeg/releases in XDG_CACHE_HOME or ~/.cache]
     #[arg(long, value_name = "PATH")]
     pub into: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  eval \"$(afmpeg --module o3-gpl.wasm shims ~/.local/lib/afmpeg)\"
+  FFMPEG_PATH=~/.local/lib/afmpeg/ffmpeg node app.js
+
+The two programs reach the files that their arguments name: inputs' folders for reading, outputs' folders, and the \
+current directory. The file afmpeg.toml in the folder says what else, and these variables:
+  AFMPEG_SANDBOX         dirs, files, folders or machine: what of the arguments counts
+  AFMPEG_DIRS            folders to read and write, separated as in PATH
+  AFMPEG_DIRS_READ_ONLY  folders to read
+  AFMPEG_ALLOW_URL       beginnings of web addresses that inputs may have, separated by spaces
+  AFMPEG_MODULE          the module
+  AFMPEG_POLICY          another file than afmpeg.toml")]
+pub struct Shims {
+    /// The folder; it is made if it is not there
+    pub folder: PathBuf,
+
+    /// Replace other programs of these names
+    #[arg(long)]
+    pub force: bool,
 }
 
 #[derive(Debug, Args)]

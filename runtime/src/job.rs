@@ -2,11 +2,14 @@
 
 use crate::error::Error;
 use crate::fonts::Fonts;
-use crate::fs::{Access, FileSystem, HostDir};
+use crate::fs::{Access, FileSystem, HostDir, Tree};
 use crate::interrupt::Cancellation;
+use crate::signals::Signals;
 use crate::stdio::{Stdin, Stdout};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -20,9 +23,12 @@ pub struct Job {
     pub(crate) args: Vec<OsString>,
     pub(crate) env: Vec<(OsString, OsString)>,
     pub(crate) directories: Vec<(String, Arc<dyn FileSystem>)>,
+    pub(crate) tree: Option<Tree>,
     pub(crate) stdin: Stdin,
     pub(crate) stdout: Stdout,
     pub(crate) stderr: Stdout,
+    pub(crate) descriptors: BTreeMap<u32, File>,
+    pub(crate) signals: Option<Signals>,
     pub(crate) memory_max_bytes: u64,
     pub(crate) open_files_max: usize,
     pub(crate) timeout: Option<Duration>,
@@ -42,9 +48,12 @@ impl Job {
             args: args.into_iter().map(Into::into).collect(),
             env: Vec::new(),
             directories: Vec::new(),
+            tree: None,
             stdin: Stdin::Empty,
             stdout: Stdout::Capture { limit_bytes: 64 << 20 },
             stderr: Stdout::Capture { limit_bytes: 1 << 20 },
+            descriptors: BTreeMap::new(),
+            signals: None,
             memory_max_bytes: 4 << 30,
             open_files_max: 64,
             timeout: None,
@@ -78,6 +87,14 @@ impl Job {
         self
     }
 
+    /// Gives a tree of names to the program, in which relative and absolute paths mean what they mean on the host.
+    ///
+    /// The names of [`file_system`](Job::file_system) are then places in this tree.
+    pub fn tree(mut self, tree: Tree) -> Job {
+        self.tree = Some(tree);
+        self
+    }
+
     /// Gives a directory of the host to the program under a name.
     pub fn dir(self, name: impl Into<String>, host_path: impl AsRef<Path>, access: Access) -> Result<Job, Error> {
         let path = host_path.as_ref();
@@ -108,6 +125,17 @@ impl Job {
     /// Sets the destination of standard error; by default its last 1 MiB is kept.
     pub fn stderr(mut self, stderr: Stdout) -> Job {
         self.stderr = stderr;
+        self
+    }
+
+    /// Gives a file or stream as a descriptor besides the three standard streams, as in ffmpeg's `pipe:3`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the number is below 3.
+    pub fn descriptor(mut self, number: u32, file: File) -> Job {
+        assert!(number > 2, "the first three descriptors are the standard streams");
+        self.descriptors.insert(number, file);
         self
     }
 
@@ -180,6 +208,12 @@ impl Job {
     /// which ends it.
     pub fn cancellation(mut self, cancellation: &Cancellation) -> Job {
         self.cancellations.push(cancellation.clone());
+        self
+    }
+
+    /// Allows another thread to send signals to the program, such as the one that lets ffmpeg finish its outputs.
+    pub fn signals(mut self, signals: &Signals) -> Job {
+        self.signals = Some(signals.clone());
         self
     }
 

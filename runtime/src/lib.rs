@@ -62,6 +62,7 @@
 //! - Files come from a [`FileSystem`]: [`MemoryFs`], [`HostDir`], [`OverlayFs`], or the caller's own.
 //!   [`MemoryFs::add_reader`] adds a file that is backed by a reader at offsets, such as an object in a store, and
 //!   [`MemoryFs::add_writer`] one that is backed by a writer at offsets, such as a multipart upload.
+//! - A [`Tree`] gives a job files under the names that they have on the host.
 //! - [`Stdin`] and [`Stdout`] are pipes of any length, in bounded memory.
 //! - With the feature `pull`, `ModuleSource` downloads a module by name, and verifies its signature.
 //! - [`Job::progress`] reports ffmpeg's progress.
@@ -100,6 +101,7 @@ mod random;
 mod running;
 mod runtime;
 mod sandbox;
+mod signals;
 #[cfg(feature = "pull")]
 mod source;
 mod stdio;
@@ -114,7 +116,7 @@ pub use capacity::{Capacity, CapacityBuilder, Stats};
 pub use error::{Error, Trap};
 pub use fonts::Fonts;
 pub use frames::{Frame, Frames, IntoJob};
-pub use fs::{Access, FileSystem, HostDir, MemoryFs, OverlayFs, ReadAt, WriteAt};
+pub use fs::{Access, FileSystem, HostDir, MemoryFs, OverlayFs, ReadAt, Tree, WriteAt};
 pub use info::Info;
 pub use interrupt::Cancellation;
 pub use job::Job;
@@ -124,6 +126,7 @@ pub use preempt::Preemption;
 pub use probe::Probe;
 pub use progress::Progress;
 pub use runtime::Runtime;
+pub use signals::Signals;
 #[cfg(feature = "pull")]
 pub use source::ModuleSource;
 #[cfg(feature = "tokio")]

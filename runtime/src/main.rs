@@ -1,18 +1,41 @@
 //! The command `afmpeg`.
 
+mod arguments;
 mod cli;
+mod grants;
+mod policy;
+mod remote;
 mod verb;
 
+use arguments::Program;
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
+use std::env;
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // A link to this command that has the name of one of FFmpeg's programs is that program.
+    let called = env::args_os().next().unwrap_or_default();
+    let name = Path::new(&called).file_stem().and_then(|name| name.to_str());
+    let shim = match name {
+        Some("ffmpeg") => Some(Program::Ffmpeg),
+        Some("ffprobe") => Some(Program::Ffprobe),
+        _ => None,
+    };
+    let result = match shim {
+        Some(program) => verb::run::shim(program, &called),
+        None => command(),
+    };
+    result.unwrap_or_else(|failure| failure.report())
+}
+
+fn command() -> Result<ExitCode, verb::Failure> {
     let cli = Cli::parse();
     let sandbox = cli.sandbox;
-    let result = match cli.command {
-        Command::Ffmpeg(guest) => verb::run::run("ffmpeg", guest, sandbox),
-        Command::Ffprobe(guest) => verb::run::run("ffprobe", guest, sandbox),
+    match cli.command {
+        Command::Ffmpeg(guest) => verb::run::run(Program::Ffmpeg, guest, &sandbox),
+        Command::Ffprobe(guest) => verb::run::run(Program::Ffprobe, guest, &sandbox),
         Command::Probe(args) => verb::probe::run(args, &sandbox),
         Command::Frames(args) => verb::frames::run(args, &sandbox),
         Command::Batch(args) => verb::batch::run(args, &sandbox),
@@ -25,6 +48,6 @@ fn main() -> ExitCode {
             verb::info::print_bytes(&script).map(|()| ExitCode::SUCCESS)
         }
         Command::Man => verb::info::manual(),
-    };
-    result.unwrap_or_else(|failure| failure.report())
+        Command::Shims(args) => verb::shims::run(&args, &sandbox),
+    }
 }

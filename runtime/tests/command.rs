@@ -164,24 +164,14 @@ fn failures_of_its_own_have_codes_and_say_who_speaks() {
 
 #[test]
 fn a_folder_of_fonts_is_given_if_it_has_any() {
-    // Prints the names of its folders, each with a newline.
+    // Succeeds if there is a folder of fonts, which it looks for as the C library does.
     let names = r#"(module
-        (import "wasi_snapshot_preview1" "fd_prestat_get" (func $prestat (param i32 i32) (result i32)))
-        (import "wasi_snapshot_preview1" "fd_prestat_dir_name" (func $name (param i32 i32 i32) (result i32)))
-        (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "path_filestat_get" (func $stat (param i32 i32 i32 i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
         (memory (export "memory") 1)
-        (func (export "_start") (local $fd i32) (local $length i32)
-            (local.set $fd (i32.const 3))
-            (block $done (loop $more
-                (br_if $done (call $prestat (local.get $fd) (i32.const 16)))
-                (local.set $length (i32.load (i32.const 20)))
-                (drop (call $name (local.get $fd) (i32.const 64) (local.get $length)))
-                (i32.store8 (i32.add (i32.const 64) (local.get $length)) (i32.const 10))
-                (i32.store (i32.const 0) (i32.const 64))
-                (i32.store (i32.const 4) (i32.add (local.get $length) (i32.const 1)))
-                (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
-                (local.set $fd (i32.add (local.get $fd) (i32.const 1)))
-                (br $more)))))"#;
+        (data (i32.const 64) "usr/share/fonts")
+        (func (export "_start")
+            (call $exit (call $stat (i32.const 3) (i32.const 1) (i32.const 64) (i32.const 15) (i32.const 128)))))"#;
     let place = Place::new();
     fs::write(place.folder.path().join("names.wasm"), wat::parse_str(names).unwrap()).unwrap();
     let fonts = place.folder.path().join("fonts");
@@ -208,11 +198,8 @@ fn a_folder_of_fonts_is_given_if_it_has_any() {
         fs::write(fonts.join("sans/bold/font"), beginning).unwrap();
         let output = run();
         assert!(output.status.success(), "{output:?}");
-        assert!(
-            text(&output.stdout).lines().any(|name| name == "/usr/share/fonts"),
-            "{output:?}"
-        );
     }
+    assert!(!place.run(&["--module", "names.wasm", "ffmpeg"]).status.success());
     let output = place.run(&["--module", "names.wasm", "--fonts", "missing", "ffmpeg"]);
     assert_eq!(output.status.code(), Some(5), "{output:?}");
     assert!(
@@ -223,28 +210,52 @@ fn a_folder_of_fonts_is_given_if_it_has_any() {
 
 #[test]
 fn a_failed_program_gets_a_hint_at_paths_outside_its_folders() {
+    // Opens its last argument, without the slash that it begins with, as the C library does; fails as that does.
+    let opener = r#"(module
+        (import "wasi_snapshot_preview1" "args_get" (func $args (param i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "args_sizes_get" (func $sizes (param i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "path_open"
+            (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+        (memory (export "memory") 1)
+        (func (export "_start") (local $path i32) (local $length i32)
+            (drop (call $sizes (i32.const 16) (i32.const 20)))
+            (drop (call $args (i32.const 1024) (i32.const 8192)))
+            (local.set $path (i32.load (i32.add (i32.const 1020) (i32.mul (i32.const 4) (i32.load (i32.const 16))))))
+            (if (i32.eq (i32.load8_u (local.get $path)) (i32.const 0x2f))
+                (then (local.set $path (i32.add (local.get $path) (i32.const 1)))))
+            (loop $more
+                (local.set $length (i32.add (local.get $length) (i32.const 1)))
+                (br_if $more (i32.load8_u (i32.add (local.get $path) (local.get $length)))))
+            (call $exit (call $open (i32.const 3) (i32.const 1) (local.get $path) (local.get $length)
+                (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 24)))))"#;
     let place = Place::new();
+    fs::write(place.folder.path().join("opener.wasm"), wat::parse_str(opener).unwrap()).unwrap();
     let outside = tempfile::tempdir().unwrap();
-    let file = outside.path().join("in.mp4");
+    let folder = outside.path().canonicalize().unwrap();
+    let file = folder.join("in.mp4");
     fs::write(&file, "").unwrap();
     std::os::unix::fs::symlink(&file, place.folder.path().join("link.mp4")).unwrap();
     let inside = place.folder.path().join("echo.wasm");
-    let output = place.run(&[
-        "--module",
-        "echo.wasm",
-        "ffmpeg",
-        file.to_str().unwrap(),
-        inside.to_str().unwrap(),
-        "link.mp4",
-    ]);
-    let stderr = text(&output.stderr);
-    let folder = outside.path().canonicalize().unwrap();
-    assert_eq!(
-        stderr.matches(&format!("--dir {}", folder.display())).count(),
-        2,
-        "{stderr}"
-    );
-    assert_eq!(stderr.lines().count(), 2, "{stderr}");
+    for (path, hints) in [
+        (file.to_str().unwrap(), 1),
+        ("link.mp4", 1),
+        ("echo.wasm", 0),
+        (inside.to_str().unwrap(), 0),
+        ("/nonexistent/in.mp4", 0),
+    ] {
+        let output = place.run(&["--module", "opener.wasm", "ffmpeg", path]);
+        let stderr = text(&output.stderr);
+        assert_eq!(stderr.lines().count(), hints, "{path}: {stderr}");
+        assert_eq!(
+            stderr.contains(&format!("--dir-read-only {}", folder.display())),
+            hints == 1,
+            "{path}: {stderr}"
+        );
+        let given = ["--dir-read-only", folder.to_str().unwrap()];
+        let output = place.run(&[&["--module", "opener.wasm"], &given[..], &["ffmpeg", path]].concat());
+        assert_eq!(output.status.success(), !path.starts_with("/non"), "{path}: {output:?}");
+    }
 }
 
 /// It is a warning for a requested cache as well as for the default one, since the program runs all the same; only

@@ -1,13 +1,50 @@
 //! `/dev` inside the guest.
 
+use super::descriptor::OpenDescriptor;
+
 use super::file_system::{File, FileSystem, OpenOptions, Opened, read_only};
 use super::metadata::{DirEntry, FileType, Metadata};
 use crate::random::Random;
+use crate::signals::Signals;
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-/// The devices that every job has: `null`, `zero`, `random` and `urandom`.
-pub(crate) struct Devices(pub Arc<Random>);
+/// The devices that every job has: `null`, `zero`, `random` and `urandom`; and its descriptors: `stdin`, `stdout`,
+/// `stderr` and `fd/N`.
+pub(crate) struct Devices {
+    pub random: Arc<Random>,
+    /// The descriptors that are files or streams of the host.
+    pub descriptors: BTreeMap<u32, std::fs::File>,
+    /// `signal`, if there is someone to send any.
+    pub signals: Option<Signals>,
+}
+
+/// The numbers of the signals that have come, each a byte; it never waits.
+struct SignalDevice(Signals);
+
+/// The inode of that device, after those of the others.
+const SIGNAL_INODE: u64 = 100;
+
+impl File for SignalDevice {
+    fn metadata(&self) -> io::Result<Metadata> {
+        Ok(metadata(FileType::CharacterDevice, SIGNAL_INODE))
+    }
+
+    fn read_at(&mut self, buffer: &mut [u8], _offset: u64) -> io::Result<usize> {
+        let mut count = 0;
+        for place in buffer {
+            let Some(number) = self.0.next() else { break };
+            *place = number;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn is_stream(&self) -> bool {
+        true
+    }
+}
 
 const NAMES: [(&str, Device); 4] = [
     ("null", Device::Null),
@@ -44,9 +81,40 @@ fn metadata(file_type: FileType, inode: u64) -> Metadata {
     }
 }
 
+/// The number of a descriptor that a path stands for.
+fn descriptor(path: &str) -> Option<u32> {
+    match path {
+        "stdin" => Some(0),
+        "stdout" => Some(1),
+        "stderr" => Some(2),
+        _ => path.strip_prefix("fd/")?.parse().ok(),
+    }
+}
+
+impl Devices {
+    fn descriptor(&self, path: &str) -> Option<io::Result<OpenDescriptor>> {
+        let file = self.descriptors.get(&descriptor(path)?)?;
+        Some(file.try_clone().and_then(OpenDescriptor::new))
+    }
+}
+
 impl FileSystem for Devices {
     fn open(&self, path: &str, options: &OpenOptions) -> io::Result<Opened> {
-        if path == "." {
+        if let Some(descriptor) = self.descriptor(path) {
+            return match options {
+                OpenOptions { exclusive: true, .. } => Err(io::ErrorKind::AlreadyExists.into()),
+                OpenOptions { directory: true, .. } => Err(io::ErrorKind::NotADirectory.into()),
+                OpenOptions { truncate, .. } => Ok(Opened::File(Box::new(descriptor?.opened(*truncate)?))),
+            };
+        }
+        if let (Some(signals), "signal") = (&self.signals, path) {
+            if options.changes() || options.directory {
+                return Err(read_only());
+            }
+            signals.watch();
+            return Ok(Opened::File(Box::new(SignalDevice(signals.clone()))));
+        }
+        if matches!(path, "." | "fd") {
             return if options.write {
                 Err(io::ErrorKind::IsADirectory.into())
             } else {
@@ -59,7 +127,7 @@ impl FileSystem for Devices {
             Ok((inode, device)) => Ok(Opened::File(Box::new(OpenDevice {
                 inode,
                 device,
-                random: self.0.clone(),
+                random: self.random.clone(),
             }))),
             Err(_) if options.create => Err(read_only()),
             Err(error) => Err(error),
@@ -67,15 +135,25 @@ impl FileSystem for Devices {
     }
 
     fn metadata(&self, path: &str, _follow_links: bool) -> io::Result<Metadata> {
-        if path == "." {
+        if matches!(path, "." | "fd") {
             return Ok(metadata(FileType::Directory, 1));
+        }
+        if let Some(descriptor) = self.descriptor(path) {
+            return descriptor?.metadata();
+        }
+        if self.signals.is_some() && path == "signal" {
+            return Ok(metadata(FileType::CharacterDevice, SIGNAL_INODE));
         }
         find(path).map(|(inode, _)| metadata(FileType::CharacterDevice, inode))
     }
 
     fn read_dir(&self, path: &str) -> io::Result<Vec<DirEntry>> {
+        if path == "fd" {
+            let number = |number: &u32| DirEntry::new(number.to_string(), 2, FileType::Other);
+            return Ok(self.descriptors.keys().map(number).collect());
+        }
         if path != "." {
-            find(path)?;
+            self.metadata(path, true)?;
             return Err(io::ErrorKind::NotADirectory.into());
         }
         let entry = |(name, inode)| DirEntry::new(name, inode, FileType::CharacterDevice);
@@ -109,7 +187,12 @@ impl File for OpenDevice {
         Ok(buffer.len())
     }
 
+    /// Nothing comes from `null` and nothing stays there, at any position.
     fn is_stream(&self) -> bool {
-        true
+        !matches!(self.device, Device::Null)
+    }
+
+    fn set_len(&mut self, _size_bytes: u64) -> io::Result<()> {
+        Err(io::ErrorKind::InvalidInput.into())
     }
 }

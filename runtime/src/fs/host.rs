@@ -122,6 +122,12 @@ impl HostDir {
         Ok(false)
     }
 
+    /// The target of a link whose own place can be reached without leaving the directory.
+    pub(super) fn link_target(&self, path: &str) -> Option<String> {
+        let target = self.dir.read_link_contents(path).ok()?;
+        target.into_os_string().into_string().ok()
+    }
+
     fn may_link(&self) -> io::Result<&Dir> {
         match self.allows_links {
             true => self.writable(),
@@ -340,7 +346,7 @@ fn metadata_of(metadata: &cap_std::fs::Metadata) -> Metadata {
 }
 
 /// An open file of the host.
-struct HostFile {
+pub(super) struct HostFile {
     file: std::fs::File,
     is_stream: bool,
     access: Access,
@@ -359,6 +365,16 @@ impl HostFile {
             #[cfg(unix)]
             appends: false,
         })
+    }
+
+    /// A file that the process's owner has opened, as it was opened.
+    pub fn of_descriptor(file: std::fs::File) -> io::Result<HostFile> {
+        HostFile::new(file, Access::ReadWrite)
+    }
+
+    #[cfg(unix)]
+    pub fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        std::os::fd::AsFd::as_fd(&self.file)
     }
 
     fn writable(&self) -> io::Result<()> {

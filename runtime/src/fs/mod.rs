@@ -1,6 +1,7 @@
 //! File systems that a job can be given.
 
 mod content;
+mod descriptor;
 mod device;
 mod exceeded;
 mod file_system;
@@ -9,6 +10,7 @@ mod memory;
 mod metadata;
 mod overlay;
 mod read_at;
+mod tree;
 mod write_at;
 
 pub(crate) use device::Devices;
@@ -20,4 +22,5 @@ pub use metadata::{DirEntry, FileType, Metadata, Times};
 pub(crate) use overlay::ATTEMPTS;
 pub use overlay::OverlayFs;
 pub use read_at::ReadAt;
+pub use tree::{Refused, Tree};
 pub use write_at::WriteAt;

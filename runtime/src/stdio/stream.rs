@@ -8,6 +8,7 @@ use super::tail::{SharedTail, Tail};
 use crate::budget::Budget;
 use crate::interrupt::{Interrupt, retry};
 use bytes::Bytes;
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -60,6 +61,11 @@ impl Stream {
             Stdout::Async(output) => Stream::AsyncOutput(output),
         };
         Ok((stream, tail))
+    }
+
+    /// A file or stream that the job has besides its standard ones.
+    pub fn given(file: File) -> io::Result<Stream> {
+        Ok(Stream::Host(HostStream::new(file)?))
     }
 
     pub fn read(&mut self, buffer: &mut [u8], interrupt: &Interrupt) -> io::Result<usize> {

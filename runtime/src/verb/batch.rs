@@ -12,6 +12,7 @@ use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -159,12 +160,13 @@ fn run_one(runtime: &Runtime, folders: &Folders, sandbox: &Sandbox, entry: &Entr
         Program::Ffmpeg => Job::new(["ffmpeg", "-nostdin", "-y", "-nostats"]),
         Program::Ffprobe => Job::new(["ffprobe"]),
     };
+    let args: Vec<OsString> = line.args.iter().map(OsString::from).collect();
     let mut job = limits(line.args.iter().fold(job, Job::arg), sandbox);
     if let Some(timeout) = line.timeout {
         // The list has been checked when it was read.
         job = job.timeout(Duration::try_from_secs_f64(timeout).unwrap_or(Duration::MAX));
     }
-    let result = runtime.run(folders.give_to(job)?);
+    let result = runtime.run(folders.give_to(job, &args));
     let (exit_code, error, output) = match result {
         Ok(output) if output.success() => (Some(0), None, output),
         Ok(output) => (Some(output.exit_code), Some(output.error_message()), output),

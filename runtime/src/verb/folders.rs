@@ -1,107 +1,198 @@
-//! The folders that a job can reach, and their names in the guest.
+//! The files that a job can reach, and their names in the guest.
 
 use super::failure::Failure;
+use super::single_file::SingleFile;
 use crate::cli::{Folder, Sandbox};
-use afmpeg::{Access, Fonts, HostDir, Job};
+use crate::grants::Grant;
+use crate::remote::{Allowed, Remote};
+use afmpeg::fs::Refused;
+use afmpeg::{Access, Fonts, HostDir, Job, MemoryFs, Tree};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 
-/// The folders that the program is given, with the names they have in it.
+/// The folders that the program is given, by the names that they have on the host unless others are wanted.
 pub struct Folders {
-    given: Vec<(PathBuf, Vec<String>, Access)>,
+    tree: Tree,
     fonts: Option<Fonts>,
+    remote: Option<Arc<Remote>>,
+    allowed_by: AllowedBy,
+}
+
+/// How a user allows what was refused.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum AllowedBy {
+    Options,
+    Variables,
 }
 
 impl Folders {
+    /// The folders of the command line.
     pub fn new(sandbox: &Sandbox) -> Result<Folders, Failure> {
-        let mut given = Vec::new();
+        let current = current()?;
+        let mut tree = without_system(&current);
         if !sandbox.no_current_dir {
-            let current = env::current_dir()
-                .map_err(|error| Failure::setup(format!("the current directory cannot be found: {error}")))?;
-            let names = [Some(".".to_owned()), current.to_str().map(str::to_owned)];
-            given.push((current, names.into_iter().flatten().collect(), Access::ReadWrite));
+            tree = give(tree, &current, &name(&current), Access::ReadWrite)?;
         }
+        Folders::with(sandbox, tree, AllowedBy::Options)
+    }
+
+    /// What a shim's arguments name, and the folders of its policy.
+    pub fn of_shim(sandbox: &Sandbox, grants: &[Grant]) -> Result<Folders, Failure> {
+        let mut tree = without_system(&current()?);
+        let mut folders: BTreeMap<(&str, bool), Arc<HostDir>> = BTreeMap::new();
+        for grant in grants {
+            let access = match grant.may_write {
+                true => Access::ReadWrite,
+                false => Access::ReadOnly,
+            };
+            // What is not there is for the program to miss.
+            if grant.is_folder {
+                if let Ok(dir) = HostDir::open(&grant.path, access) {
+                    tree = tree.host_dir(&grant.path, dir);
+                }
+                continue;
+            }
+            let Some((parent, file)) = grant.path.rsplit_once('/') else {
+                continue;
+            };
+            let folder = match folders.entry((parent, grant.may_write)) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => match HostDir::open(if parent.is_empty() { "/" } else { parent }, access) {
+                    Ok(folder) => entry.insert(Arc::new(folder)),
+                    Err(_) => continue,
+                },
+            };
+            let file = SingleFile {
+                folder: folder.clone(),
+                name: file.to_owned(),
+            };
+            tree = tree.place(&grant.path, Arc::new(file));
+        }
+        Folders::with(sandbox, tree, AllowedBy::Variables)
+    }
+
+    fn with(sandbox: &Sandbox, mut tree: Tree, allowed_by: AllowedBy) -> Result<Folders, Failure> {
         let listed = sandbox.dir.iter().map(|folder| (folder, Access::ReadWrite));
-        for (folder, access) in listed.chain(sandbox.dir_read_only.iter().map(|folder| (folder, Access::ReadOnly))) {
-            given.push((folder.host.clone(), names(folder), access));
+        let read_only = sandbox.dir_read_only.iter().map(|folder| (folder, Access::ReadOnly));
+        for (Folder { host, guest }, access) in listed.chain(read_only) {
+            let full = absolute(host).unwrap_or_else(|_| host.clone());
+            let name = guest.clone().unwrap_or_else(|| name(&full));
+            tree = give(tree, host, &name, access)?;
         }
         let fonts = sandbox.fonts.as_ref().map(Fonts::open).transpose()?;
-        Ok(Folders { given, fonts })
+        let allowed = Allowed::new(&sandbox.allow_url);
+        let remote = (!allowed.is_empty()).then(|| Remote::new(allowed));
+        if let Some(remote) = &remote {
+            tree = tree.web(remote.clone());
+        }
+        Ok(Folders {
+            tree,
+            fonts,
+            remote,
+            allowed_by,
+        })
     }
 
-    pub fn give_to(&self, mut job: Job) -> Result<Job, Failure> {
-        for (path, names, access) in &self.given {
-            let dir = HostDir::open(path, *access)
-                .map_err(|error| Failure::setup(format!("cannot open the folder {}: {error}", path.display())))?;
-            let dir = Arc::new(dir);
-            for name in names {
-                job = job.file_system(name, dir.clone());
-            }
-        }
-        if let Some(fonts) = &self.fonts {
-            job = job.fonts(fonts);
-        }
-        Ok(job)
+    /// Gives the machine's fonts, if there are any and none were chosen.
+    pub fn with_fonts_of(mut self, folder: &str) -> Folders {
+        self.fonts = self.fonts.or_else(|| Fonts::open(folder).ok());
+        self
     }
 
-    /// Returns possible causes of a failure: paths among the arguments that lead out of the program's folders.
-    pub fn hints(&self, args: &[OsString]) -> Vec<String> {
-        let roots: Vec<PathBuf> = self
-            .given
+    pub fn give_to(&self, job: Job, args: &[OsString]) -> Job {
+        let mentioned = args.iter().filter_map(|arg| arg.to_str());
+        let mentioned = mentioned.map(|arg| arg.strip_prefix("file:").unwrap_or(arg));
+        let job = job.tree(self.tree.clone().mentions(mentioned));
+        self.fonts.iter().fold(job, Job::fonts)
+    }
+
+    /// Returns possible causes of a failure: what the program asked for outside of its folders.
+    pub fn hints(&self) -> Vec<String> {
+        let refused = self.tree.refused();
+        let mut hints: Vec<String> = refused
             .iter()
-            .filter_map(|(path, ..)| path.canonicalize().ok())
+            .filter_map(|refused| hint(refused, self.allowed_by))
             .collect();
-        let mut hints = Vec::new();
-        for arg in args.iter().filter_map(|arg| arg.to_str()) {
-            let path = Path::new(arg.strip_prefix("file:").unwrap_or(arg));
-            let renamed = |(_, names, _): &(PathBuf, Vec<String>, Access)| {
-                names.iter().any(|name| name != "." && path.starts_with(name))
-            };
-            if self.given.iter().any(renamed) {
-                continue;
-            }
-            // A file that is to be written need not exist, but its folder must.
-            let Some(found) = path.canonicalize().ok().or_else(|| path.parent()?.canonicalize().ok()) else {
-                continue;
-            };
-            let names_a_place = path.components().count() > 1 || path.exists();
-            if !names_a_place || roots.iter().any(|root| found.starts_with(root)) {
-                continue;
-            }
-            let folder = if found.is_dir() {
-                found.as_path()
-            } else {
-                found.parent().unwrap_or(&found)
-            };
-            hints.push(match path.canonicalize() {
-                Ok(real) if path.is_symlink() && !path.is_absolute() => format!(
-                    "{arg} is a link to {}, outside the program's folders; name that path and give its folder with \
-                     --dir {}",
-                    real.display(),
-                    folder.display()
-                ),
-                _ => format!(
-                    "{arg} lies outside the program's folders; give it the folder with --dir {}",
-                    folder.display()
-                ),
-            });
-        }
+        let addresses = self.remote.iter().flat_map(|remote| remote.refused());
+        hints.extend(addresses.map(|address| self.remote_hint(&address)));
         hints
+    }
+
+    /// What to do about an address of the network.
+    pub fn remote_hint(&self, address: &str) -> String {
+        let option = match self.allowed_by {
+            AllowedBy::Options => "--allow-url",
+            AllowedBy::Variables => "AFMPEG_ALLOW_URL",
+        };
+        match address.starts_with("http") {
+            true => format!("{address} is not allowed; {option} takes what addresses may begin with"),
+            false => format!("{address}: the sandbox has no network but for inputs that {option} allows"),
+        }
+    }
+
+    /// Whether an address may be read.
+    pub fn allows(&self, sandbox: &Sandbox, address: &str) -> bool {
+        self.remote.is_some() && Allowed::new(&sandbox.allow_url).parse(address).is_some()
     }
 }
 
-/// A folder without a name of its own is known by the one that was typed and by the absolute one.
-fn names(folder: &Folder) -> Vec<String> {
-    if let Some(name) = &folder.guest {
-        return vec![name.clone()];
+fn current() -> Result<PathBuf, Failure> {
+    env::current_dir().map_err(|error| Failure::setup(format!("the current directory cannot be found: {error}")))
+}
+
+/// The tree of a program in this directory. Whoever is given the root does not mean what is there of the kernel's, by
+/// which a program could change this process.
+fn without_system(current: &Path) -> Tree {
+    let nothing = || Arc::new(MemoryFs::new(0));
+    Tree::new(name(current))
+        .place("/proc", nothing())
+        .place("/sys", nothing())
+}
+
+fn give(tree: Tree, host: &Path, name: &str, access: Access) -> Result<Tree, Failure> {
+    let dir = HostDir::open(host, access)
+        .map_err(|error| Failure::setup(format!("cannot open the folder {}: {error}", host.display())))?;
+    Ok(tree.host_dir(name, dir))
+}
+
+/// The option that gives what was refused, if it exists at all; programs also look for files of their own.
+fn hint(refused: &Refused, allowed_by: AllowedBy) -> Option<String> {
+    let path = Path::new(&refused.path);
+    // A file that is to be written need not exist, but its folder must.
+    let found = match (path.canonicalize(), refused.for_writing) {
+        (Ok(found), _) => found,
+        (Err(_), true) => path.parent()?.canonicalize().ok()?,
+        (Err(_), false) => return None,
+    };
+    let folder = if found.is_dir() { &*found } else { found.parent()? };
+    let folder = folder.display();
+    let option = match (allowed_by, refused.for_writing) {
+        (AllowedBy::Options, true) => format!("give the program the folder with --dir {folder}"),
+        (AllowedBy::Options, false) => format!("give the program the folder with --dir-read-only {folder}"),
+        (AllowedBy::Variables, true) => format!("allow it with AFMPEG_DIRS={folder}"),
+        (AllowedBy::Variables, false) => format!("allow it with AFMPEG_DIRS_READ_ONLY={folder}"),
+    };
+    let path = path.display();
+    Some(match (Path::new(&refused.path).is_symlink(), refused.for_writing) {
+        (true, _) => format!(
+            "{path} is a link to {}, outside the program's folders; {option}",
+            found.display()
+        ),
+        (false, true) => format!("{path} lies where the program may not write; {option}"),
+        (false, false) => format!("{path} lies outside the program's folders; {option}"),
+    })
+}
+
+/// A folder's name in the guest. One that is no text can be reached only by relative paths.
+fn name(path: &Path) -> String {
+    let name = path.to_string_lossy();
+    if cfg!(windows) {
+        name.replace('\\', "/")
+    } else {
+        name.into_owned()
     }
-    let typed = folder.host.to_str().map(str::to_owned);
-    let full = absolute(&folder.host)
-        .ok()
-        .and_then(|path| path.to_str().map(str::to_owned));
-    let mut names: Vec<String> = [typed, full].into_iter().flatten().collect();
-    names.dedup();
-    names
 }

@@ -6,9 +6,16 @@ mod failure;
 mod folders;
 pub mod frames;
 pub mod info;
+mod inherited;
 mod input;
+mod local_time;
 mod module;
 pub mod probe;
 mod progress;
 pub mod pull;
 pub mod run;
+pub mod shims;
+mod signals;
+mod single_file;
+
+pub use failure::Failure;

@@ -1,13 +1,21 @@
-//! `afmpeg ffmpeg` and `afmpeg ffprobe`: FFmpeg's own programs on this process's streams and folders.
+//! FFmpeg's own programs on this process's streams and files: `afmpeg ffmpeg`, and `ffmpeg` as a shim.
 
 use super::failure::Failure;
 use super::folders::Folders;
+use super::inherited::inherited;
+use super::local_time;
 use super::module;
 use super::progress::Bar;
+use super::signals::Passing;
+use crate::arguments::{self, Named, Program, Role};
 use crate::cli::{GuestArgs, Sandbox};
-use afmpeg::{Error, Job, Stdin, Stdout};
+use crate::grants::{Level, grants};
+use crate::policy;
+use afmpeg::{Error, Job, Signals, Stdin, Stdout};
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Read;
 use std::process::ExitCode;
 use std::time::UNIX_EPOCH;
 
@@ -22,31 +30,99 @@ const PRINTING_VARIABLES: [&str; 7] = [
     "TERM",
 ];
 
-pub fn run(program: &str, guest: GuestArgs, sandbox: Sandbox) -> Result<ExitCode, Failure> {
-    let args = guest_args(guest.args);
-    let folders = Folders::new(&sandbox)?;
-    let runtime = module::runtime(&sandbox)?;
+/// The most that is read of a list or a graph that an argument names.
+const TEXT_MAX_BYTES: u64 = 1 << 20;
 
+/// Where Unix has its fonts.
+const FONTS: &str = "/usr/share/fonts";
+
+pub fn run(program: Program, guest: GuestArgs, sandbox: &Sandbox) -> Result<ExitCode, Failure> {
+    let args = guest_args(guest.args);
+    let folders = Folders::new(sandbox)?;
+    let named = arguments::named(program, &words(&args), &|_| None);
+    start(program, &args, sandbox, &folders, &named)
+}
+
+fn words(args: &[OsString]) -> Vec<String> {
+    // An argument that is no text can name nothing in the guest, either.
+    args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect()
+}
+
+/// Runs what a program calls as ffmpeg or ffprobe.
+pub fn shim(program: Program, called: &OsStr) -> Result<ExitCode, Failure> {
+    let args: Vec<OsString> = env::args_os().skip(1).collect();
+    let policy = policy::read(called).map_err(Failure::usage)?;
+    let mut named = arguments::named(program, &words(&args), &read_text);
+    let report = env::var("FFREPORT").ok().as_deref().and_then(arguments::report);
+    named.files.extend(report.map(|path| (path, Role::Output)));
+    let current = env::current_dir().unwrap_or_default();
+    let grants = grants(&named, &current.to_string_lossy(), policy.level);
+    let mut folders = Folders::of_shim(&policy.sandbox, &grants)?;
+    if named.draws_text && policy.level != Level::Dirs {
+        folders = folders.with_fonts_of(FONTS);
+    }
+    start(program, &args, &policy.sandbox, &folders, &named)
+}
+
+fn read_text(path: &str) -> Option<String> {
+    let mut text = String::new();
+    let file = File::open(path).ok()?;
+    file.metadata().ok().filter(|metadata| metadata.is_file())?;
+    file.take(TEXT_MAX_BYTES).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+/// An address that may be read is the name of a file to the program, which has no protocols of the network.
+fn web_name(arg: &OsString, named: &Named, allows: impl Fn(&str) -> bool) -> OsString {
+    match arg.to_str() {
+        Some(text) if named.remote.contains(text) && allows(text) => format!("file:{text}").into(),
+        _ => arg.clone(),
+    }
+}
+
+fn start(
+    program: Program,
+    args: &[OsString],
+    sandbox: &Sandbox,
+    folders: &Folders,
+    named: &Named,
+) -> Result<ExitCode, Failure> {
+    let runtime = module::runtime(sandbox)?;
     // The bar takes the place of ffmpeg's own lines; ffprobe has nothing to show.
-    let bar = (sandbox.progress && program == "ffmpeg").then(Bar::new);
-    let words = [Some(program), bar.is_some().then_some("-nostats")];
+    let bar = (sandbox.progress && program == Program::Ffmpeg).then(Bar::new);
+    let words = [Some(program.name()), bar.is_some().then_some("-nostats")];
     let job = Job::new(words.into_iter().flatten())
         .stdin(Stdin::Inherit)
         .stdout(Stdout::Inherit)
         .stderr(Stdout::Inherit);
-    let mut job = limits(job, &sandbox);
-    for arg in &args {
-        job = job.arg(arg);
+    let mut job = limits(job, sandbox);
+    for arg in args {
+        job = job.arg(web_name(arg, named, |address| folders.allows(sandbox, address)));
+    }
+    for &number in &named.descriptors {
+        if let Some(file) = inherited(number) {
+            job = job.descriptor(number, file);
+        }
     }
     for name in PRINTING_VARIABLES {
         if let Some(value) = env::var_os(name) {
             job = job.env(name, value);
         }
     }
+    // The first value of a variable counts, so that one of the command line does.
+    if let Some(rule) = local_time::rule().filter(|_| sandbox.fixed.is_none()) {
+        job = job.env("TZ", rule);
+    }
     if let Some(bar) = &bar {
         job = bar.show(job);
     }
-    let result = runtime.run(folders.give_to(job)?);
+    let signals = Signals::new();
+    let is_ffmpeg = program == Program::Ffmpeg;
+    let reads_keys = !args.iter().any(|arg| arg == "-nostdin");
+    let passing = is_ffmpeg.then(|| Passing::start(&signals, reads_keys));
+    job = if is_ffmpeg { job.signals(&signals) } else { job };
+    let result = runtime.run(folders.give_to(job, args));
+    drop(passing);
     if let Some(bar) = bar {
         bar.clear();
     }
@@ -61,13 +137,14 @@ pub fn run(program: &str, guest: GuestArgs, sandbox: Sandbox) -> Result<ExitCode
         result => result?,
     };
     if !output.success() {
-        for hint in folders.hints(&args) {
+        let remote = named.remote.iter().filter(|address| !folders.allows(sandbox, address));
+        let hints = folders.hints().into_iter();
+        for hint in hints.chain(remote.map(|address| folders.remote_hint(address))) {
             eprintln!("afmpeg: {hint}");
         }
     }
     Ok(ExitCode::from(exit_code(output.exit_code)))
 }
-
 /// The limits and variables that the command line gives to every job.
 pub fn limits(job: Job, sandbox: &Sandbox) -> Job {
     let mut job = job

@@ -3,7 +3,7 @@
 use super::abi::Answer;
 use super::descriptors::OpenFile;
 use crate::budget::Budget;
-use crate::fs::Exceeded;
+use crate::fs::{Exceeded, FileType};
 use crate::limit::Limit;
 use std::sync::Arc;
 
@@ -53,6 +53,11 @@ impl Account {
         if self.written_max_bytes == u64::MAX || open.file.is_stream() {
             return Ok(0);
         }
-        Ok(offset.saturating_sub(open.file.metadata()?.size_bytes))
+        let metadata = open.file.metadata()?;
+        // A device does not grow.
+        if metadata.file_type != FileType::File {
+            return Ok(0);
+        }
+        Ok(offset.saturating_sub(metadata.size_bytes))
     }
 }

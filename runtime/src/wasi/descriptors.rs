@@ -3,7 +3,7 @@
 use super::abi::{Errno, Failure};
 use super::listing::Listing;
 use crate::budget::{Budget, Share};
-use crate::fs::{Exceeded, File, FileSystem};
+use crate::fs::{Exceeded, File, FileSystem, Tree};
 use crate::limit::Limit;
 use crate::stdio::Stream;
 use std::sync::Arc;
@@ -30,6 +30,8 @@ pub struct OpenDirectory {
     pub path: String,
     /// The name under which the guest was given the directory, where it did not open it itself.
     pub preopened_as: Option<String>,
+    /// Paths from here are looked up in this tree of all names.
+    pub tree: Option<Tree>,
     /// The listing that `fd_readdir` is walking through, so that its cookies stay true while the directory changes.
     pub listing: Option<Listing>,
 }
@@ -38,6 +40,8 @@ pub struct OpenDirectory {
 pub struct Descriptors {
     slots: Vec<Option<Slot>>,
     open_max: usize,
+    /// New descriptors come after the job's own streams, so that their numbers stay apart.
+    first_free: usize,
     host_memory: Arc<Budget>,
 }
 
@@ -56,17 +60,31 @@ impl Descriptors {
         Descriptors {
             slots: Vec::new(),
             open_max,
+            first_free: 0,
             host_memory,
         }
     }
 
     /// The number that the next descriptor gets.
     pub fn next(&self) -> Result<usize, Exceeded> {
-        let free = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
+        let mut taken = self.slots.iter().skip(self.first_free);
+        let free = taken
+            .position(Option::is_none)
+            .map_or(self.slots.len().max(self.first_free), |free| free + self.first_free);
         if free >= self.open_max || u32::try_from(free).is_err() {
             return Err(Exceeded::new(Limit::OpenFiles, self.open_max as u64, free as u64 + 1));
         }
         Ok(free)
+    }
+
+    /// Leaves free what is below a number.
+    pub fn skip_to(&mut self, number: u32) -> Result<(), Exceeded> {
+        if number as usize >= self.open_max {
+            let wanted = u64::from(number) + 1;
+            return Err(Exceeded::new(Limit::OpenFiles, self.open_max as u64, wanted));
+        }
+        self.first_free = number as usize;
+        Ok(())
     }
 
     pub fn insert(&mut self, descriptor: Descriptor, open_file: Option<Share>) -> Result<u32, Failure> {
@@ -80,11 +98,10 @@ impl Descriptors {
             _memory: Share::take(&self.host_memory, DESCRIPTOR_SIZE_BYTES + path_size_bytes)?,
             _open_file: open_file,
         };
-        if free == self.slots.len() {
-            self.slots.push(Some(slot));
-        } else {
-            self.slots[free] = Some(slot);
+        if free >= self.slots.len() {
+            self.slots.resize_with(free + 1, || None);
         }
+        self.slots[free] = Some(slot);
         u32::try_from(free).map_err(|_| Errno::Mfile.into())
     }
 

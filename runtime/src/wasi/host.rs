@@ -5,20 +5,25 @@ use super::account::Account;
 use super::clock::Clock;
 use super::descriptors::{Descriptor, Descriptors, OpenDirectory};
 use super::memory::GuestMemory;
-use super::path::{Resolved, resolve};
+use super::path::{Resolved, resolve, resolve_in_tree};
 use crate::budget::Budget;
-use crate::fs::{ATTEMPTS, FileSystem};
+use crate::fs::{ATTEMPTS, FileSystem, Tree};
 use crate::interrupt::Interrupt;
 use crate::random::Random;
 use crate::stdio::Stream;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The number of standard streams.
+pub(super) const STANDARD_STREAMS: u32 = 3;
+
 /// One guest's view of the world.
 pub struct Host {
     pub(super) args: Vec<Vec<u8>>,
     pub(super) env: Vec<Vec<u8>>,
     pub(super) descriptors: Descriptors,
+    /// The number of the first directory that the guest was given; those before are streams, or not there.
+    pub(super) first_directory: u32,
     pub interrupt: Interrupt,
     pub(super) clock: Clock,
     pub(super) random: Arc<Random>,
@@ -48,6 +53,7 @@ impl Host {
             args: setup.args,
             env: setup.env,
             descriptors: Descriptors::new(setup.open_files_max, setup.host_memory.clone()),
+            first_directory: STANDARD_STREAMS,
             interrupt: setup.interrupt,
             clock: setup.clock,
             random: setup.random,
@@ -69,6 +75,14 @@ impl Host {
         self.descriptors.insert(Descriptor::Stream(stream), None).map(drop)
     }
 
+    /// Adds a stream under a number above those of the standard streams; the numbers must rise. Directories follow.
+    pub fn add_descriptor(&mut self, number: u32, stream: Stream) -> Answer {
+        self.descriptors.skip_to(number)?;
+        self.add_stream(stream)?;
+        self.first_directory = number + 1;
+        Ok(())
+    }
+
     /// Gives a directory to the guest under a name, after the standard streams.
     pub fn add_directory(&mut self, name: String, file_system: Arc<dyn FileSystem>) -> Answer {
         let path = ".".to_owned();
@@ -76,6 +90,22 @@ impl Host {
             file_system,
             path,
             preopened_as: Some(name),
+            tree: None,
+            listing: None,
+        };
+        self.descriptors
+            .insert(Descriptor::Directory(directory), None)
+            .map(drop)
+    }
+
+    /// Gives the tree of all names to the guest, as its root.
+    pub fn add_tree(&mut self, tree: Tree) -> Answer {
+        let found = tree.locate(".", true)?;
+        let directory = OpenDirectory {
+            file_system: found.file_system,
+            path: found.path,
+            preopened_as: Some("/".to_owned()),
+            tree: Some(tree),
             listing: None,
         };
         self.descriptors
@@ -117,15 +147,21 @@ impl Host {
         Ok(())
     }
 
+    /// Finds what a path leads to. Where a link is its last part, only a tree of names has to know if that is followed.
     pub(super) fn resolve(
         &mut self,
         memory: &GuestMemory,
         fd: u32,
         path: u32,
         length: u32,
+        follow_last: bool,
     ) -> Result<(Arc<dyn FileSystem>, Resolved), Errno> {
         let directory = self.descriptors.directory(fd)?;
-        let resolved = resolve(&directory.path, memory.path(path, length)?)?;
+        let path = memory.path(path, length)?;
+        if let Some(tree) = &directory.tree {
+            return resolve_in_tree(tree, path, follow_last);
+        }
+        let resolved = resolve(&directory.path, path)?;
         Ok((directory.file_system.clone(), resolved))
     }
 }

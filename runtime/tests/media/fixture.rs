@@ -213,6 +213,10 @@ impl Run {
         for variable in ["AV_LOG_FORCE_COLOR", "AV_LOG_FORCE_256COLOR", "FFREPORT"] {
             command.env_remove(variable);
         }
+        // Nor must a proxy, which has other ideas of this machine's own addresses.
+        for variable in ["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"] {
+            command.env_remove(variable).env_remove(variable.to_ascii_lowercase());
+        }
         command.arg("--module").arg(module);
         command
             .arg("--cache-dir")

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod copies;
+mod descriptors;
 mod failures;
 mod fate;
 mod fixture;
@@ -16,9 +17,12 @@ mod inputs;
 mod lettering;
 mod library;
 mod measure;
+mod names;
 mod pictures;
 mod pipes;
+mod remote;
 mod scheduling;
+mod shims;
 mod shown;
 mod sound;
 mod text;

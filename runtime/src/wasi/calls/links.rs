@@ -21,8 +21,8 @@ impl Host {
         if lookup & lookup_flags::SYMLINK_FOLLOW != 0 {
             return Err(Errno::Inval.into());
         }
-        let (old_system, old) = self.resolve(memory, old_fd, old_path, old_length)?;
-        let (new_system, new) = self.resolve(memory, new_fd, new_path, new_length)?;
+        let (old_system, old) = self.resolve(memory, old_fd, old_path, old_length, false)?;
+        let (new_system, new) = self.resolve(memory, new_fd, new_path, new_length, false)?;
         if !Arc::ptr_eq(&old_system, &new_system) {
             return Err(Errno::Xdev.into());
         }
@@ -46,7 +46,7 @@ impl Host {
         length: u32,
         used: u32,
     ) -> Answer {
-        let (file_system, resolved) = self.resolve(memory, fd, path, path_length)?;
+        let (file_system, resolved) = self.resolve(memory, fd, path, path_length, false)?;
         if resolved.must_be_directory {
             file_system.metadata(&resolved.path, true)?;
             return Err(Errno::Inval.into());
@@ -77,7 +77,7 @@ impl Host {
         if target.contains('\0') {
             return Err(Errno::Inval.into());
         }
-        let (file_system, resolved) = self.resolve(memory, fd, path, length)?;
+        let (file_system, resolved) = self.resolve(memory, fd, path, length, false)?;
         if resolved.must_be_directory {
             file_system.metadata(&resolved.path, true)?;
             return Err(Errno::Exist.into());

@@ -6,6 +6,7 @@ use crate::wasi::abi::{Answer, Errno, fd_flags, lookup_flags, open_flags, rights
 use crate::wasi::descriptors::{Descriptor, OpenDirectory, OpenFile};
 use crate::wasi::host::Host;
 use crate::wasi::memory::Memory;
+use crate::wasi::path::Resolved;
 use std::io;
 
 impl Host {
@@ -31,7 +32,8 @@ impl Host {
             return Err(Errno::Inval.into());
         }
         memory.slice(opened, 4)?;
-        let (file_system, resolved) = self.resolve(memory, fd, path, length)?;
+        let follow_links = lookup & lookup_flags::SYMLINK_FOLLOW != 0;
+        let (file_system, resolved) = self.resolve(memory, fd, path, length, follow_links)?;
         let create = flags & open_flags::CREATE != 0;
         let options = OpenOptions {
             read: rights_base & rights::FD_READ != 0,
@@ -40,7 +42,7 @@ impl Host {
             exclusive: create && flags & open_flags::EXCLUSIVE != 0,
             truncate: flags & open_flags::TRUNCATE != 0,
             directory: flags & open_flags::DIRECTORY != 0 || resolved.must_be_directory,
-            follow_links: lookup & lookup_flags::SYMLINK_FOLLOW != 0 || resolved.must_be_directory,
+            follow_links: follow_links || resolved.must_be_directory,
         };
         if options.directory && (create || options.truncate) {
             return Err(Errno::Isdir.into());
@@ -55,7 +57,8 @@ impl Host {
         if is_new {
             self.account.check_name()?;
         }
-        let found = file_system.open(&resolved.path, &options)?;
+        let found = file_system.open(&resolved.path, &options);
+        let found = found.inspect_err(|error| self.note_refusal(fd, &resolved, error))?;
         self.account.names += u64::from(is_new);
         let open_file = matches!(found, Opened::File(_)).then_some(open_file);
         let descriptor = match found {
@@ -63,6 +66,7 @@ impl Host {
                 file_system,
                 path: resolved.path,
                 preopened_as: None,
+                tree: None,
                 listing: None,
             }),
             Opened::File(file) => Descriptor::File(OpenFile {
@@ -75,6 +79,23 @@ impl Host {
         };
         let number = self.descriptors.insert(descriptor, open_file)?;
         memory.write_u32(opened, number)
+    }
+}
+
+impl Host {
+    /// Keeps the path of what may only be read, or is a link that leads out of all places.
+    fn note_refusal(&mut self, fd: u32, resolved: &Resolved, error: &io::Error) {
+        let for_writing = match error.kind() {
+            io::ErrorKind::ReadOnlyFilesystem => true,
+            io::ErrorKind::PermissionDenied => false,
+            _ => return,
+        };
+        if let Some(name) = &resolved.name
+            && !name.contains("://")
+            && let Ok(OpenDirectory { tree: Some(tree), .. }) = self.descriptors.directory(fd)
+        {
+            tree.refuse(name, for_writing);
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 impl Host {
     pub fn path_create_directory(&mut self, memory: Memory, fd: u32, path: u32, length: u32) -> Answer {
-        let (file_system, resolved) = self.resolve(memory, fd, path, length)?;
+        let (file_system, resolved) = self.resolve(memory, fd, path, length, false)?;
         if resolved.must_exist {
             file_system.metadata(&resolved.path, true)?;
             return Err(Errno::Exist.into());
@@ -23,7 +23,7 @@ impl Host {
     }
 
     pub fn path_remove_directory(&mut self, memory: Memory, fd: u32, path: u32, length: u32) -> Answer {
-        let (file_system, resolved) = self.resolve(memory, fd, path, length)?;
+        let (file_system, resolved) = self.resolve(memory, fd, path, length, false)?;
         if resolved.must_exist {
             check_directory(&*file_system, &resolved)?;
             return Err(Errno::Inval.into());
@@ -40,8 +40,9 @@ impl Host {
         length: u32,
         stat: u32,
     ) -> Answer {
-        let (file_system, resolved) = self.resolve(memory, fd, path, length)?;
-        let follow = lookup & lookup_flags::SYMLINK_FOLLOW != 0 || resolved.must_be_directory;
+        let follow = lookup & lookup_flags::SYMLINK_FOLLOW != 0;
+        let (file_system, resolved) = self.resolve(memory, fd, path, length, follow)?;
+        let follow = follow || resolved.must_be_directory;
         let metadata = file_system.metadata(&resolved.path, follow)?;
         if resolved.must_be_directory && metadata.file_type != FileType::Directory {
             return Err(Errno::Notdir.into());
@@ -62,9 +63,9 @@ impl Host {
         flags: u32,
     ) -> Answer {
         let times = times(accessed, modified, flags)?;
-        let (file_system, resolved) = self.resolve(memory, fd, path, length)?;
-        check_directory(&*file_system, &resolved)?;
         let follow_links = lookup & lookup_flags::SYMLINK_FOLLOW != 0;
+        let (file_system, resolved) = self.resolve(memory, fd, path, length, follow_links)?;
+        check_directory(&*file_system, &resolved)?;
         self.prepare(&*file_system, &resolved.path, follow_links)?;
         Ok(file_system.set_times(&resolved.path, follow_links, times)?)
     }
@@ -80,8 +81,8 @@ impl Host {
         new_path: u32,
         new_length: u32,
     ) -> Answer {
-        let (old_system, old) = self.resolve(memory, old_fd, old_path, old_length)?;
-        let (new_system, new) = self.resolve(memory, new_fd, new_path, new_length)?;
+        let (old_system, old) = self.resolve(memory, old_fd, old_path, old_length, false)?;
+        let (new_system, new) = self.resolve(memory, new_fd, new_path, new_length, false)?;
         if !Arc::ptr_eq(&old_system, &new_system) {
             return Err(Errno::Xdev.into());
         }
@@ -100,7 +101,7 @@ impl Host {
     }
 
     pub fn path_unlink_file(&mut self, memory: Memory, fd: u32, path: u32, length: u32) -> Answer {
-        let (file_system, resolved) = self.resolve(memory, fd, path, length)?;
+        let (file_system, resolved) = self.resolve(memory, fd, path, length, false)?;
         // The hosts disagree on the error for a directory.
         let metadata = file_system.metadata(&resolved.path, false)?;
         match (metadata.file_type, resolved.must_be_directory) {

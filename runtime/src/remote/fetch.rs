@@ -1,0 +1,184 @@
+//! Requests to web servers.
+
+use super::allowed::Allowed;
+use std::io::{self, Read};
+use std::thread;
+use std::time::Duration;
+use ureq::http::{Response, header};
+use ureq::{Agent, Body};
+use url::Url;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time for what one answer holds: the whole file, from a server that sends no parts.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+const REDIRECTS_MAX: usize = 10;
+const ATTEMPTS: u32 = 4;
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// A part of a file as a server sent it.
+pub struct Part {
+    pub bytes: Vec<u8>,
+    pub size_bytes: u64,
+    /// What tells this version of the file from others.
+    pub version: Option<String>,
+    /// What comes after these bytes, from a server that sends no parts.
+    pub rest: Option<Box<dyn Read + Send>>,
+}
+
+#[derive(Clone)]
+pub struct Fetcher {
+    agent: Agent,
+    allowed: Allowed,
+}
+
+/// A failure, and whether it may pass.
+struct Failed {
+    error: io::Error,
+    may_pass: bool,
+}
+
+impl Fetcher {
+    pub fn new(allowed: Allowed) -> Fetcher {
+        // Proxies are those of the usual variables.
+        let agent = Agent::config_builder()
+            .timeout_resolve(Some(CONNECT_TIMEOUT))
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_recv_response(Some(RESPONSE_TIMEOUT))
+            .timeout_recv_body(Some(BODY_TIMEOUT))
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .user_agent(concat!("afmpeg/", env!("CARGO_PKG_VERSION")))
+            // A part of a file is a part of its bytes as they lie on the server.
+            .accept_encoding("identity")
+            .build()
+            .into();
+        Fetcher { agent, allowed }
+    }
+
+    /// Asks for a part of a file, again if the server or the network fails for the moment.
+    pub fn part(&self, url: &Url, start: u64, length: u64, version: Option<&str>) -> io::Result<Part> {
+        let mut pause = FIRST_PAUSE;
+        for attempt in 1.. {
+            match self.attempt(url, start, length, version) {
+                Err(failed) if failed.may_pass && attempt < ATTEMPTS => {
+                    thread::sleep(pause);
+                    pause *= 2;
+                }
+                result => return result.map_err(|failed| failed.error),
+            }
+        }
+        Err(io::ErrorKind::TimedOut.into())
+    }
+
+    fn attempt(&self, url: &Url, start: u64, length: u64, version: Option<&str>) -> Result<Part, Failed> {
+        let end = start.saturating_add(length).saturating_sub(1);
+        let response = self.ask(url, &format!("bytes={start}-{end}"), version)?;
+        let status = response.status().as_u16();
+        let text = |name: header::HeaderName| {
+            let value = response.headers().get(name)?;
+            value.to_str().ok().map(str::to_owned)
+        };
+        let sent_version = text(header::ETAG).or_else(|| text(header::LAST_MODIFIED));
+        let (size_bytes, expected) = match status {
+            206 => {
+                let range = text(header::CONTENT_RANGE).as_deref().and_then(content_range);
+                let Some((first, last, size_bytes)) = range else {
+                    return Err(lie("it does not say which part it sent"));
+                };
+                if first != start || last > end || last < first || last >= size_bytes {
+                    return Err(lie("it sent another part than it was asked for"));
+                }
+                (size_bytes, last - first + 1)
+            }
+            // The whole file, as it comes.
+            200 if start == 0 => {
+                let Some(size_bytes) = text(header::CONTENT_LENGTH).and_then(|text| text.parse().ok()) else {
+                    return Err(lie("it does not say how long the file is"));
+                };
+                return Ok(Part {
+                    bytes: Vec::new(),
+                    size_bytes,
+                    version: sent_version,
+                    rest: Some(Box::new(response.into_body().into_reader())),
+                });
+            }
+            200 => return Err(lie("it sends no parts of files, or the file has changed")),
+            416 => (start, 0),
+            404 | 410 => return Err(failed(io::ErrorKind::NotFound, "not found", false)),
+            401 | 403 | 407 => return Err(failed(io::ErrorKind::PermissionDenied, "forbidden", false)),
+            408 | 429 | 500..=599 => return Err(failed(io::ErrorKind::Other, "the server fails", true)),
+            _ => return Err(failed(io::ErrorKind::Other, "an unexpected answer", false)),
+        };
+        let mut bytes = Vec::new();
+        let mut body = response.into_body().into_reader().take(expected + 1);
+        body.read_to_end(&mut bytes)
+            .map_err(|error| Failed { error, may_pass: true })?;
+        if bytes.len() as u64 != expected && status != 416 {
+            return Err(failed(
+                io::ErrorKind::UnexpectedEof,
+                "the server sent another length than it said",
+                true,
+            ));
+        }
+        Ok(Part {
+            bytes: if status == 416 { Vec::new() } else { bytes },
+            size_bytes,
+            version: sent_version,
+            rest: None,
+        })
+    }
+
+    /// Asks, and follows redirects as long as they lead to allowed addresses.
+    fn ask(&self, url: &Url, range: &str, version: Option<&str>) -> Result<Response<Body>, Failed> {
+        let mut url = url.clone();
+        for _ in 0..=REDIRECTS_MAX {
+            let mut request = self.agent.get(url.as_str()).header(header::RANGE, range);
+            if let Some(version) = version.filter(|version| !version.starts_with("W/")) {
+                request = request.header(header::IF_RANGE, version);
+            }
+            let response = request.call().map_err(|error| Failed {
+                may_pass: matches!(
+                    error,
+                    ureq::Error::Io(_) | ureq::Error::Timeout(_) | ureq::Error::ConnectionFailed
+                ),
+                error: io::Error::other(error),
+            })?;
+            let target = response.headers().get(header::LOCATION);
+            let target = target.filter(|_| response.status().is_redirection());
+            let Some(target) = target.and_then(|target| target.to_str().ok()) else {
+                return Ok(response);
+            };
+            let next = url.join(target).ok().filter(|next| self.allowed.permits(next));
+            let Some(next) = next else {
+                eprintln!("afmpeg: {url} leads to {target}, which is not allowed; see --allow-url");
+                return Err(failed(
+                    io::ErrorKind::PermissionDenied,
+                    "a redirect to what is not allowed",
+                    false,
+                ));
+            };
+            url = next;
+        }
+        Err(failed(io::ErrorKind::Other, "too many redirects", false))
+    }
+}
+
+fn failed(kind: io::ErrorKind, message: &str, may_pass: bool) -> Failed {
+    Failed {
+        error: io::Error::new(kind, message),
+        may_pass,
+    }
+}
+
+fn lie(message: &str) -> Failed {
+    failed(io::ErrorKind::InvalidData, message, false)
+}
+
+/// The first and last byte and the size in `bytes 0-99/1000`.
+fn content_range(text: &str) -> Option<(u64, u64, u64)> {
+    let (range, size_bytes) = text.strip_prefix("bytes ")?.trim().split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    Some((first.parse().ok()?, last.parse().ok()?, size_bytes.parse().ok()?))
+}

@@ -103,6 +103,10 @@ export class Given {
     this.files.push([checkName(name), await this.place(name, source)]);
   }
 
+  addFolder(name: string): void {
+    this.files.push([checkName(name), { kind: 'empty-folder' }]);
+  }
+
   private async place(name: string, source: FileSource): Promise<Place> {
     if (source instanceof Uint8Array) return { kind: 'bytes', data: source };
     if (source instanceof ArrayBuffer) return { kind: 'bytes', data: new Uint8Array(source) };

@@ -34,6 +34,15 @@ export {
   type StdinSource,
 } from './given.ts';
 export { hasSimd, type ModuleDescription, type ModuleSource, VARIANTS } from './module.ts';
+export type { Frame, FramesWanted } from './frames.ts';
 export { Output } from './output.ts';
+export type { Chapter, Format, MediaType, Probe, Rational, Stream, StreamGroup, TileGrid } from './probe.ts';
 export type { Progress } from './progress.ts';
-export { type Limits, type RunOptions, Runtime, type RuntimeOptions } from './runtime.ts';
+export {
+  type FramesOptions,
+  type Limits,
+  type ProbeOptions,
+  type RunOptions,
+  Runtime,
+  type RuntimeOptions,
+} from './runtime.ts';

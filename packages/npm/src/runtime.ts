@@ -4,12 +4,14 @@
 import { coreCount, hasWorkers, startWorker } from '#platform';
 import { AbortedError, AfmpegError, fromPlain, TimeoutError, UsageError } from './errors.ts';
 import { type Caller, serve } from './files/remote.ts';
-import { type Files, Given, type StdinSource } from './given.ts';
+import { type Frame, FRAMES_FOLDER, type FramesWanted, makeFrames } from './frames.ts';
+import { type Files, type FileSource, Given, type StdinSource } from './given.ts';
 import { canSuspend, execute } from './job.ts';
 import { compile, type ModuleSource } from './module.ts';
 import { Output } from './output.ts';
 import { Places } from './places.ts';
 import type { WorkerHandle } from './platform/platform.ts';
+import { type Probe, probeArguments, readProbe } from './probe.ts';
 import type { Progress } from './progress.ts';
 import { ANSWERS_SIZE_BYTES, answer, type FromWorker, type JobResult, type JobSpec } from './protocol.ts';
 import { Stop } from './wasi/host.ts';
@@ -51,6 +53,13 @@ export interface RunOptions extends Limits {
   durationSeconds?: number;
 }
 
+export interface ProbeOptions extends Limits {
+  /** Files beside the input, where it names others: a playlist does. */
+  files?: Files;
+}
+
+export type FramesOptions = FramesWanted & ProbeOptions;
+
 export interface RuntimeOptions {
   /** The number of jobs that run at once; others wait in line. By default as many as there are cores. */
   jobsMax?: number;
@@ -85,33 +94,41 @@ export class Runtime {
    * kept it from coming to its own end is thrown.
    */
   async run(args: readonly string[], options: RunOptions = {}): Promise<Output> {
+    return this.execute(args, options, []);
+  }
+
+  private async execute(args: readonly string[], options: RunOptions, folders: string[]): Promise<Output> {
     checkArguments(args, options);
     const { signal, stop } = this.begin(options);
     try {
       const free = await this.places.take(signal);
       try {
-        return await this.runNow(args, options, signal);
+        return await this.runNow(args, options, folders, signal);
       } finally {
         free();
       }
     } catch (error) {
-      throw signal.aborted && !(error instanceof AfmpegError) ? signal.reason : error;
+      throw signal.aborted ? signal.reason : error;
     } finally {
       stop();
     }
   }
 
   /** One signal for all that may end a job from outside, whose reason is the error to throw. */
-  private begin({ signal, timeout }: RunOptions): { signal: AbortSignal; stop: () => void } {
+  private begin({ signal, timeout }: Limits): { signal: AbortSignal; stop: (reason?: AfmpegError) => void } {
     if (this.isClosed) throw new UsageError('closed', 'the runtime is closed; load another one');
     const controller = new AbortController();
     const end = (error: AfmpegError) => controller.abort(error);
-    const abort = () => end(new AbortedError(signal?.reason));
+    const abort = () => {
+      const reason: unknown = signal?.reason;
+      end(reason instanceof AfmpegError ? reason : new AbortedError(reason));
+    };
     if (signal?.aborted) abort();
     signal?.addEventListener('abort', abort);
     this.jobs.add(end);
     const timer = timeout === undefined ? undefined : setTimeout(() => end(new TimeoutError(timeout)), timeout);
-    const stop = () => {
+    const stop = (reason?: AfmpegError) => {
+      if (reason) end(reason);
       clearTimeout(timer);
       signal?.removeEventListener('abort', abort);
       this.jobs.delete(end);
@@ -119,13 +136,19 @@ export class Runtime {
     return { signal: controller.signal, stop };
   }
 
-  private async runNow(args: readonly string[], options: RunOptions, signal: AbortSignal): Promise<Output> {
+  private async runNow(
+    args: readonly string[],
+    options: RunOptions,
+    folders: string[],
+    signal: AbortSignal,
+  ): Promise<Output> {
     const started = performance.now();
     signal.throwIfAborted();
     const isWorker = options.worker !== false && hasWorkers();
     const given = new Given({ isWorker, signal });
     for (const [name, source] of Object.entries(options.files ?? {})) await given.add(name, source);
     for (const [name, source] of Object.entries(options.fonts ?? {})) await given.add(`usr/share/fonts/${name}`, source);
+    for (const name of folders) given.addFolder(name);
     if (options.stdin) given.setStdin(options.stdin);
     if (options.stdout) given.setStdout(options.stdout);
     const spec = specOf(args, options, given);
@@ -239,6 +262,30 @@ export class Runtime {
     });
   }
 
+  /** Describes a media file by ffprobe. A string names one of `files`. */
+  async probe(input: FileSource | string, options: ProbeOptions = {}): Promise<Probe> {
+    const [name, files] = named(input, options.files);
+    return readProbe((await this.run(probeArguments(name), { ...options, files })).expectSuccess());
+  }
+
+  /**
+   * Makes pictures of a video, by default one of its beginning. The jobs for it run in parallel, under one timeout, and the
+   * first failure ends the others. A string names one of `files`.
+   */
+  async frames(input: FileSource | string, options: FramesOptions = {}): Promise<Frame[]> {
+    const [name, files] = named(input, options.files);
+    const { timeout: _, ...limits } = options;
+    const { signal, stop } = this.begin(options);
+    const run = (args: string[], added: Files = {}) =>
+      this.execute(args, { ...limits, signal, files: { ...files, ...added } }, [FRAMES_FOLDER]);
+    try {
+      return await makeFrames(run, name, options);
+    } finally {
+      // What still runs is for nothing once one has failed.
+      stop(new AbortedError('another of the jobs has failed'));
+    }
+  }
+
   /** Ends all jobs, each with an {@link AbortedError}. */
   close(): void {
     this.isClosed = true;
@@ -246,6 +293,21 @@ export class Runtime {
     void this.spare?.then((worker) => worker.terminate()).catch(() => undefined);
     this.spare = undefined;
   }
+}
+
+/** An input as one of a job's files. */
+function named(input: FileSource | string, files: Files = {}): [name: string, files: Files] {
+  if (typeof input === 'string') return [input, files];
+  // The end of a file's name helps to tell its format.
+  const end = /\.[A-Za-z0-9]{1,8}$/.exec(nameOf(input))?.[0] ?? '';
+  const name = `.afmpeg-input${end}`;
+  return [name, { ...files, [name]: input }];
+}
+
+function nameOf(input: FileSource): string {
+  if (input instanceof URL) return input.pathname;
+  if ('name' in input) return String(input.name);
+  return 'path' in input ? input.path : '';
 }
 
 function workerDied(reason: string): AfmpegError {

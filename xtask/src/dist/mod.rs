@@ -3,6 +3,7 @@
 pub mod bundle;
 pub mod folder;
 pub mod licences;
+pub mod npm;
 pub mod pack;
 pub mod package;
 pub mod provenance;

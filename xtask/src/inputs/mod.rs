@@ -4,6 +4,7 @@ pub mod crates;
 pub mod fetch;
 #[cfg(feature = "release")]
 pub mod openpgp;
+pub mod node_modules;
 pub mod patch;
 pub mod pins;
 pub mod source;

@@ -65,7 +65,7 @@ for (const platform of ['browser', 'node']) {
 execFileSync(
   process.execPath,
   [join(root, 'node_modules/typescript/bin/tsc'), '-p', root, '--noEmit', 'false', '--declaration', '--emitDeclarationOnly',
-    '--rootDir', source('.'), '--outDir', join(out, 'types')],
+    '--stripInternal', '--rootDir', source('.'), '--outDir', join(out, 'types')],
   { stdio: 'inherit' },
 );
 // Declarations name each other as the scripts beside them would.

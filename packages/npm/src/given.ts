@@ -281,7 +281,8 @@ function output(target: WritableStream<Uint8Array>): Served {
           throw streamFailed('stdout', cause);
         });
       } else {
-        await writer.abort(error).catch(() => undefined);
+        // A target that takes long to end must not hold up the end of the job.
+        void writer.abort(error).catch(() => undefined);
       }
     },
   };

@@ -3,7 +3,7 @@
 
 // Modules: where they come from, and how they are compiled.
 
-import { installedModule, readLocalModule } from '#platform';
+import { baseAddress, installedModule, readLocal } from '#platform';
 import { ModuleError, UnsupportedError } from './errors.ts';
 
 /** What a package such as `@afmpeg/o3-gpl` exports: where its module lies, and what it needs. */
@@ -99,7 +99,7 @@ async function loadDescribed(source: ModuleDescription): Promise<WebAssembly.Mod
     throw new ModuleError('module-version', message);
   }
   if (source.engineFeatures.includes('simd') && !hasSimd()) throw noSimd();
-  const url = new URL(source.url, baseUrl());
+  const url = resolveAddress(source.url);
   if (url.protocol === 'file:') return loadAddress(url);
   const response = await get(url);
   // Without compression by the server, a third of the bytes is to be had from the compressed file.
@@ -109,19 +109,20 @@ async function loadDescribed(source: ModuleDescription): Promise<WebAssembly.Mod
   return loadAddress(source.gzipUrl);
 }
 
-function baseUrl(): string | undefined {
-  return globalThis.location?.href;
+/** An address, or in node a path, in full. */
+export function resolveAddress(address: string | URL): URL {
+  return new URL(address, baseAddress());
 }
 
 async function loadAddress(address: string | URL): Promise<WebAssembly.Module> {
   let url: URL;
   try {
-    url = new URL(address, baseUrl());
+    url = resolveAddress(address);
   } catch (cause) {
     const message = `\`${address}\` is not an address of a module; write it in full, such as https://… or file:///…`;
     throw new ModuleError('module-unreachable', message, { cause });
   }
-  const bytes = await readLocalModule(url).catch((cause: unknown) => {
+  const bytes = await readLocal(url).catch((cause: unknown) => {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new ModuleError('module-unreachable', `the module cannot be read: ${reason}; see whether it is there`, { cause });
   });

@@ -10,6 +10,7 @@ export class Places {
 
   /** Takes a place, when there is one. Gives what frees it. */
   async take(signal: AbortSignal | undefined): Promise<() => void> {
+    signal?.throwIfAborted();
     if (this.taken < this.count) this.taken++;
     else await this.wait(signal);
     let isFree = false;

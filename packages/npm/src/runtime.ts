@@ -10,7 +10,7 @@ import { canSuspend, execute } from './job.ts';
 import { compile, type ModuleSource } from './module.ts';
 import { Output } from './output.ts';
 import { Places } from './places.ts';
-import type { WorkerHandle } from './platform/platform.ts';
+import type { StartedWorker, WorkerHandle } from './platform/platform.ts';
 import { type Probe, probeArguments, readProbe } from './probe.ts';
 import type { Progress } from './progress.ts';
 import { ANSWERS_SIZE_BYTES, answer, type FromWorker, type JobResult, type JobSpec } from './protocol.ts';
@@ -73,7 +73,7 @@ export class Runtime {
   private readonly places: Places;
   private readonly jobs = new Set<(error: AfmpegError) => void>();
   /** A worker that has started and waits for a job. */
-  private spare: Promise<WorkerHandle> | undefined;
+  private spare: StartedWorker | undefined;
   private isClosed = false;
 
   private constructor(
@@ -94,10 +94,11 @@ export class Runtime {
    * kept it from coming to its own end is thrown.
    */
   async run(args: readonly string[], options: RunOptions = {}): Promise<Output> {
-    return this.execute(args, options, []);
+    return this.runAmong([], args, options);
   }
 
-  private async execute(args: readonly string[], options: RunOptions, folders: string[]): Promise<Output> {
+  /** @internal Runs a job that finds these folders besides its files, which may be empty. */
+  async runAmong(folders: readonly string[], args: readonly string[], options: RunOptions): Promise<Output> {
     checkArguments(args, options);
     const { signal, stop } = this.begin(options);
     try {
@@ -139,7 +140,7 @@ export class Runtime {
   private async runNow(
     args: readonly string[],
     options: RunOptions,
-    folders: string[],
+    folders: readonly string[],
     signal: AbortSignal,
   ): Promise<Output> {
     const started = performance.now();
@@ -169,10 +170,8 @@ export class Runtime {
 
   /** Runs a job in a worker, which ends with it: so all its memory is free at once. */
   private async inWorker(spec: JobSpec, given: Given, options: RunOptions, signal: AbortSignal): Promise<JobResult> {
-    const worker = await this.takeWorker();
+    const worker = await this.takeWorker(signal);
     try {
-      signal.throwIfAborted();
-      worker.hold(true);
       const answers = given.served.length > 0 ? sharedAnswers() : undefined;
       return await new Promise<JobResult>((resolve, reject) => {
         signal.addEventListener('abort', () => reject(signal.reason), { once: true });
@@ -184,7 +183,8 @@ export class Runtime {
       });
     } finally {
       worker.terminate();
-      this.prepareWorker();
+      // The next job finds a worker that runs.
+      if (!this.isClosed && !this.spare) this.keepSpare(startWorker());
     }
   }
 
@@ -224,18 +224,30 @@ export class Runtime {
     }
   }
 
-  private async takeWorker(): Promise<WorkerHandle> {
-    const { spare } = this;
+  /** A worker that has started, or starts now. A job that is ended before leaves it to the next. */
+  private async takeWorker(signal: AbortSignal): Promise<WorkerHandle> {
+    const started = this.spare ?? startWorker();
     this.spare = undefined;
-    return (await spare?.catch(() => undefined)) ?? (await startWorker(true));
+    started.hold(true);
+    try {
+      return await unlessAborted(started.ready, signal);
+    } catch (error) {
+      started.hold(false);
+      if (signal.aborted) this.keepSpare(started);
+      throw error;
+    }
   }
 
-  /** Starts the next worker ahead, so that the next job finds one that runs. */
-  private prepareWorker(): void {
-    if (this.isClosed || this.spare) return;
-    this.spare = startWorker(false);
-    // The job that needs it tells what is wrong.
-    this.spare.catch(() => undefined);
+  private keepSpare(started: StartedWorker): void {
+    if (this.isClosed || this.spare) {
+      endStarted(started);
+      return;
+    }
+    this.spare = started;
+    // One that could not be started is no use to anybody; the next job tells what is wrong.
+    started.ready.catch(() => {
+      if (this.spare === started) this.spare = undefined;
+    });
   }
 
   private async here(
@@ -277,7 +289,7 @@ export class Runtime {
     const { timeout: _, ...limits } = options;
     const { signal, stop } = this.begin(options);
     const run = (args: string[], added: Files = {}) =>
-      this.execute(args, { ...limits, signal, files: { ...files, ...added } }, [FRAMES_FOLDER]);
+      this.runAmong([FRAMES_FOLDER], args, { ...limits, signal, files: { ...files, ...added } });
     try {
       return await makeFrames(run, name, options);
     } finally {
@@ -290,7 +302,7 @@ export class Runtime {
   close(): void {
     this.isClosed = true;
     for (const end of this.jobs) end(new AbortedError('the runtime was closed'));
-    void this.spare?.then((worker) => worker.terminate()).catch(() => undefined);
+    if (this.spare) endStarted(this.spare);
     this.spare = undefined;
   }
 }
@@ -308,6 +320,20 @@ function nameOf(input: FileSource): string {
   if (input instanceof URL) return input.pathname;
   if ('name' in input) return String(input.name);
   return 'path' in input ? input.path : '';
+}
+
+function endStarted({ ready }: StartedWorker): void {
+  ready.then((worker) => worker.terminate()).catch(() => undefined);
+}
+
+/** What a promise gives, unless the job is to end before. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
 }
 
 function workerDied(reason: string): AfmpegError {

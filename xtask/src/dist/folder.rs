@@ -101,6 +101,9 @@ impl Folder {
             let variants = self.variants.as_ref();
             variants.is_none_or(|variants| variants.iter().any(|variant| variant == name))
         };
-        modules.filter(is_meant).map(|name| Record::read(&self.path, name)).collect()
+        modules
+            .filter(is_meant)
+            .map(|name| Record::read(&self.path, name))
+            .collect()
     }
 }

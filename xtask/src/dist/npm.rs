@@ -4,10 +4,10 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::build::record::Record;
+use crate::dist;
 use crate::dist::folder::Folder;
 use crate::dist::pack::{self, Entry};
 use crate::dist::package::{Package, notices, text};
-use crate::dist;
 use crate::inputs::node_modules::{self, copy};
 use crate::process::Invocation;
 use crate::project::Project;
@@ -52,10 +52,11 @@ pub fn library(project: &Project, version: &str, offline: bool) -> Result<Packag
     );
     manifest["exports"] = json!("EXPORTS");
     let manifest = String::from_utf8(dist::json(&manifest)?)?.replace("\"EXPORTS\"", &exports);
-    let mut files = vec![
-        ("package.json".to_owned(), manifest.into_bytes()),
-        ("README.md".to_owned(), dist::read(&project.root.join("packages/npm/README.md"))?),
-    ];
+    let mut files = vec![("package.json".to_owned(), manifest.into_bytes())];
+    for name in ["README.md", "coming-from-ffmpeg.wasm.md"] {
+        let text = dist::read(&project.root.join("packages/npm").join(name))?;
+        files.push((name.to_owned(), text));
+    }
     for name in ["LICENSE-APACHE", "LICENSE-MIT"] {
         files.push((name.to_owned(), dist::read(&project.root.join(name))?));
     }
@@ -80,7 +81,11 @@ fn compiled(project: &Project, offline: bool) -> Result<Vec<(String, Vec<u8>)>> 
     std::os::unix::fs::symlink(modules, work.join("node_modules")).context("cannot link node_modules")?;
     let out = scratch.path().join("out");
     Invocation::new("node", &work)
-        .arguments(["build.js".to_owned(), out.display().to_string(), variants(project)?.join(",")])
+        .arguments([
+            "build.js".to_owned(),
+            out.display().to_string(),
+            variants(project)?.join(","),
+        ])
         .inherit_environment()
         .output()?;
     let mut files = Vec::new();
@@ -98,7 +103,12 @@ fn compiled(project: &Project, offline: bool) -> Result<Vec<(String, Vec<u8>)>> 
 /// last.
 fn variants(project: &Project) -> Result<Vec<String>> {
     let mut names = profile::shipped(&project.root)?;
-    let level = |name: &str| ["o3", "o2"].iter().position(|level| name.starts_with(level)).unwrap_or(2);
+    let level = |name: &str| {
+        ["o3", "o2"]
+            .iter()
+            .position(|level| name.starts_with(level))
+            .unwrap_or(2)
+    };
     names.sort_by_key(|name| (name.ends_with("-scalar"), level(name), name.len(), name.clone()));
     Ok(names)
 }
@@ -110,14 +120,17 @@ pub fn module(project: &Project, folder: &Folder, record: &Record) -> Result<Pac
     let manifest = json!({
         "description": format!("FFmpeg {} in WebAssembly, for afmpeg: {}", record.ffmpeg_version, record.description),
         "exports": {
-            ".": "./index.js",
+            ".": { "types": "./index.d.ts", "default": "./index.js" },
+            "./ffmpeg.wasm": { "types": "./ffmpeg.wasm.d.ts", "default": "./ffmpeg.wasm.js" },
             "./module.wasm": "./module.wasm",
             "./module.wasm.gz": "./module.wasm.gz",
             "./package.json": "./package.json",
         },
         "license": record.license,
         "name": name,
-        "sideEffects": false,
+        "peerDependencies": { LIBRARY: folder.version },
+        // It tells the library of its module.
+        "sideEffects": ["./ffmpeg.wasm.js"],
         "type": "module",
         "types": "./index.d.ts",
         "version": folder.version,
@@ -126,9 +139,20 @@ pub fn module(project: &Project, folder: &Folder, record: &Record) -> Result<Pac
     for form in ["wasm", "wasm.gz"] {
         files.push((format!("module.{form}"), folder.file(&format!("{variant}.{form}"))?));
     }
-    for file in ["index.js", "index.d.ts", "README.md"] {
+    for file in [
+        "index.js",
+        "index.d.ts",
+        "ffmpeg.wasm.js",
+        "ffmpeg.wasm.d.ts",
+        "README.md",
+    ] {
         let text = String::from_utf8(text(project, &format!("npm/module/{file}"), record, &name)?)?;
-        let features: Vec<String> = record.module.engine_features.iter().map(|name| format!("'{name}'")).collect();
+        let features: Vec<String> = record
+            .module
+            .engine_features
+            .iter()
+            .map(|name| format!("'{name}'"))
+            .collect();
         let text = text
             .replace("@VARIANT@", variant)
             .replace("@VERSION@", &folder.version)

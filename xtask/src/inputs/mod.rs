@@ -2,9 +2,9 @@
 
 pub mod crates;
 pub mod fetch;
+pub mod node_modules;
 #[cfg(feature = "release")]
 pub mod openpgp;
-pub mod node_modules;
 pub mod patch;
 pub mod pins;
 pub mod source;

@@ -4,7 +4,7 @@
 import { UsageError } from '../errors.ts';
 import type { ModuleSource } from '../module.ts';
 import type { FromWorker, Port, ToWorker } from '../protocol.ts';
-import type { Local, WorkerHandle } from './platform.ts';
+import type { Local, StartedWorker, WorkerHandle } from './platform.ts';
 
 /** Workers read Blobs and addresses themselves, without waiting. */
 export const READS_BLOBS = true;
@@ -17,7 +17,12 @@ export async function installedModule(): Promise<ModuleSource | undefined> {
   return undefined;
 }
 
-export async function readLocalModule(_url: URL): Promise<Uint8Array<ArrayBuffer> | undefined> {
+/** What addresses that are not whole are relative to. */
+export function baseAddress(): string | undefined {
+  return globalThis.location?.href;
+}
+
+export async function readLocal(_url: URL): Promise<Uint8Array<ArrayBuffer> | undefined> {
   return undefined;
 }
 
@@ -48,7 +53,11 @@ export function coreCount(): number {
 /** Workers do not start from their file where a bundler has left it out, or the script is of another origin. */
 let startsFromFile = true;
 
-export async function startWorker(_isHeld: boolean): Promise<WorkerHandle> {
+export function startWorker(): StartedWorker {
+  return { ready: start(), hold: () => undefined };
+}
+
+async function start(): Promise<WorkerHandle> {
   if (startsFromFile) {
     try {
       return await ready(() => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }));
@@ -92,6 +101,5 @@ function handle(worker: Worker): WorkerHandle {
       worker.onmessageerror = () => died('a message could not be read');
     },
     terminate: () => worker.terminate(),
-    hold: () => undefined,
   };
 }

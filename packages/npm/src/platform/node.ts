@@ -13,7 +13,7 @@ import { UsageError } from '../errors.ts';
 import { NodeFolder, openPath } from '../files/node.ts';
 import { type ModuleDescription, type ModuleSource, VARIANTS } from '../module.ts';
 import type { FromWorker, Port, ToWorker } from '../protocol.ts';
-import type { Local, WorkerHandle } from './platform.ts';
+import type { Local, StartedWorker, WorkerHandle } from './platform.ts';
 
 /** The calling thread reads Blobs and addresses, as workers cannot without waiting. */
 export const READS_BLOBS = false;
@@ -42,7 +42,12 @@ export async function installedModule(): Promise<ModuleSource | undefined> {
   return undefined;
 }
 
-export async function readLocalModule(url: URL): Promise<Uint8Array<ArrayBuffer> | undefined> {
+/** What addresses that are not whole are relative to: so paths can be given. */
+export function baseAddress(): string | undefined {
+  return pathToFileURL(join(process.cwd(), '/')).href;
+}
+
+export async function readLocal(url: URL): Promise<Uint8Array<ArrayBuffer> | undefined> {
   return url.protocol === 'file:' ? new Uint8Array(await readFile(url)) : undefined;
 }
 
@@ -63,17 +68,32 @@ export function coreCount(): number {
   return availableParallelism();
 }
 
-export async function startWorker(isHeld: boolean): Promise<WorkerHandle> {
+export function startWorker(): StartedWorker {
+  let worker: Worker | undefined;
+  let isHeld = false;
+  const apply = () => (isHeld ? worker?.ref() : worker?.unref());
+  const start = async () => {
+    worker = new Worker(await script());
+    apply();
+    return await ready(worker);
+  };
+  const hold = (held: boolean) => {
+    isHeld = held;
+    apply();
+  };
+  return { ready: start(), hold };
+}
+
+/** The file of the worker, or its text where a bundler has left the file out. */
+async function script(): Promise<URL> {
   const file = new URL('./worker.js', import.meta.url);
-  if (existsSync(file)) return await ready(new Worker(file), isHeld);
-  // A bundler has left the file out.
+  if (existsSync(file)) return file;
   const { default: source } = await import('#worker-source');
-  return await ready(new Worker(new URL(`data:text/javascript,${encodeURIComponent(source)}`)), isHeld);
+  return new URL(`data:text/javascript,${encodeURIComponent(source)}`);
 }
 
 /** A worker that has said that it runs. */
-function ready(worker: Worker, isHeld: boolean): Promise<WorkerHandle> {
-  if (!isHeld) worker.unref();
+function ready(worker: Worker): Promise<WorkerHandle> {
   return new Promise((resolve, reject) => {
     worker.once('error', (error) => {
       const message = `no worker can be started: ${error.message}; run the job with \`worker: false\``;
@@ -101,6 +121,5 @@ function handle(worker: Worker): WorkerHandle {
       worker.on('error', () => undefined);
       void worker.terminate();
     },
-    hold: (isHeld) => (isHeld ? worker.ref() : worker.unref()),
   };
 }

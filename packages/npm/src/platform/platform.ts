@@ -13,7 +13,12 @@ export interface WorkerHandle {
   listen(take: (message: FromWorker) => void, died: (reason: string) => void): void;
   /** Ends it at once, whatever it does. */
   terminate(): void;
-  /** Whether the process goes on for its sake. */
+}
+
+/** A worker that starts. */
+export interface StartedWorker {
+  ready: Promise<WorkerHandle>;
+  /** Whether the process goes on for its sake; it does not at first. */
   hold(isHeld: boolean): void;
 }
 

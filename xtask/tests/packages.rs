@@ -138,7 +138,10 @@ impl Installed {
         let tsc = self.node_modules.join("typescript/bin/tsc");
         let options = "--strict --noEmit --module nodenext --moduleResolution nodenext --target es2022";
         let mut command = self.node();
-        command.arg(tsc).args(options.split(' ')).args(["--lib", "es2023,dom,dom.asynciterable", "types.ts"]);
+        command
+            .arg(tsc)
+            .args(options.split(' '))
+            .args(["--lib", "es2023,dom,dom.asynciterable", "types.ts"]);
         expect_success(&mut command);
     }
 
@@ -177,10 +180,13 @@ fn the_packages_for_npm_pass_their_tests() {
     installed.types_are_sound();
     installed.test_in_node();
     match browser() {
-        Some(browser) => drop(expect_success(installed.node().args(["tests/browser.js", "."]).arg(browser))),
+        Some(browser) => drop(expect_success(
+            installed.node().args(["tests/browser.js", "."]).arg(browser),
+        )),
         None => {
             // The handle itself: what tests print is kept back.
-            let line = format!("tests in a browser are left out: no chromium is on PATH, and {BROWSER_VARIABLE} names none\n");
+            let line =
+                format!("tests in a browser are left out: no chromium is on PATH, and {BROWSER_VARIABLE} names none\n");
             std::io::stderr().write_all(line.as_bytes()).unwrap();
         }
     }

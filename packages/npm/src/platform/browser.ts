@@ -32,7 +32,7 @@ interface WorkerScope {
   onmessage: ((event: MessageEvent) => void) | null;
 }
 
-export async function workerPort(): Promise<Port<ToWorker, FromWorker>> {
+export function workerPort(): Port<ToWorker, FromWorker> {
   const scope = globalThis as unknown as WorkerScope;
   return {
     post: (message, transfer = []) => scope.postMessage(message, transfer),

@@ -51,7 +51,7 @@ export async function readLocal(url: URL): Promise<Uint8Array<ArrayBuffer> | und
   return url.protocol === 'file:' ? new Uint8Array(await readFile(url)) : undefined;
 }
 
-export async function workerPort(): Promise<Port<ToWorker, FromWorker>> {
+export function workerPort(): Port<ToWorker, FromWorker> {
   const port = parentPort;
   if (!port) throw new UsageError('not-a-worker', 'worker.js is started by afmpeg itself');
   return {

@@ -10,7 +10,8 @@ import { canSuspend, execute } from '../job.ts';
 import { ask, type FromWorker, type Start } from '../protocol.ts';
 import type { Sleep } from '../wasi/host.ts';
 
-const port = await workerPort();
+// Nothing is waited for here: bundlers make a classic script of it.
+const port = workerPort();
 let answered: ((reply: Reply) => void) | undefined;
 
 port.listen((message) => {

@@ -222,7 +222,7 @@ fn the_wheel_transcodes() {
             ])
             .arg(&wheels)
             .arg("--target")
-            .args([&packages, &wheel]),
+            .args([&packages, wheel]),
     );
     let script = "\
 import sys

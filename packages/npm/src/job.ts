@@ -83,7 +83,7 @@ export async function execute(module: WebAssembly.Module, spec: JobSpec, around:
     host.close();
     for (const finish of finishes.splice(0)) await finish();
     const changed: JobResult['files'] = [...files.changes()].map(([name, content]) => [name, content.take()]);
-    return { exitCode, stdout: stdout?.take() ?? [], stderr: stderr.text(), files: changed };
+    return { exitCode, stdout: stdout?.take() ?? new Uint8Array(), stderr: stderr.text(), files: changed };
   } catch (error) {
     host?.close();
     // What was begun is left as it is; the first error is what counts.

@@ -26,11 +26,12 @@ export class Output {
 
   constructor(result: JobResult) {
     this.exitCode = result.exitCode;
-    this.stdout = join(result.stdout);
+    this.stdout = result.stdout;
     this.stderr = result.stderr;
     this.files = {};
-    for (const [name, parts] of result.files) {
-      Object.defineProperty(this.files, name, { value: join(parts), enumerable: true, configurable: true, writable: true });
+    for (const [name, value] of result.files) {
+      // Also where the name is `__proto__`.
+      Object.defineProperty(this.files, name, { value, enumerable: true, configurable: true, writable: true });
     }
   }
 
@@ -50,23 +51,4 @@ export class Output {
     error.output = { stderr: this.stderr };
     throw error;
   }
-}
-
-/** Joins the parts of a file, and lets go of each as soon as it is copied: together they are as large as memory may be. */
-function join(parts: Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
-  const [first] = parts;
-  if (first && parts.length === 1) return first;
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
-  let at = 0;
-  for (const part of parts.splice(0)) {
-    whole.set(part, at);
-    at += part.byteLength;
-    detach(part.buffer);
-  }
-  return whole;
-}
-
-function detach(buffer: ArrayBuffer): void {
-  // Older engines leave it to the garbage collection.
-  (buffer as ArrayBuffer & { transfer?(sizeBytes: number): ArrayBuffer }).transfer?.(0);
 }

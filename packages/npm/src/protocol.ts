@@ -40,12 +40,12 @@ export interface JobSpec {
   wantsLog: boolean;
 }
 
-/** What came of a job, in the parts that it was made in. */
+/** What came of a job. */
 export interface JobResult {
   exitCode: number;
-  stdout: Uint8Array<ArrayBuffer>[];
+  stdout: Uint8Array<ArrayBuffer>;
   stderr: string;
-  files: [name: string, parts: Uint8Array<ArrayBuffer>[]][];
+  files: [name: string, data: Uint8Array<ArrayBuffer>][];
 }
 
 export interface Start {

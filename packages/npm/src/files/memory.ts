@@ -118,24 +118,27 @@ export class MemoryContent implements Content {
     this.modified = Date.now();
   }
 
-  /** The content in parts, and leaves none here: they can be moved to another thread. */
-  take(): Uint8Array<ArrayBuffer>[] {
-    const parts = [];
-    for (let at = 0; at < this.length; at += PIECE_SIZE_BYTES) {
-      const length = Math.min(PIECE_SIZE_BYTES, this.length - at);
-      const piece = this.pieces[at / PIECE_SIZE_BYTES];
-      parts.push(piece && piece.byteLength >= length ? piece.subarray(0, length) : padded(piece, length));
+  /** The content as one array, and leaves none here. Each part is let go of when it is copied, as there may be little room. */
+  take(): Uint8Array<ArrayBuffer> {
+    const whole = new Uint8Array(this.length);
+    for (const [index, piece] of this.pieces.splice(0).entries()) {
+      if (!piece) continue;
+      whole.set(piece.subarray(0, this.length - index * PIECE_SIZE_BYTES), index * PIECE_SIZE_BYTES);
+      detach(piece.buffer);
     }
+    this.drop();
+    return whole;
+  }
+
+  private drop(): void {
     this.pieces = [];
     this.grow(0);
-    return parts;
   }
 }
 
-function padded(piece: Uint8Array | undefined, length: number): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(length);
-  if (piece) whole.set(piece);
-  return whole;
+function detach(buffer: ArrayBuffer): void {
+  // Older engines leave it to the garbage collection.
+  (buffer as ArrayBuffer & { transfer?(sizeBytes: number): ArrayBuffer }).transfer?.(0);
 }
 
 /** Bytes that the caller gave: read where they are, and never changed. */

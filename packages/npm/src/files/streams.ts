@@ -66,7 +66,7 @@ export class Captured implements Content {
     return this.content.write(data, at);
   }
 
-  take(): Uint8Array<ArrayBuffer>[] {
+  take(): Uint8Array<ArrayBuffer> {
     return this.content.take();
   }
 }

@@ -36,8 +36,8 @@ async function run({ module, spec, answers }: Start): Promise<void> {
       sleep: sleep(),
       check: () => undefined,
     });
-    const parts = [...result.stdout, ...result.files.flatMap(([, parts]) => parts)];
-    post({ type: 'done', result }, [...new Set(parts.map((part) => part.buffer))]);
+    const transferred = [result.stdout.buffer, ...result.files.map(([, data]) => data.buffer)];
+    post({ type: 'done', result }, transferred);
   } catch (error) {
     post({ type: 'failed', error: toPlain(error) });
   }

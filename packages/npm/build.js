@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Copyright (c) 2026 the afmpeg authors
 
-// Compiles the package: `node build.js OUT VARIANTS`. VARIANTS are the names of modules that are published, with commas.
-// The folder OUT gets `browser/` and `node/`, and types.
+// Compiles the package: `node build.js OUT VARIANTS`. VARIANTS are the names of modules that are published, with
+// commas. The folder OUT gets `browser/`, `node/`, types and the reference.
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { build } from 'esbuild';
+
+import { reference } from './reference.js';
 
 const [, , out, variants] = process.argv;
 if (!out || !variants) throw new Error('node build.js OUT VARIANTS');
@@ -52,7 +54,12 @@ for (const platform of ['browser', 'node']) {
     plugins.onLoad({ filter: /.*/, namespace: 'none' }, () => ({ contents: "export default ''" }));
   };
   // A worker starts no workers, and is one file, so that its text is enough.
-  await build({ ...options, entryPoints: { worker: source('worker/worker.ts') }, minify: true, plugins: [withoutSource] });
+  await build({
+    ...options,
+    entryPoints: { worker: source('worker/worker.ts') },
+    minify: true,
+    plugins: [withoutSource],
+  });
   await build({
     ...options,
     chunkNames: 'chunk-[hash]',
@@ -64,8 +71,20 @@ for (const platform of ['browser', 'node']) {
 
 execFileSync(
   process.execPath,
-  [join(root, 'node_modules/typescript/bin/tsc'), '-p', root, '--noEmit', 'false', '--declaration', '--emitDeclarationOnly',
-    '--stripInternal', '--rootDir', source('.'), '--outDir', join(out, 'types')],
+  [
+    join(root, 'node_modules/typescript/bin/tsc'),
+    '-p',
+    root,
+    '--noEmit',
+    'false',
+    '--declaration',
+    '--emitDeclarationOnly',
+    '--stripInternal',
+    '--rootDir',
+    source('.'),
+    '--outDir',
+    join(out, 'types'),
+  ],
   { stdio: 'inherit' },
 );
 // Declarations name each other as the scripts beside them would.
@@ -74,3 +93,4 @@ for (const name of readdirSync(join(out, 'types'), { recursive: true })) {
   if (!name.endsWith('.d.ts')) continue;
   writeFileSync(file, readFileSync(file, 'utf8').replace(/(from '|import\(')(\.[^']*)\.ts'/g, "$1$2.js'"));
 }
+writeFileSync(join(out, 'reference.md'), reference(join(out, 'types')));

@@ -538,6 +538,8 @@ pub enum PackageKind {
     Npm,
     /// For Python: `from afmpeg_o3_gpl import ffmpeg`
     Wheel,
+    /// The page that converts videos in a browser, a folder `web` for any static server
+    Web,
 }
 
 #[derive(Debug, Args)]
@@ -548,6 +550,7 @@ installs by packages/npm/package-lock.json.
 Examples:
   cargo xtask package npm --profile o3-gpl --to dist
   cargo xtask package npm --release dist/9.0.2-1 --profile o3-gpl
+  cargo xtask package web --profile o3-gpl --to dist
   npm install ./dist/afmpeg-9.0.2-1.tgz ./dist/afmpeg-o3-gpl-9.0.2-1.tgz")]
 pub struct Package {
     #[arg(value_enum)]

@@ -145,6 +145,20 @@ impl Installed {
         expect_success(&mut command);
     }
 
+    /// The page for browsers, with the same module.
+    fn use_page(&self, browser: &Path) {
+        let made = self.folder.path().join("page");
+        package("web", &self.folder.path().join("release"), &made);
+        let test = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packages/web/test.js");
+        expect_success(
+            self.node()
+                .arg(test)
+                .arg(made.join("web"))
+                .arg(browser)
+                .arg("video.mp4"),
+        );
+    }
+
     fn test_in_node(&self) {
         let mut command = self.node();
         // One after the other, since each starts workers.
@@ -180,9 +194,10 @@ fn the_packages_for_npm_pass_their_tests() {
     installed.types_are_sound();
     installed.test_in_node();
     match browser() {
-        Some(browser) => drop(expect_success(
-            installed.node().args(["tests/browser.js", "."]).arg(browser),
-        )),
+        Some(browser) => {
+            expect_success(installed.node().args(["tests/browser.js", "."]).arg(&browser));
+            installed.use_page(&browser);
+        }
         None => {
             // The handle itself: what tests print is kept back.
             let line =

@@ -85,7 +85,10 @@ export class TrapError extends AfmpegError {
 
   constructor(reason: string, where: string | undefined) {
     const place = where === undefined ? '' : ` in function ${where} of the module`;
-    super('trap', `the program crashed${place}: ${reason}; other jobs are not harmed, and the input is probably damaged`);
+    super(
+      'trap',
+      `the program crashed${place}: ${reason}; other jobs are not harmed, and the input is probably damaged`,
+    );
     this.reason = reason;
     this.function = where;
   }

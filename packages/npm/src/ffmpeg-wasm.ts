@@ -50,9 +50,15 @@ export interface WorkerFSMountData {
 }
 
 export interface LoadConfig {
-  /** Where our module comes from; by default the one that was set by {@link setModule}, or in node the one that is installed. */
+  /**
+   * Where our module comes from; by default the one that was set by {@link setModule}, or in node the one that is
+   * installed.
+   */
   module?: ModuleSource;
-  /** The address of our module, where none was set. Otherwise this and what follows is not needed, and left out of account. */
+  /**
+   * The address of our module, where none was set. Otherwise this and what follows is not needed, and left out of
+   * account.
+   */
   wasmURL?: string;
   coreURL?: string;
   workerURL?: string;
@@ -66,7 +72,10 @@ interface Options {
 
 let moduleOfAll: ModuleSource | undefined;
 
-/** Sets the module that every FFmpeg loads that is given none. The packages of modules do so in `@afmpeg/NAME/ffmpeg.wasm`. */
+/**
+ * Sets the module that every FFmpeg loads that is given none. The packages of modules do so in
+ * `@afmpeg/NAME/ffmpeg.wasm`.
+ */
 export function setModule(module: ModuleSource): void {
   moduleOfAll = module;
 }
@@ -287,9 +296,11 @@ export class FFmpeg {
         kept.files.set(to, file);
         return true;
       }
-      if (!kept.folders.has(from) || to === from || to.startsWith(`${from}/`)) throw fault(`/${from} cannot be renamed`);
+      if (!kept.folders.has(from) || to === from || to.startsWith(`${from}/`))
+        throw fault(`/${from} cannot be renamed`);
       if (kept.files.has(to) || kept.names(to).size > 0) throw fault(`/${to} is there already`);
-      const moved = (path: string) => (path === from || path.startsWith(`${from}/`) ? to + path.slice(from.length) : path);
+      const moved = (path: string) =>
+        path === from || path.startsWith(`${from}/`) ? to + path.slice(from.length) : path;
       for (const folder of [...kept.folders]) {
         kept.folders.delete(folder);
         kept.folders.add(moved(folder));
@@ -361,7 +372,8 @@ export async function fetchFile(file?: string | URL | File | Blob): Promise<Uint
   if (bytes) return bytes;
   const response = await fetch(url);
   // ffmpeg.wasm gives what a server says of its failure as if it was the file.
-  if (!response.ok) throw new AfmpegError('unreachable', `the server of ${url} answers ${response.status}; see whether it is there`);
+  if (!response.ok)
+    throw new AfmpegError('unreachable', `the server of ${url} answers ${response.status}; see whether it is there`);
   return new Uint8Array(await response.arrayBuffer());
 }
 
@@ -393,8 +405,8 @@ export async function downloadWithProgress(
 }
 
 /**
- * Fetches an address, and gives one of a Blob with what came. Files of @ffmpeg/core, of which nothing is needed here, are not
- * fetched: their address comes back as it is.
+ * Fetches an address, and gives one of a Blob with what came. Files of @ffmpeg/core, of which nothing is needed here,
+ * are not fetched: their address comes back as it is.
  */
 export async function toBlobURL(
   url: string,

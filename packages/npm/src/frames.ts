@@ -10,11 +10,17 @@ import { probeArguments, readProbe, type Probe, type Stream } from './probe.ts';
 
 /** Which pictures are wanted, and how. */
 export interface FramesWanted {
-  /** At these times, in seconds from the beginning: for each the first picture at or after it; the last one lasts to the end. */
+  /**
+   * At these times, in seconds from the beginning: for each the first picture at or after it; the last one lasts to the
+   * end.
+   */
   at?: readonly number[];
   /** The first picture of each interval of so many seconds. An interval without a picture gives none. */
   every?: number;
-  /** So many pictures at even intervals from the whole video, put together to one; 320 pixels wide each unless a size is given. */
+  /**
+   * So many pictures at even intervals from the whole video, put together to one; 320 pixels wide each unless a size is
+   * given.
+   */
   sheet?: { columns: number; rows: number };
   /** The width of each picture as it is displayed, in pixels; the height follows unless it is given too. */
   width?: number;
@@ -69,7 +75,10 @@ interface Source {
 }
 
 function noFrame(time: number): AfmpegError {
-  return new AfmpegError('no-frame', `the video shows nothing at ${time.toFixed(3)} s or later; ask for an earlier time`);
+  return new AfmpegError(
+    'no-frame',
+    `the video shows nothing at ${time.toFixed(3)} s or later; ask for an earlier time`,
+  );
 }
 
 export async function makeFrames(run: RunJob, input: string, wanted: FramesWanted): Promise<Frame[]> {
@@ -113,7 +122,8 @@ function look(probe: Probe, run: RunJob, input: string, wanted: FramesWanted): S
   const isTiled = grid !== undefined && (!video || area(grid) >= rank(video));
   const shown = video ?? pictures[0];
   const display = isTiled ? grid : shown;
-  if (!display) throw new UsageError('no-picture', 'the file has neither video nor a picture; see what `probe` says of it');
+  if (!display)
+    throw new UsageError('no-picture', 'the file has neither video nor a picture; see what `probe` says of it');
   const rates = [shown?.avg_frame_rate, shown?.r_frame_rate].map((rate) => rate?.value ?? 0);
   const { display_width, display_height } = display;
   return {
@@ -137,7 +147,10 @@ function area({ width, height }: { width: number | undefined; height: number | u
 
 /** The first of the largest. */
 function largest<T>(items: T[], rank: (item: T) => number): T | undefined {
-  return items.reduce<T | undefined>((best, item) => (best === undefined || rank(item) > rank(best) ? item : best), undefined);
+  return items.reduce<T | undefined>(
+    (best, item) => (best === undefined || rank(item) > rank(best) ? item : best),
+    undefined,
+  );
 }
 
 /** The size of the pictures, if it is known. */
@@ -190,11 +203,25 @@ interface Command {
 }
 
 /** Runs ffmpeg on the input, and gives the pictures that it wrote, by the names of their files. */
-async function take(source: Source, { before = [], filters: graph, after, to }: Command): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
+async function take(
+  source: Source,
+  { before = [], filters: graph, after, to }: Command,
+): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
   const { run, input, grid, wanted } = source;
   // FFmpeg puts tiles together by a complex filter of its own, and takes no simple one beside it.
-  const filtered = grid === undefined ? ['-vf', graph] : ['-filter_complex', `[0:g:${grid}]${graph}[picture]`, '-map', '[picture]'];
-  const args = ['ffmpeg', '-hide_banner', '-loglevel', 'error', ...before, '-i', input, ...filtered, ...encoder(wanted.format)];
+  const filtered =
+    grid === undefined ? ['-vf', graph] : ['-filter_complex', `[0:g:${grid}]${graph}[picture]`, '-map', '[picture]'];
+  const args = [
+    'ffmpeg',
+    '-hide_banner',
+    '-loglevel',
+    'error',
+    ...before,
+    '-i',
+    input,
+    ...filtered,
+    ...encoder(wanted.format),
+  ];
   return pictures(await run([...args, ...after, '-f', 'image2', `${FRAMES_FOLDER}/${to}`]));
 }
 
@@ -267,7 +294,10 @@ interface End {
 /** The part of a long video, from its end, in which the last picture is searched for first. */
 const TAIL_SECONDS = 60;
 
-/** Finds the end of the video, which often differs from the stated one: sound may be longer, and live recordings state none. */
+/**
+ * Finds the end of the video, which often differs from the stated one: sound may be longer, and live recordings state
+ * none.
+ */
 async function findEnd(source: Source): Promise<End | undefined> {
   const { duration, start } = source;
   if (duration !== undefined && duration > 2 * TAIL_SECONDS) {
@@ -277,12 +307,18 @@ async function findEnd(source: Source): Promise<End | undefined> {
   return readPackets(source, undefined);
 }
 
-async function readPackets({ run, input, video, start, frameRate }: Source, from: number | undefined): Promise<End | undefined> {
+async function readPackets(
+  { run, input, video, start, frameRate }: Source,
+  from: number | undefined,
+): Promise<End | undefined> {
   const options = 'ffprobe -v error -of csv=p=0 -show_entries packet=pts_time,dts_time,duration_time -select_streams';
   const interval = from === undefined ? [] : ['-read_intervals', `${from.toFixed(6)}%`];
   // A damaged end is no reason to do without what came before it.
   const { stdout } = await run([...options.split(' '), video ? 'V' : 'v', ...interval, '-i', input]);
-  const lines = new TextDecoder().decode(stdout).split('\n').filter((line) => line.trim() !== '');
+  const lines = new TextDecoder()
+    .decode(stdout)
+    .split('\n')
+    .filter((line) => line.trim() !== '');
   const frame = frameRate ? 1 / frameRate : 0;
   let last: [time: number, end: number] | undefined;
   for (const line of lines) {
@@ -312,8 +348,8 @@ async function takeEvery(source: Source, interval: number): Promise<Frame[]> {
 }
 
 /**
- * In one pass over the video, the first picture of each number that `number` makes of a time: numbers are not negative, and
- * those of later times not smaller. `number` is an expression of FFmpeg's over the time that it is given.
+ * In one pass over the video, the first picture of each number that `number` makes of a time: numbers are not negative,
+ * and those of later times not smaller. `number` is an expression of FFmpeg's over the time that it is given.
  */
 async function firstOfEach(
   source: Source,
@@ -325,7 +361,10 @@ async function firstOfEach(
     `setpts='(${number('T')})/TB',settb=1/1,${filters(source.wanted.format, scale(source.wanted))}`;
   const after = ['-frame_pts', '1', '-fps_mode', 'passthrough', '-enc_time_base', 'filter'];
   const found = await take(source, { filters: graph, after, to: 'frame%012d' });
-  const numbered = [...found].map(([name, file]): [number, Uint8Array<ArrayBuffer>] => [Number(/\d+$/.exec(name)?.[0]), file]);
+  const numbered = [...found].map(([name, file]): [number, Uint8Array<ArrayBuffer>] => [
+    Number(/\d+$/.exec(name)?.[0]),
+    file,
+  ]);
   return numbered.sort(([one], [other]) => one - other);
 }
 
@@ -353,9 +392,31 @@ async function makeSheet(source: Source, columns: number, rows: number): Promise
   for (const [index, file] of files.entries()) {
     named[`${FRAMES_FOLDER}/part${String(index).padStart(5, '0')}.pam`] = file;
   }
-  const args = ['ffmpeg', '-hide_banner', '-loglevel', 'error', '-f', 'image2', '-c:v', 'pam', '-i', `${FRAMES_FOLDER}/part%05d.pam`];
+  const args = [
+    'ffmpeg',
+    '-hide_banner',
+    '-loglevel',
+    'error',
+    '-f',
+    'image2',
+    '-c:v',
+    'pam',
+    '-i',
+    `${FRAMES_FOLDER}/part%05d.pam`,
+  ];
   const graph = `tile=${columns}x${rows},${filters(wanted.format, 'iw:ih')}`;
-  const after = ['-vf', graph, ...encoder(wanted.format), '-frames:v', '1', '-update', '1', '-f', 'image2', `${FRAMES_FOLDER}/sheet`];
+  const after = [
+    '-vf',
+    graph,
+    ...encoder(wanted.format),
+    '-frames:v',
+    '1',
+    '-update',
+    '1',
+    '-f',
+    'image2',
+    `${FRAMES_FOLDER}/sheet`,
+  ];
   const made = pictures(await source.run([...args, ...after], named)).get('sheet');
   if (!made) throw noFrame(0);
   return picture(wanted.format, made, timeOf(0, count, end));
@@ -372,8 +433,8 @@ async function spread(source: Source, count: number, end: End): Promise<Uint8Arr
   const all = end.count ?? frameCount ?? (duration && frameRate ? Math.ceil(duration * frameRate) : Infinity);
   const sought = all > PASS_MAX * count ? await seekAll(source, count, end) : undefined;
   if (sought) return sought;
-  // Which of the wanted times is the latest that the picture of a time is for, counted from 1. The last picture is for all
-  // that are left, and the first one is taken in any case, by the number 0 if by no other.
+  // Which of the wanted times is the latest that the picture of a time is for, counted from 1. The last picture is for
+  // all that are left, and the first one is taken in any case, by the number 0 if by no other.
   const [length, latest, last] = [Math.max(end.end, 0.001), count - 1, end.lastAt];
   const half = HALF_MICROSECOND.toFixed(7);
   const number = (time: string) =>
@@ -384,7 +445,10 @@ async function spread(source: Source, count: number, end: End): Promise<Uint8Arr
   return Array.from({ length: count }, (_, index) => numbered.find(([number]) => number >= index + 1)?.[1] ?? lastFile);
 }
 
-/** Seeks for each picture; where nothing comes after a time, the one before is taken. Nothing comes of it if that is in vain. */
+/**
+ * Seeks for each picture; where nothing comes after a time, the one before is taken. Nothing comes of it if that is in
+ * vain.
+ */
 async function seekAll(source: Source, count: number, end: End): Promise<Uint8Array<ArrayBuffer>[] | undefined> {
   const times = Array.from({ length: count }, (_, index) => timeOf(index, count, end));
   let isHopeless = false;
@@ -406,7 +470,9 @@ async function seekAll(source: Source, count: number, end: End): Promise<Uint8Ar
 }
 
 function asPam({ width, height, image }: Frame): Uint8Array<ArrayBuffer> {
-  const head = new TextEncoder().encode(`P7\nWIDTH ${width}\nHEIGHT ${height}\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n`);
+  const head = new TextEncoder().encode(
+    `P7\nWIDTH ${width}\nHEIGHT ${height}\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n`,
+  );
   const file = new Uint8Array(head.byteLength + image.byteLength);
   file.set(head);
   file.set(image, head.byteLength);
@@ -437,7 +503,7 @@ function fromPam(file: Uint8Array<ArrayBuffer>): Omit<Frame, 'time'> {
 
 /** The size in a JPEG file's frame header, which follows any number of other segments. */
 function jpegSize(view: DataView): { width: number; height: number } {
-  for (let at = 2; ; ) {
+  for (let at = 2; ;) {
     const marker = view.getUint8(at + 1);
     // The markers of frame headers, less the three in their midst that mean something else.
     if (marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)) {

@@ -58,7 +58,8 @@ export function opfs(handle: FileSystemFileHandle | FileSystemDirectoryHandle, a
 
 function toPath(path: string | URL): string {
   if (typeof path === 'string') return path;
-  if (path.protocol !== 'file:') throw new UsageError('not-a-path', `${path} is no file of this machine; give the URL itself`);
+  if (path.protocol !== 'file:')
+    throw new UsageError('not-a-path', `${path} is no file of this machine; give the URL itself`);
   const decoded = decodeURIComponent(path.pathname);
   return /^\/[A-Za-z]:\//.test(decoded) ? decoded.slice(1) : decoded;
 }
@@ -120,7 +121,8 @@ export class Given {
     if (isHandle(source)) return this.inOpfs(name, source, false);
     if (typeof source === 'object' && typeof source?.read === 'function') return this.randomAccess(name, source);
     const message =
-      `the file \`${name}\` is none: give bytes, a Blob, a URL, path(…), folder(…), opfs(…), a handle, or an object with ` +
+      `the file \`${name}\` is none: give bytes, a Blob, a URL, path(…), folder(…), opfs(…), a handle, or an ` +
+      `object with ` +
       '`size` and `read(offset, length)`';
     throw new UsageError('not-a-file', message);
   }
@@ -148,7 +150,8 @@ export class Given {
       return this.blob(name, file);
     }
     if (!this.where.isWorker) {
-      const message = `\`${name}\` of OPFS can be read and written in a worker only; run the job without \`worker: false\``;
+      const message =
+        `\`${name}\` of OPFS can be read and written in a worker only; run the job without \`worker: ` + `false\``;
       throw new UsageError('needs-worker', message);
     }
     if (handle.kind === 'file') return { kind: 'opfs-file', handle: handle as FileSystemFileHandle };
@@ -214,13 +217,16 @@ function readerOf(name: string, blob: Blob): (offset: number, length: number) =>
 export function checkName(name: string): string {
   const parts = name.split('/').filter((part) => part !== '' && part !== '.');
   if (parts.length > 0 && !parts.includes('..') && !name.includes('\0')) return parts.join('/');
-  const message = `\`${name}\` is not the name of a file below the job's folder; write it as \`in.mp4\` or \`clips/1.mp4\``;
+  const message =
+    `\`${name}\` is not the name of a file below the job's folder; write it as \`in.mp4\` or ` + `\`clips/1.mp4\``;
   throw new UsageError('bad-name', message);
 }
 
 function streamFailed(name: string, cause: unknown): SourceError {
   const reason = cause instanceof Error ? cause.message : String(cause);
-  return new SourceError('stream-failed', `the stream at ${name} failed: ${reason}; start the job again with another`, { cause });
+  return new SourceError('stream-failed', `the stream at ${name} failed: ${reason}; start the job again with another`, {
+    cause,
+  });
 }
 
 /** A stream as standard input: the next part is asked for when the program has read the last. */

@@ -189,7 +189,10 @@ async function start(module: WebAssembly.Module, host: Host, suspends: boolean):
   }
 }
 
-async function instantiate(module: WebAssembly.Module, imports: WebAssembly.ModuleImports): Promise<WebAssembly.Instance> {
+async function instantiate(
+  module: WebAssembly.Module,
+  imports: WebAssembly.ModuleImports,
+): Promise<WebAssembly.Instance> {
   try {
     return await WebAssembly.instantiate(module, { wasi_snapshot_preview1: imports });
   } catch (cause) {

@@ -57,7 +57,8 @@ export async function compile(source?: ModuleSource): Promise<WebAssembly.Module
   const found = source ?? (await installedModule());
   if (found === undefined) {
     const message =
-      'there is no module: install one, such as @afmpeg/o3-gpl, and give what it exports (in node it is found by itself), ' +
+      'there is no module: install one, such as @afmpeg/o3-gpl, and give what it exports (in node it is found by ' +
+      'itself), ' +
       'or give an address, bytes or a compiled module';
     throw new ModuleError('no-module', message);
   }
@@ -87,7 +88,8 @@ async function load(source: ModuleSource): Promise<WebAssembly.Module> {
   if (typeof Response === 'function' && source instanceof Response) return loadResponse(source);
   if (source instanceof ArrayBuffer) return fromStream(streamOf(new Uint8Array(source)));
   if (ArrayBuffer.isView(source)) return fromStream(streamOf(source));
-  const message = 'the module is none: give an address, bytes, a Response, a compiled module, or what a package exports';
+  const message =
+    'the module is none: give an address, bytes, a Response, a compiled module, or what a package exports';
   throw new ModuleError('module-invalid', message);
 }
 
@@ -124,7 +126,9 @@ async function loadAddress(address: string | URL): Promise<WebAssembly.Module> {
   }
   const bytes = await readLocal(url).catch((cause: unknown) => {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ModuleError('module-unreachable', `the module cannot be read: ${reason}; see whether it is there`, { cause });
+    throw new ModuleError('module-unreachable', `the module cannot be read: ${reason}; see whether it is there`, {
+      cause,
+    });
   });
   return bytes ? fromBytes(bytes) : loadResponse(await get(url));
 }
@@ -134,7 +138,8 @@ async function get(url: URL): Promise<Response> {
     return await fetch(url);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    const message = `the module at ${url} cannot be fetched: ${reason}; see whether it is there, and allowed for this page`;
+    const message =
+      `the module at ${url} cannot be fetched: ${reason}; see whether it is there, and allowed for this ` + `page`;
     throw new ModuleError('module-unreachable', message, { cause });
   }
 }
@@ -173,8 +178,13 @@ function checkMagic(bytes: Uint8Array): void {
   const magic = [0, 97, 115, 109];
   if (magic.every((byte, index) => bytes[index] === byte)) return;
   const isText = bytes[0] === 0x3c;
-  const hint = isText ? 'it looks like a page of HTML: see whether the address is right' : 'brotli must be undone by the server';
-  throw new ModuleError('module-invalid', `the module is neither WebAssembly nor WebAssembly compressed with gzip; ${hint}`);
+  const hint = isText
+    ? 'it looks like a page of HTML: see whether the address is right'
+    : 'brotli must be undone by the server';
+  throw new ModuleError(
+    'module-invalid',
+    `the module is neither WebAssembly nor WebAssembly compressed with gzip; ${hint}`,
+  );
 }
 
 /** Compiles while the bytes come, whether or not a server has undone their compression. */
@@ -185,7 +195,9 @@ async function fromStream(stream: ReadableStream<Bytes>): Promise<WebAssembly.Mo
     if (typeof DecompressionStream !== 'function') {
       throw new UnsupportedError('no-gzip', 'this engine does not undo gzip; give the module uncompressed');
     }
-    const peeked = await peek(whole.pipeThrough(new DecompressionStream('gzip') as TransformStream<Bytes, Bytes>)).catch(broken);
+    const peeked = await peek(
+      whole.pipeThrough(new DecompressionStream('gzip') as TransformStream<Bytes, Bytes>),
+    ).catch(broken);
     checkMagic(peeked.first);
     plain = peeked.whole;
   } else {

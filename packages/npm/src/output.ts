@@ -40,7 +40,8 @@ export class Output {
     const lines = this.stderr.split(/[\r\n]/).map((line) => line.trim());
     const said = lines.filter((line) => line !== '');
     const isTelling = (line: string) =>
-      !AFTER_EVERY_FAILURE.some((start) => line.startsWith(start)) && !CONSEQUENCES.some((words) => line.includes(words));
+      !AFTER_EVERY_FAILURE.some((start) => line.startsWith(start)) &&
+      !CONSEQUENCES.some((words) => line.includes(words));
     return said.findLast(isTelling) ?? said.at(-1) ?? 'the program said nothing';
   }
 

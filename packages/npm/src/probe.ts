@@ -261,7 +261,10 @@ function clockwise(degrees: number): number {
 /** A side without the edges that exist only because codecs use blocks. */
 function crop(side: number | undefined, said: Json, edges: [string, string]): number | undefined {
   if (side === undefined) return undefined;
-  const edge = (name: string) => objects(said.side_data_list).map((data) => number(data[name])).find((value) => value) ?? 0;
+  const edge = (name: string) =>
+    objects(said.side_data_list)
+      .map((data) => number(data[name]))
+      .find((value) => value) ?? 0;
   const left = side - edge(edges[0]) - edge(edges[1]);
   return left > 0 ? left : side;
 }

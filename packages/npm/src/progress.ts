@@ -14,8 +14,8 @@ export interface Progress {
   /** The size of the output so far, in bytes. */
   size: number | undefined;
   /**
-   * The completed part, from 0 to 1: of the duration that the job was told of by `durationSeconds`, otherwise of what ffmpeg
-   * says of its inputs. It is missing where neither is known.
+   * The completed part, from 0 to 1: of the duration that the job was told of by `durationSeconds`, otherwise of what
+   * ffmpeg says of its inputs. It is missing where neither is known.
    */
   fraction: number | undefined;
   /** The report is the last one. */

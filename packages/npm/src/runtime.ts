@@ -24,7 +24,10 @@ export interface Limits {
   timeout?: number;
   /** The most memory that the program may have, in bytes; by default 4 GiB, which is all that it can address. */
   memoryMaxBytes?: number;
-  /** The most bytes that the job may write to all its files together, those outside of memory included; no limit by default. */
+  /**
+   * The most bytes that the job may write to all its files together, those outside of memory included; no limit by
+   * default.
+   */
   writtenMaxBytes?: number;
   /** The most bytes that all files in memory may take together; 4 GiB by default. */
   filesMaxBytes?: number;
@@ -90,8 +93,8 @@ export class Runtime {
   }
 
   /**
-   * Runs one of FFmpeg's programs: the first argument is `ffmpeg` or `ffprobe`. Its exit code is part of the result; what
-   * kept it from coming to its own end is thrown.
+   * Runs one of FFmpeg's programs: the first argument is `ffmpeg` or `ffprobe`. Its exit code is part of the result;
+   * what kept it from coming to its own end is thrown.
    */
   async run(args: readonly string[], options: RunOptions = {}): Promise<Output> {
     return this.runAmong([], args, options);
@@ -148,7 +151,8 @@ export class Runtime {
     const isWorker = options.worker !== false && hasWorkers();
     const given = new Given({ isWorker, signal });
     for (const [name, source] of Object.entries(options.files ?? {})) await given.add(name, source);
-    for (const [name, source] of Object.entries(options.fonts ?? {})) await given.add(`usr/share/fonts/${name}`, source);
+    for (const [name, source] of Object.entries(options.fonts ?? {}))
+      await given.add(`usr/share/fonts/${name}`, source);
     for (const name of folders) given.addFolder(name);
     if (options.stdin) given.setStdin(options.stdin);
     if (options.stdout) given.setStdout(options.stdout);
@@ -281,8 +285,8 @@ export class Runtime {
   }
 
   /**
-   * Makes pictures of a video, by default one of its beginning. The jobs for it run in parallel, under one timeout, and the
-   * first failure ends the others. A string names one of `files`.
+   * Makes pictures of a video, by default one of its beginning. The jobs for it run in parallel, under one timeout, and
+   * the first failure ends the others. A string names one of `files`.
    */
   async frames(input: FileSource | string, options: FramesOptions = {}): Promise<Frame[]> {
     const [name, files] = named(input, options.files);
@@ -351,7 +355,8 @@ function checkArguments(args: readonly string[], { timeout }: RunOptions): void 
     throw new UsageError('bad-arguments', 'arguments are strings without zero characters, in an array');
   }
   if (!PROGRAMS.includes(args[0] ?? '')) {
-    const message = `the first argument is the program, ffmpeg or ffprobe: run(['ffmpeg', '-i', …]), not \`${args[0]}\``;
+    const message =
+      `the first argument is the program, ffmpeg or ffprobe: run(['ffmpeg', '-i', …]), not ` + `\`${args[0]}\``;
     throw new UsageError('no-program', message);
   }
   if (timeout !== undefined && !(timeout >= 0 && timeout < 2 ** 31)) {

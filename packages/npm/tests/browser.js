@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Copyright (c) 2026 the afmpeg authors
 
-// Serves a folder to a browser, and runs tests in a page of it: `node browser.js FOLDER BROWSER`. In FOLDER are the packages,
-// installed, these tests, and video.mp4. AFMPEG_NODE_MODULES names the folder that has playwright-core.
+// Serves a folder to a browser, and runs tests in a page of it: `node browser.js FOLDER BROWSER`. In FOLDER are the
+// packages, installed, these tests, and video.mp4. AFMPEG_NODE_MODULES names the folder that has playwright-core.
 import { createReadStream, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';

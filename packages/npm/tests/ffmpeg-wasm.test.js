@@ -39,7 +39,11 @@ test('files stay from one command to the next', async () => {
   assert.equal(await ffmpeg.ffprobe(words(probed)), 0);
   assert.equal((await ffmpeg.readFile('said.txt', 'utf8')).trim(), '"matroska,webm"');
   const names = (await ffmpeg.listDir('out')).map(({ name, isDir }) => [name, isDir]);
-  assert.deepEqual(names, [['.', true], ['..', true], ['first.mp4', false]]);
+  assert.deepEqual(names, [
+    ['.', true],
+    ['..', true],
+    ['first.mp4', false],
+  ]);
   await ffmpeg.rename('out', 'other');
   assert.ok((await ffmpeg.readFile('/other/first.mp4')).byteLength > 1000);
   await assert.rejects(ffmpeg.deleteDir('other'), { name: 'ErrnoError' });

@@ -71,7 +71,7 @@ function unsigned(value) {
 
 function signed(value) {
   const bytes = [];
-  for (let left = BigInt(value); ; ) {
+  for (let left = BigInt(value); ;) {
     const byte = Number(left & 0x7fn);
     left >>= 7n;
     const isLast = (left === 0n && !(byte & 0x40)) || (left === -1n && (byte & 0x40) !== 0);
@@ -85,11 +85,14 @@ const section = (id, content) => [id, ...unsigned(content.length), ...content];
 const name = (text) => vector([...new TextEncoder().encode(text)]);
 
 /**
- * A program that makes these calls in turn, each a name and its arguments, and writes the numbers that they give to standard
- * output, two bytes each. Its memory has two pages, with these data at their places. Instead of a call there may be bytes of code.
+ * A program that makes these calls in turn, each a name and its arguments, and writes the numbers that they give to
+ * standard output, two bytes each. Its memory has two pages, with these data at their places. Instead of a call there
+ * may be bytes of code.
  */
 export function program(calls, data = {}) {
-  const names = [...new Set([...calls.filter((call) => typeof call[0] === 'string').map(([call]) => call), 'fd_write'])];
+  const names = [
+    ...new Set([...calls.filter((call) => typeof call[0] === 'string').map(([call]) => call), 'fd_write']),
+  ];
   const types = names.map((call) => [
     0x60,
     ...vector([...SIGNATURES[call]].map((kind) => [kind === 'i' ? I32 : I64])),
@@ -116,7 +119,12 @@ export function program(calls, data = {}) {
   });
   const IOVEC = 65536;
   const store = (at, value) => [...constant('i', at), ...constant('i', value), 0x36, 2, 0];
-  code.push(...store(IOVEC, RESULTS), ...store(IOVEC + 4, 2 * results), ...made('fd_write', [1, IOVEC, 1, IOVEC + 8]), 0x1a);
+  code.push(
+    ...store(IOVEC, RESULTS),
+    ...store(IOVEC + 4, 2 * results),
+    ...made('fd_write', [1, IOVEC, 1, IOVEC + 8]),
+    0x1a,
+  );
   const body = [0, ...code, 0x0b];
   const segments = Object.entries(data).map(([at, bytes]) => [0, ...constant('i', at), 0x0b, ...vector([...bytes])]);
   return Uint8Array.from([
@@ -125,7 +133,13 @@ export function program(calls, data = {}) {
     ...section(2, vector(imports)),
     ...section(3, vector([unsigned(names.length)])),
     ...section(5, [1, 0, 2]),
-    ...section(7, vector([[...name('memory'), 2, 0], [...name('_start'), 0, ...unsigned(names.length)]])),
+    ...section(
+      7,
+      vector([
+        [...name('memory'), 2, 0],
+        [...name('_start'), 0, ...unsigned(names.length)],
+      ]),
+    ),
     ...section(10, vector([[...unsigned(body.length), ...body]])),
     ...section(11, vector(segments)),
   ]);

@@ -12,7 +12,18 @@ import { folder, LimitError, Runtime, TrapError } from 'afmpeg';
 
 import { CALLS, parametersOf, program, results } from './guest.js';
 
-const ERRNO = { ACCES: 2, BADF: 8, FAULT: 21, INVAL: 28, LOOP: 32, NAMETOOLONG: 37, NOENT: 44, NOTSUP: 58, PERM: 63, ROFS: 69 };
+const ERRNO = {
+  ACCES: 2,
+  BADF: 8,
+  FAULT: 21,
+  INVAL: 28,
+  LOOP: 32,
+  NAMETOOLONG: 37,
+  NOENT: 44,
+  NOTSUP: 58,
+  PERM: 63,
+  ROFS: 69,
+};
 const scratch = mkdtempSync(join(tmpdir(), 'afmpeg-'));
 after(() => rmSync(scratch, { recursive: true }));
 
@@ -27,7 +38,18 @@ const text = (value) => new TextEncoder().encode(value);
 const FIRST_FOLDER = 3;
 const RIGHTS = { READ: 1n << 1n, WRITE: 1n << 6n };
 const CREATE = 1;
-const open = (length, { flags = 0, rights = RIGHTS.READ, at = 0 } = {}) => ['path_open', FIRST_FOLDER, 0, at, length, flags, rights, 0n, 0, 512];
+const open = (length, { flags = 0, rights = RIGHTS.READ, at = 0 } = {}) => [
+  'path_open',
+  FIRST_FOLDER,
+  0,
+  at,
+  length,
+  flags,
+  rights,
+  0n,
+  0,
+  512,
+];
 
 test('pointers and numbers of every kind, to every call', async () => {
   const VALUES = [0, 1, 3, 4, 0x1fff0, 0x20000, 0x7fff_ffff, 0x8000_0000, 0xffff_fff8, 0xffff_ffff];
@@ -50,7 +72,10 @@ test('pointers and numbers of every kind, to every call', async () => {
   }
   const codes = await run(calls, {}, { files: { 'in/file': text('content') } });
   assert.equal(codes.length, calls.length);
-  assert.ok(codes.every((code) => code <= 76), String(Math.max(...codes)));
+  assert.ok(
+    codes.every((code) => code <= 76),
+    String(Math.max(...codes)),
+  );
   assert.ok(codes.includes(ERRNO.FAULT) && codes.includes(ERRNO.BADF) && codes.includes(0));
 });
 
@@ -69,7 +94,16 @@ test('buffers that are too many, too large or outside', async () => {
     ],
     { 0: one },
   );
-  assert.deepEqual(codes, [ERRNO.FAULT, ERRNO.INVAL, ERRNO.FAULT, ERRNO.FAULT, ERRNO.FAULT, ERRNO.FAULT, ERRNO.FAULT, ERRNO.FAULT]);
+  assert.deepEqual(codes, [
+    ERRNO.FAULT,
+    ERRNO.INVAL,
+    ERRNO.FAULT,
+    ERRNO.FAULT,
+    ERRNO.FAULT,
+    ERRNO.FAULT,
+    ERRNO.FAULT,
+    ERRNO.FAULT,
+  ]);
 });
 
 test('paths that lead out', async () => {
@@ -112,7 +146,19 @@ test('a folder of the machine: links, what lies outside, and a folder that is on
   assert.deepEqual(readOnly, [...wanted, ERRNO.ROFS, ERRNO.ROFS, ERRNO.ROFS, ERRNO.NOTSUP]);
   assert.deepEqual(readdirSync(inside).sort(), ['file', 'link', 'sub', 'way']);
   const writable = await run(calls, data, { files: { m: folder(inside, { write: true }) } });
-  assert.deepEqual(writable, [ERRNO.LOOP, ERRNO.LOOP, ERRNO.PERM, 0, 0, 0, ERRNO.NOENT, 0, ERRNO.NOENT, 0, ERRNO.NOTSUP]);
+  assert.deepEqual(writable, [
+    ERRNO.LOOP,
+    ERRNO.LOOP,
+    ERRNO.PERM,
+    0,
+    0,
+    0,
+    ERRNO.NOENT,
+    0,
+    ERRNO.NOENT,
+    0,
+    ERRNO.NOTSUP,
+  ]);
   assert.equal(readFileSync(join(scratch, 'secret'), 'utf8'), 'secret');
 });
 

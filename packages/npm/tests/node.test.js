@@ -4,7 +4,17 @@
 // The package in node, with the module that is installed.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { closeSync, ftruncateSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -73,7 +83,9 @@ test('paths and folders are written where that is allowed', async () => {
   assert.deepEqual(output.files, {});
   assert.equal(await codecs(path(out)), 'h264,aac');
   const segments = words('ffmpeg -v error -i in.mp4 -c copy -f segment -segment_time 1 clips/%03d.ts');
-  (await runtime.run(segments, { files: { 'in.mp4': video, clips: folder(scratch, { write: true }) } })).expectSuccess();
+  (
+    await runtime.run(segments, { files: { 'in.mp4': video, clips: folder(scratch, { write: true }) } })
+  ).expectSuccess();
   assert.ok(statSync(join(scratch, '000.ts')).size > 0);
   const refused = await runtime.run(segments, { files: { 'in.mp4': video, clips: folder(scratch) } });
   assert.notEqual(refused.exitCode, 0);
@@ -104,7 +116,10 @@ test('streams of any length pass through', async () => {
   (await runtime.run(line, { stdin: Readable.from([files['out.mkv']]), stdout })).expectSuccess();
   assert.equal(await codecs(Buffer.concat(parts)), 'h264,aac');
   const failing = new WritableStream({ write: () => Promise.reject(new Error('full')) });
-  await assert.rejects(runtime.run(line, { stdin: files['out.mkv'], stdout: failing }), isError(SourceError, 'stream-failed'));
+  await assert.rejects(
+    runtime.run(line, { stdin: files['out.mkv'], stdout: failing }),
+    isError(SourceError, 'stream-failed'),
+  );
 });
 
 test('a sparse file of 5 GB is probed and cut without being read whole', async () => {
@@ -172,7 +187,10 @@ test('a Blob that shrinks, and a source that fails', async () => {
   const error = await runtime.run(COPY, { files: { 'in.mp4': path(join(scratch, 'none')) } }).catch((error) => error);
   assert.ok(isError(SourceError, 'unreadable')(error), String(error));
   assert.match(error.message, /none/);
-  await assert.rejects(runtime.run(COPY, { files: { in: folder(join(scratch, 'none')) } }), isError(SourceError, 'unreadable'));
+  await assert.rejects(
+    runtime.run(COPY, { files: { in: folder(join(scratch, 'none')) } }),
+    isError(SourceError, 'unreadable'),
+  );
   const gone = new URL('http://localhost:9/video.mp4');
   await assert.rejects(runtime.run(COPY, { files: { 'in.mp4': gone } }), isError(SourceError, 'unreachable'));
 });
@@ -191,16 +209,31 @@ test('probe and frames', async () => {
   const { format, streams, chapters } = await runtime.probe(video);
   assert.ok(Math.abs(format.duration - 5.312) < 0.01 && format.size === video.byteLength);
   const [picture] = streams;
-  assert.deepEqual([picture.width, picture.display_height, picture.avg_frame_rate.value, picture.nb_frames], [1280, 720, 25, 132]);
+  assert.deepEqual(
+    [picture.width, picture.display_height, picture.avg_frame_rate.value, picture.nb_frames],
+    [1280, 720, 25, 132],
+  );
   assert.deepEqual(chapters, []);
   const shown = (frames) => frames.map(({ time, width, height }) => [time, width, height]);
-  assert.deepEqual(shown(await runtime.frames(path(VIDEO), { at: [0, 5.3], height: 90 })), [[0, 160, 90], [5.3, 160, 90]]);
+  assert.deepEqual(shown(await runtime.frames(path(VIDEO), { at: [0, 5.3], height: 90 })), [
+    [0, 160, 90],
+    [5.3, 160, 90],
+  ]);
   const every = await runtime.frames(path(VIDEO), { every: 2, width: 64, format: 'rgba' });
-  assert.deepEqual(shown(every), [[0, 64, 36], [2, 64, 36], [4, 64, 36]]);
+  assert.deepEqual(shown(every), [
+    [0, 64, 36],
+    [2, 64, 36],
+    [4, 64, 36],
+  ]);
   assert.equal(every[1].image.byteLength, 64 * 36 * 4);
-  assert.deepEqual(shown(await runtime.frames(path(VIDEO), { sheet: { columns: 2, rows: 3 }, format: 'jpeg' })), [[0.44, 640, 540]]);
+  assert.deepEqual(shown(await runtime.frames(path(VIDEO), { sheet: { columns: 2, rows: 3 }, format: 'jpeg' })), [
+    [0.44, 640, 540],
+  ]);
   await assert.rejects(runtime.frames(path(VIDEO), { at: [100] }), (error) => error.code === 'no-frame');
-  await assert.rejects(runtime.frames(path(VIDEO), { at: [0, 1, 2, 3], timeout: 30 }), isError(TimeoutError, 'timeout'));
+  await assert.rejects(
+    runtime.frames(path(VIDEO), { at: [0, 1, 2, 3], timeout: 30 }),
+    isError(TimeoutError, 'timeout'),
+  );
   await assert.rejects(runtime.frames(path(VIDEO), { every: 0 }), isError(UsageError, 'bad-frames'));
   await assert.rejects(runtime.probe(new Uint8Array(100)), isError(ProgramError, 'program'));
 });
@@ -210,7 +243,9 @@ test('progress and log come while a job runs', async () => {
   const lines = [];
   const line = words('ffmpeg -i in.mp4 -t 3 -vf scale=320:-2 -c:a aac out.mp4');
   const onProgress = (report) => reports.push(report);
-  (await runtime.run(line, { files: { 'in.mp4': video }, onProgress, onLog: (line) => lines.push(line) })).expectSuccess();
+  (
+    await runtime.run(line, { files: { 'in.mp4': video }, onProgress, onLog: (line) => lines.push(line) })
+  ).expectSuccess();
   assert.ok(reports.length > 1);
   for (const { frame, fps, time, speed = 0, size = 0, fraction = 0 } of reports) {
     assert.ok([frame, fps, time, speed, size, fraction].every((value) => value >= 0) && fraction <= 1);

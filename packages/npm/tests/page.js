@@ -14,9 +14,11 @@ import {
   UsageError,
 } from '/node_modules/afmpeg/browser/index.js';
 
-const { default: description } = await (await fetch('/tests/variant.json')).json().then(({ variant }) =>
-  import(`/node_modules/@afmpeg/${variant}/index.js`),
-);
+const { default: description } = await (
+  await fetch('/tests/variant.json')
+)
+  .json()
+  .then(({ variant }) => import(`/node_modules/@afmpeg/${variant}/index.js`));
 
 const runtime = await Runtime.load(description);
 const video = new File([await (await fetch('/video.mp4')).blob()], 'video.mp4');
@@ -52,7 +54,10 @@ async function folderOf(name) {
   return root.getDirectoryHandle(name, { create: true });
 }
 
-/** Answers in a page that may share memory are tested in node; here there is none, so that promises are waited for by the engine. */
+/**
+ * Answers in a page that may share memory are tested in node; here there is none, so that promises are waited for by
+ * the engine.
+ */
 globalThis.tests = {
   async 'the page is not isolated, as most are'() {
     equal(crossOriginIsolated, false);
@@ -76,17 +81,25 @@ globalThis.tests = {
   },
 
   async 'a URL is read by ranges'() {
-    const { files } = (await runtime.run(COPY, { files: { 'in.mp4': new URL('/video.mp4', location.href) } })).expectSuccess();
+    const { files } = (
+      await runtime.run(COPY, { files: { 'in.mp4': new URL('/video.mp4', location.href) } })
+    ).expectSuccess();
     equal(await codecs(files['out.mkv']), 'h264,aac');
     const whole = { 'in.mp4': new URL('/video.mp4?whole', location.href) };
     await fails(runtime.run(COPY, { files: whole }), SourceError, 'no-ranges');
-    await fails(runtime.run(COPY, { files: { 'in.mp4': new URL('/nothing', location.href) } }), SourceError, 'unreachable');
+    await fails(
+      runtime.run(COPY, { files: { 'in.mp4': new URL('/nothing', location.href) } }),
+      SourceError,
+      'unreachable',
+    );
   },
 
   async 'files of OPFS are read and written'() {
     const folder = await folderOf('single');
     const handle = await folder.getFileHandle('out.mkv', { create: true });
-    const output = await runtime.run([...COPY, '-y'], { files: { 'in.mp4': video, 'out.mkv': opfs(handle, { write: true }) } });
+    const output = await runtime.run([...COPY, '-y'], {
+      files: { 'in.mp4': video, 'out.mkv': opfs(handle, { write: true }) },
+    });
     output.expectSuccess();
     equal(Object.keys(output.files).length, 0);
     equal(await codecs(handle), 'h264,aac');
@@ -103,7 +116,9 @@ globalThis.tests = {
     check(names.includes('list.m3u8') && names.includes('000.ts'), names.join());
     check(!names.some((name) => name.startsWith('.afmpeg')), names.join());
     equal((await runtime.probe('out/list.m3u8', { files: { out: folder } })).format.format_name, 'hls');
-    const readOnly = await runtime.run(words('ffmpeg -v error -y -i in.mp4 -c copy out/000.ts'), { files: { ...files, out: folder } });
+    const readOnly = await runtime.run(words('ffmpeg -v error -y -i in.mp4 -c copy out/000.ts'), {
+      files: { ...files, out: folder },
+    });
     check(readOnly.exitCode !== 0 && readOnly.stderr.includes('Read-only'), readOnly.stderr);
   },
 
@@ -129,7 +144,11 @@ globalThis.tests = {
     const error = await fails(runtime.run(COPY, { files: { 'in.mp4': broken } }), SourceError, 'unreadable');
     check(error.message.includes('gone'), error.message);
     const failing = new ReadableStream({ start: (controller) => controller.error(new Error('cut off')) });
-    await fails(runtime.run(words('ffmpeg -f matroska -i pipe:0 out.mp4'), { stdin: failing }), SourceError, 'stream-failed');
+    await fails(
+      runtime.run(words('ffmpeg -f matroska -i pipe:0 out.mp4'), { stdin: failing }),
+      SourceError,
+      'stream-failed',
+    );
   },
 
   async 'a job stops at once, and others run on'() {

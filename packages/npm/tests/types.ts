@@ -17,7 +17,11 @@ import {
 } from 'afmpeg';
 import module from '@afmpeg/VARIANT';
 
-export async function uses(file: File, handle: FileSystemFileHandle, stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {
+export async function uses(
+  file: File,
+  handle: FileSystemFileHandle,
+  stream: ReadableStream<Uint8Array>,
+): Promise<Uint8Array> {
   const runtime: Runtime = await Runtime.load(module, { jobsMax: 2 });
   const files: Files = {
     'in.mp4': file,

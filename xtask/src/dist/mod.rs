@@ -12,6 +12,7 @@ pub mod release;
 pub(crate) mod sample;
 pub mod sbom;
 pub mod sign;
+pub mod web;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -18,7 +18,14 @@ const LIBRARY: &str = "afmpeg";
 const SCOPE: &str = "@afmpeg";
 
 /// The sources of the library, in packages/npm.
-const SOURCES: [&str; 5] = ["src", "build.js", "package.json", "package-lock.json", "tsconfig.json"];
+const SOURCES: [&str; 6] = [
+    "src",
+    "build.js",
+    "package.json",
+    "package-lock.json",
+    "reference.js",
+    "tsconfig.json",
+];
 
 /// What a subpath of the library leads to: servers' engines take the files for node, all others those for browsers.
 fn subpath(file: &str, types: &str) -> Value {
@@ -70,7 +77,7 @@ fn ordered(subpath: &Value) -> String {
 }
 
 /// Compiles packages/npm in a folder of its own, with the compilers that its lock file names.
-fn compiled(project: &Project, offline: bool) -> Result<Vec<(String, Vec<u8>)>> {
+pub fn compiled(project: &Project, offline: bool) -> Result<Vec<(String, Vec<u8>)>> {
     let source = project.root.join("packages/npm");
     let modules = node_modules::install(&project.cache, &project.host, &source, offline)?;
     let scratch = project.cache.scratch()?;

@@ -1,10 +1,10 @@
-//! `cargo xtask package`: packages of modules for npm and PyPI, each one file.
+//! `cargo xtask package`: packages of modules for npm and PyPI, each one file, and the page for browsers, a folder.
 
 use anyhow::Result;
 
 use crate::cache::write_file;
 use crate::dist::folder::Folder;
-use crate::dist::{npm, package};
+use crate::dist::{npm, package, web};
 use crate::error::usage;
 use crate::flags::{Package, PackageKind};
 use crate::project::Project;
@@ -33,11 +33,22 @@ pub fn run(project: &Project, flags: &Package) -> Result<()> {
         write(npm::library(project, &folder.version, flags.origins.offline)?)?;
     }
     let is_wanted = |name: &String| flags.profile.is_empty() || flags.profile.contains(name);
-    for record in records.iter().filter(|record| is_wanted(&record.variant)) {
-        write(match flags.kind {
-            PackageKind::Npm => npm::module(project, &folder, record)?,
-            PackageKind::Wheel => package::wheel(project, &folder, record)?,
-        })?;
+    let wanted: Vec<_> = records.iter().filter(|record| is_wanted(&record.variant)).collect();
+    if flags.kind == PackageKind::Web && wanted.len() != 1 {
+        return Err(usage("a page has one module: give one --profile").into());
+    }
+    for record in wanted {
+        match flags.kind {
+            PackageKind::Npm => write(npm::module(project, &folder, record)?)?,
+            PackageKind::Wheel => write(package::wheel(project, &folder, record)?)?,
+            PackageKind::Web => {
+                let place = flags.to.join("web");
+                for (name, data) in web::page(project, &folder, record, flags.origins.offline)? {
+                    write_file(&place.join(name), &data)?;
+                }
+                println!("{}", place.display());
+            }
+        }
     }
     Ok(())
 }

@@ -12,7 +12,8 @@ declare class FileReaderSync {
 
 export function unreadable(name: string, cause: unknown): SourceError {
   const reason = cause instanceof Error ? cause.message : String(cause);
-  const message = `\`${name}\` cannot be read: ${reason}; it was probably changed or moved since it was chosen: give it again`;
+  const message =
+    `\`${name}\` cannot be read: ${reason}; it was probably changed or moved since it was chosen: give it ` + `again`;
   return new SourceError('unreadable', message, { cause });
 }
 

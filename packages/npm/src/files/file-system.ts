@@ -45,7 +45,9 @@ export interface Entry {
   type: FileType;
 }
 
-/** What a guest can name below one folder. Paths have no `.`, `..` or empty parts; the folder itself is the empty path. */
+/**
+ * What a guest can name below one folder. Paths have no `.`, `..` or empty parts; the folder itself is the empty path.
+ */
 export interface FileSystem {
   /** The content of a file, or nothing where the path is that of a folder. */
   open(path: string, options: OpenOptions): Content | undefined;

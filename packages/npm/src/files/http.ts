@@ -16,7 +16,9 @@ export interface Found {
 }
 
 function failed(url: string, reason: string, cause?: unknown): SourceError {
-  return new SourceError('unreachable', `${url} cannot be read: ${reason}; see whether it can be fetched from here`, { cause });
+  return new SourceError('unreachable', `${url} cannot be read: ${reason}; see whether it can be fetched from here`, {
+    cause,
+  });
 }
 
 function noRanges(url: string): SourceError {

@@ -46,7 +46,7 @@ export class MemoryContent implements Content {
 
   read(into: Uint8Array, offset: number): number {
     const end = Math.min(offset + into.byteLength, this.length);
-    for (let at = offset; at < end; ) {
+    for (let at = offset; at < end;) {
       const start = at % PIECE_SIZE_BYTES;
       const count = Math.min(PIECE_SIZE_BYTES - start, end - at);
       const target = into.subarray(at - offset, at - offset + count);
@@ -61,10 +61,13 @@ export class MemoryContent implements Content {
   write(data: Uint8Array, offset: number): number {
     const end = offset + data.byteLength;
     if (end > this.length) this.grow(end);
-    for (let at = offset; at < end; ) {
+    for (let at = offset; at < end;) {
       const start = at % PIECE_SIZE_BYTES;
       const count = Math.min(PIECE_SIZE_BYTES - start, end - at);
-      this.piece(Math.floor(at / PIECE_SIZE_BYTES), start + count).set(data.subarray(at - offset, at - offset + count), start);
+      this.piece(Math.floor(at / PIECE_SIZE_BYTES), start + count).set(
+        data.subarray(at - offset, at - offset + count),
+        start,
+      );
       at += count;
     }
     this.modified = Date.now();
@@ -118,7 +121,10 @@ export class MemoryContent implements Content {
     this.modified = Date.now();
   }
 
-  /** The content as one array, and leaves none here. Each part is let go of when it is copied, as there may be little room. */
+  /**
+   * The content as one array, and leaves none here. Each part is let go of when it is copied, as there may be little
+   * room.
+   */
   take(): Uint8Array<ArrayBuffer> {
     const whole = new Uint8Array(this.length);
     for (const [index, piece] of this.pieces.splice(0).entries()) {
@@ -332,7 +338,8 @@ export class Tree implements FileSystem {
   rename(from: string, to: string): void {
     const [source, target] = [this.walk(from), this.walk(to)];
     if ('mounted' in source || 'mounted' in target) {
-      if (!('mounted' in source && 'mounted' in target) || source.mounted !== target.mounted) throw new Errno(Errno.XDEV);
+      if (!('mounted' in source && 'mounted' in target) || source.mounted !== target.mounted)
+        throw new Errno(Errno.XDEV);
       return source.mounted.rename(source.path, target.path);
     }
     if (!source.node) throw new Errno(Errno.NOENT);
@@ -361,5 +368,7 @@ interface Mounted {
 }
 
 function holdsMount(folder: Folder): boolean {
-  return [...folder.nodes.values()].some((node) => node instanceof Folder && (node.mounted !== undefined || holdsMount(node)));
+  return [...folder.nodes.values()].some(
+    (node) => node instanceof Folder && (node.mounted !== undefined || holdsMount(node)),
+  );
 }

@@ -109,7 +109,10 @@ export class NodeFolder implements FileSystem {
       if (!fs.statSync(this.root).isDirectory()) throw new Error('it is not a folder');
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new SourceError('unreadable', `the folder \`${name}\` cannot be opened: ${reason}; see whether ${path} is there`);
+      throw new SourceError(
+        'unreadable',
+        `the folder \`${name}\` cannot be opened: ${reason}; see whether ${path} is there`,
+      );
     }
   }
 
@@ -182,17 +185,27 @@ export class NodeFolder implements FileSystem {
   }
 }
 
-/** A single file of the machine, opened before the job begins. The path is the caller's, so that links in it are followed. */
+/**
+ * A single file of the machine, opened before the job begins. The path is the caller's, so that links in it are
+ * followed.
+ */
 export function openPath(name: string, path: string, isWritable: boolean): Content {
   try {
     const place = absolute(path);
-    const fd = fs.openSync(place, isWritable ? fs.constants.O_RDWR | fs.constants.O_CREAT : fs.constants.O_RDONLY, 0o666);
+    const fd = fs.openSync(
+      place,
+      isWritable ? fs.constants.O_RDWR | fs.constants.O_CREAT : fs.constants.O_RDONLY,
+      0o666,
+    );
     if (fs.fstatSync(fd).isFile()) return new NodeContent(fd, isWritable);
     fs.closeSync(fd);
     throw new Error('it is no regular file');
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     const kind = isWritable ? 'unwritable' : 'unreadable';
-    throw new SourceError(kind, `\`${name}\` cannot be opened: ${reason}; see whether ${path} is there and may be used`);
+    throw new SourceError(
+      kind,
+      `\`${name}\` cannot be opened: ${reason}; see whether ${path} is there and may be used`,
+    );
   }
 }

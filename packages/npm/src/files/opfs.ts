@@ -56,7 +56,10 @@ class OpfsContent implements Content {
     } catch (error) {
       if (error instanceof DOMException && error.name === 'QuotaExceededError') throw quota(this.name, error);
       const reason = error instanceof Error ? error.message : String(error);
-      throw new SourceError('unwritable', `\`${this.name}\` cannot be written: ${reason}; see whether it is still there`);
+      throw new SourceError(
+        'unwritable',
+        `\`${this.name}\` cannot be written: ${reason}; see whether it is still there`,
+      );
     }
   }
 
@@ -76,7 +79,10 @@ function quota(name: string, cause: unknown): SourceError {
 /** What has to be done with files of OPFS when a job has ended. */
 export type Finish = () => Promise<void> | void;
 
-export async function openFile(name: string, file: FileSystemFileHandle): Promise<{ content: Content; finish: Finish }> {
+export async function openFile(
+  name: string,
+  file: FileSystemFileHandle,
+): Promise<{ content: Content; finish: Finish }> {
   let handle: SyncAccessHandle;
   try {
     handle = await (file as FileHandle).createSyncAccessHandle();
@@ -98,8 +104,8 @@ interface Node {
 }
 
 /**
- * A folder. Its files are read as they were when the job began. What a job writes goes into files that were made before,
- * under other names, which take the places of others when the job has ended.
+ * A folder. Its files are read as they were when the job began. What a job writes goes into files that were made
+ * before, under other names, which take the places of others when the job has ended.
  */
 export class OpfsFolder implements FileSystem {
   private readonly files = new Map<string, Node>();
@@ -198,7 +204,8 @@ export class OpfsFolder implements FileSystem {
     if (!this.folders.has(split(path)[0])) throw new Errno(Errno.NOENT);
     const spare = this.spare.pop();
     if (!spare) {
-      const message = `a job can make ${SPARE_FILES} files in the folder \`${this.name}\` of OPFS; give it fewer to make`;
+      const message =
+        `a job can make ${SPARE_FILES} files in the folder \`${this.name}\` of OPFS; give it fewer to ` + `make`;
       throw new SourceError('too-many-files', message);
     }
     if (node && !options.truncate) copy(node.content, spare.content);
@@ -221,7 +228,9 @@ export class OpfsFolder implements FileSystem {
     const entry = (name: string, inode: number, type: FileType) => ({ name: split(name)[1], inode, type });
     return [
       ...[...this.folders].filter(isHere).map((name) => entry(name, 1, FileType.DIRECTORY)),
-      ...[...this.files].filter(([name]) => isHere(name)).map(([name, { inode }]) => entry(name, inode, FileType.REGULAR_FILE)),
+      ...[...this.files]
+        .filter(([name]) => isHere(name))
+        .map(([name, { inode }]) => entry(name, inode, FileType.REGULAR_FILE)),
     ];
   }
 
@@ -284,7 +293,7 @@ const SPARE_PREFIX = '.afmpeg-';
 
 function copy(from: Content, to: OpfsContent): void {
   const buffer = new Uint8Array(1 << 20);
-  for (let at = 0; at < from.size(); ) {
+  for (let at = 0; at < from.size();) {
     const count = from.read(buffer, at);
     // Both are read in a worker, where neither has to be waited for.
     if (typeof count !== 'number' || count === 0) throw new Errno(Errno.IO);

@@ -31,7 +31,10 @@ export class ReadAhead implements Content {
     if (kept > 0 || offset >= this.sizeBytes || into.byteLength === 0) return kept;
     const isNext = offset === this.start + this.part.byteLength && offset > 0;
     this.length = isNext ? Math.min(2 * this.length, LARGEST_SIZE_BYTES) : FIRST_SIZE_BYTES;
-    const length = Math.min(Math.max(this.length, Math.min(into.byteLength, LARGEST_SIZE_BYTES)), this.sizeBytes - offset);
+    const length = Math.min(
+      Math.max(this.length, Math.min(into.byteLength, LARGEST_SIZE_BYTES)),
+      this.sizeBytes - offset,
+    );
     const take = (part: Uint8Array) => {
       if (part.byteLength !== length) {
         const message = `\`${this.name}\` ended early: it changed while it was read; give it again as it is now`;

@@ -138,7 +138,11 @@ export class Host {
     return descriptor;
   }
 
-  private at(fd: number, pointer: number, length: number): { fileSystem: FileSystem; path: string; isDirectory: boolean } {
+  private at(
+    fd: number,
+    pointer: number,
+    length: number,
+  ): { fileSystem: FileSystem; path: string; isDirectory: boolean } {
     const folder = this.folder(fd);
     return { fileSystem: folder.fileSystem, ...resolve(folder.path, this.memory.path(pointer, length)) };
   }
@@ -278,7 +282,10 @@ export class Host {
 
   private writeSizes(strings: Uint8Array[], count: number, size: number): void {
     this.memory.writeU32(count, strings.length);
-    this.memory.writeU32(size, strings.reduce((sum, string) => sum + string.byteLength, 0));
+    this.memory.writeU32(
+      size,
+      strings.reduce((sum, string) => sum + string.byteLength, 0),
+    );
   }
 
   private fdClose(fd: number): void {
@@ -420,7 +427,8 @@ export class Host {
       truncate: (flags & OpenFlags.TRUNCATE) !== 0,
       directory: at.isDirectory || (flags & OpenFlags.DIRECTORY) !== 0,
     };
-    if (this.descriptors.filter((slot) => slot).length >= OPEN_FILES_MAX) throw new LimitError('openFiles', OPEN_FILES_MAX);
+    if (this.descriptors.filter((slot) => slot).length >= OPEN_FILES_MAX)
+      throw new LimitError('openFiles', OPEN_FILES_MAX);
     const content = at.fileSystem.open(at.path, options);
     const number = this.add(
       content
@@ -430,7 +438,13 @@ export class Host {
     this.memory.writeU32(opened, number);
   }
 
-  private read(file: OpenFile, buffers: number, count: number, offset: number | undefined, read: number): Awaitable<void> {
+  private read(
+    file: OpenFile,
+    buffers: number,
+    count: number,
+    offset: number | undefined,
+    read: number,
+  ): Awaitable<void> {
     const parts = this.memory.buffers(buffers, count);
     this.memory.writeU32(read, 0);
     if (!file.isReadable) throw new Errno(Errno.BADF);
@@ -442,7 +456,9 @@ export class Host {
       this.memory.writeU32(read, total);
     };
     for (const part of parts) {
-      const result = this.attempt(total, () => file.content.read(this.memory.bytes(part.pointer, part.length), start + total));
+      const result = this.attempt(total, () =>
+        file.content.read(this.memory.bytes(part.pointer, part.length), start + total),
+      );
       if (result instanceof Promise) {
         return result.then((more) => {
           total += Math.min(more, part.length);
@@ -465,7 +481,13 @@ export class Host {
     }
   }
 
-  private write(file: OpenFile, buffers: number, count: number, offset: number | undefined, result: number): Awaitable<void> {
+  private write(
+    file: OpenFile,
+    buffers: number,
+    count: number,
+    offset: number | undefined,
+    result: number,
+  ): Awaitable<void> {
     const parts = this.memory.buffers(buffers, count);
     this.memory.writeU32(result, 0);
     const { content } = file;

@@ -9,8 +9,8 @@ const IOVECS_MAX = 1024;
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
- * The guest's linear memory. Every pointer and length comes from the guest, so each sum is checked, and what lies outside
- * is EFAULT.
+ * The guest's linear memory. Every pointer and length comes from the guest, so each sum is checked, and what lies
+ * outside is EFAULT.
  */
 export class GuestMemory {
   private cached: DataView<ArrayBuffer>;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Copyright (c) 2026 the afmpeg authors
 
-// Tries the packages with bundlers and engines: `node run.js FOLDER VARIANT BROWSER [NAME…]`. In FOLDER are the packages,
-// installed by npm, and video.mp4. What is tried with is installed beside this file: `npm ci`.
+// Tries the packages with bundlers and engines: `node run.js FOLDER VARIANT BROWSER [NAME…]`. In FOLDER are the
+// packages, installed by npm, and video.mp4. What is tried with is installed beside this file: `npm ci`.
 import { execFileSync, spawn } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -16,7 +16,12 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 const program = (name) => join(here, 'node_modules/.bin', name);
 const WANTED = /^made \w+ of 64 by 36$/;
 
-const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript', '.wasm': 'application/wasm' };
+const TYPES = {
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.mjs': 'text/javascript',
+  '.wasm': 'application/wasm',
+};
 
 /** Puts a program in a folder of its own among the installed packages, as a user's would lie. */
 function app(name, ...files) {
@@ -69,7 +74,8 @@ const tries = {
     const esbuild = await import('esbuild');
     const out = join(place, 'out');
     await esbuild.build({ absWorkingDir: place, bundle: true, entryPoints: ['page.js'], format: 'esm', outdir: out });
-    for (const file of ['module.wasm', 'module.wasm.gz']) cpSync(join(folder, 'node_modules/@afmpeg', variant, file), join(out, file));
+    for (const file of ['module.wasm', 'module.wasm.gz'])
+      cpSync(join(folder, 'node_modules/@afmpeg', variant, file), join(out, file));
     for (const file of ['index.html', 'video.mp4']) cpSync(join(place, file), join(out, file));
     await served(out, titleOf);
   },
@@ -78,7 +84,12 @@ const tries = {
     const place = app('webpack', 'page.js', 'index.html');
     const { default: webpack } = await import('webpack');
     const stats = await new Promise((resolve, reject) => {
-      const options = { context: place, entry: './page.js', mode: 'production', output: { path: join(place, 'out'), filename: 'page.js' } };
+      const options = {
+        context: place,
+        entry: './page.js',
+        mode: 'production',
+        output: { path: join(place, 'out'), filename: 'page.js' },
+      };
       webpack(options, (error, stats) => (error ? reject(error) : resolve(stats)));
     });
     if (stats.hasErrors()) throw new Error(stats.toString());
@@ -97,7 +108,11 @@ const tries = {
   async 'vite, while developing'() {
     const place = app('vite-dev', 'page.js', 'index.html');
     const { createServer } = await import('vite');
-    const server = await createServer({ root: place, logLevel: 'warn', server: { host: '127.0.0.1', fs: { allow: [folder] } } });
+    const server = await createServer({
+      root: place,
+      logLevel: 'warn',
+      server: { host: '127.0.0.1', fs: { allow: [folder] } },
+    });
     await server.listen();
     try {
       await titleOf(server.resolvedUrls.local[0]);

@@ -3,6 +3,7 @@
 
 // Pictures out of a video: thumbnails and contact sheets.
 
+import { coreCount } from '#platform';
 import { AfmpegError, ProgramError, UsageError } from './errors.ts';
 import type { Files } from './given.ts';
 import type { Output } from './output.ts';
@@ -90,7 +91,7 @@ export async function makeFrames(run: RunJob, input: string, wanted: FramesWante
   checkPixels(scaled(source), PICTURE_PIXELS_MAX);
   if (every !== undefined) return takeEvery(source, every);
   const end = lazily(() => findEnd(source));
-  return Promise.all((wanted.at ?? [0]).map((time) => frameAt(source, time, end)));
+  return inParallel(wanted.at ?? [0], (time) => frameAt(source, time, end));
 }
 
 function check({ at, every, sheet, width, height }: FramesWanted): void {
@@ -335,6 +336,28 @@ async function readPackets(
   return count > 0 ? { lastAt: lastAt((count - 1) * frame), end: count * frame, count } : undefined;
 }
 
+/** Makes something of each item, on as many workers as there are cores, up to the first failure. */
+async function inParallel<T, R>(items: readonly T[], make: (item: T) => Promise<R>): Promise<R[]> {
+  const made: R[] = [];
+  const rest = items.entries();
+  let hasFailed = false;
+  const work = async () => {
+    for (const [index, item] of rest) {
+      if (hasFailed) return;
+      try {
+        made[index] = await make(item);
+      } catch (error) {
+        hasFailed = true;
+        throw error;
+      }
+    }
+  };
+  // More would only wait in line.
+  const MOST_AT_ONCE = 8;
+  await Promise.all(Array.from({ length: Math.min(coreCount(), MOST_AT_ONCE) }, work));
+  return made;
+}
+
 function lazily<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined;
   return () => (made ??= make());
@@ -452,18 +475,16 @@ async function spread(source: Source, count: number, end: End): Promise<Uint8Arr
 async function seekAll(source: Source, count: number, end: End): Promise<Uint8Array<ArrayBuffer>[] | undefined> {
   const times = Array.from({ length: count }, (_, index) => timeOf(index, count, end));
   let isHopeless = false;
-  const found = await Promise.all(
-    times.map(async (time) => {
-      try {
-        if (isHopeless) return undefined;
-        return asPam(await seek(source, time));
-      } catch (error) {
-        if (!isInVain(error)) throw error;
-        isHopeless ||= error instanceof ProgramError;
-        return undefined;
-      }
-    }),
-  );
+  const found = await inParallel(times, async (time) => {
+    try {
+      if (isHopeless) return undefined;
+      return asPam(await seek(source, time));
+    } catch (error) {
+      if (!isInVain(error)) throw error;
+      isHopeless ||= error instanceof ProgramError;
+      return undefined;
+    }
+  });
   let before = found.find((file) => file);
   if (isHopeless || !before) return undefined;
   return found.map((file) => (before = file ?? before) as Uint8Array<ArrayBuffer>);

@@ -128,6 +128,13 @@ async function place(spec: JobSpec, caller: Caller | undefined, finishes: Finish
       case 'empty-folder':
         tree.addFolder(name);
         break;
+      case 'path': {
+        // A job may close it and open it again.
+        const { content, finish } = local().file(name, place.path, place.isWritable);
+        finishes.push(finish);
+        tree.add(name, content);
+        break;
+      }
       case 'folder':
         tree.mount(name, local().folder(name, place.path, place.isWritable));
         break;
@@ -150,7 +157,7 @@ async function place(spec: JobSpec, caller: Caller | undefined, finishes: Finish
   return tree;
 }
 
-type File = Exclude<Place, { kind: 'empty-folder' | 'folder' | 'opfs-folder' | 'opfs-file' }>;
+type File = Exclude<Place, { kind: 'empty-folder' | 'folder' | 'opfs-folder' | 'opfs-file' | 'path' }>;
 
 function content(name: string, place: File, caller: Caller | undefined): Content {
   switch (place.kind) {
@@ -164,8 +171,6 @@ function content(name: string, place: File, caller: Caller | undefined): Content
       const Remote = place.isWritable ? RemoteWritableFile : RemoteFile;
       return new Remote(name, place.id, place.sizeBytes, caller);
     }
-    case 'path':
-      return local().file(name, place.path, place.isWritable);
   }
 }
 

@@ -91,6 +91,15 @@ test('paths and folders are written where that is allowed', async () => {
   assert.notEqual(refused.exitCode, 0);
 });
 
+test('a file is opened and closed as often as a job likes', async () => {
+  const list = path(join(scratch, 'list.csv'), { write: true });
+  const line = words('ffmpeg -v error -i in.mp4 -c copy -f segment -segment_time 1 -segment_list list.csv -y %03d.ts');
+  (await runtime.run([...line], { files: { 'in.mp4': path(VIDEO), 'list.csv': list } })).expectSuccess();
+  assert.match(readFileSync(join(scratch, 'list.csv'), 'utf8'), /^000.ts,/);
+  const twice = words('ffmpeg -v error -i in.mp4 -i in.mp4 -map 0 -map 1 -c copy out.mkv');
+  (await runtime.run(twice, { files: { 'in.mp4': path(VIDEO) } })).expectSuccess();
+});
+
 test('a writer takes an output, and reads it back', async () => {
   let kept = new Uint8Array(0);
   const writer = {

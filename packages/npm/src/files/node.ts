@@ -45,10 +45,8 @@ const NOFOLLOW = fs.constants.O_NOFOLLOW ?? 0;
 const NONBLOCK = fs.constants.O_NONBLOCK ?? 0;
 
 class NodeContent implements Content {
-  private opened = 0;
-
   constructor(
-    private readonly fd: number,
+    protected readonly fd: number,
     isWritable: boolean,
   ) {
     if (isWritable) {
@@ -72,22 +70,25 @@ class NodeContent implements Content {
     return ask(() => fs.readSync(this.fd, into, 0, into.byteLength, offset));
   }
 
-  open(): void {
-    this.opened++;
-  }
-
-  close(): void {
-    if (--this.opened === 0) fs.closeSync(this.fd);
+  finish(): void {
+    fs.closeSync(this.fd);
   }
 }
 
-function openContent(path: string, flags: number, isWritable: boolean): NodeContent {
+/** A file that is opened anew for each descriptor. */
+class OpenedContent extends NodeContent {
+  close(): void {
+    this.finish();
+  }
+}
+
+function openContent(path: string, flags: number, isWritable: boolean): OpenedContent {
   const fd = ask(() => fs.openSync(path, flags | NOFOLLOW | NONBLOCK, 0o666));
   if (!ask(() => fs.fstatSync(fd)).isFile()) {
     fs.closeSync(fd);
     throw new Errno(Errno.NOTSUP);
   }
-  return new NodeContent(fd, isWritable);
+  return new OpenedContent(fd, isWritable);
 }
 
 const FILE_TYPES = (stats: { isFile(): boolean; isDirectory(): boolean }): FileType => {
@@ -189,7 +190,7 @@ export class NodeFolder implements FileSystem {
  * A single file of the machine, opened before the job begins. The path is the caller's, so that links in it are
  * followed.
  */
-export function openPath(name: string, path: string, isWritable: boolean): Content {
+export function openPath(name: string, path: string, isWritable: boolean): { content: Content; finish(): void } {
   try {
     const place = absolute(path);
     const fd = fs.openSync(
@@ -197,7 +198,10 @@ export function openPath(name: string, path: string, isWritable: boolean): Conte
       isWritable ? fs.constants.O_RDWR | fs.constants.O_CREAT : fs.constants.O_RDONLY,
       0o666,
     );
-    if (fs.fstatSync(fd).isFile()) return new NodeContent(fd, isWritable);
+    if (fs.fstatSync(fd).isFile()) {
+      const content = new NodeContent(fd, isWritable);
+      return { content, finish: () => content.finish() };
+    }
     fs.closeSync(fd);
     throw new Error('it is no regular file');
   } catch (cause) {

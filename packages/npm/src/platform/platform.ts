@@ -24,6 +24,6 @@ export interface StartedWorker {
 
 /** What reads files of the machine. */
 export interface Local {
-  file(name: string, path: string, isWritable: boolean): Content;
+  file(name: string, path: string, isWritable: boolean): { content: Content; finish(): void };
   folder(name: string, path: string, isWritable: boolean): FileSystem;
 }

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 
-import { folder, LimitError, Runtime, TrapError } from 'afmpeg';
+import { folder, LimitError, Runtime, TrapError, UnsupportedError } from 'afmpeg';
 
 import { CALLS, parametersOf, program, results } from './guest.js';
 
@@ -179,6 +179,17 @@ test('what is given is not changed, and holes and limits hold', async () => {
   const NOSPC = 51;
   assert.deepEqual(codes, [0, 0, 0, NOSPC, NOSPC, ERRNO.INVAL]);
   assert.equal(new TextDecoder().decode(given), 'content');
+});
+
+test('an output that no memory holds is told of', async () => {
+  const data = { 0: text('file'), 256: Uint8Array.from([0, 0, 0, 0, 4, 0, 0, 0]) };
+  const calls = [
+    open(4, { flags: CREATE, rights: RIGHTS.READ | RIGHTS.WRITE }),
+    ['fd_seek', 5, 1n << 45n, 0, 520],
+    ['fd_write', 5, 256, 1, 264],
+  ];
+  const job = run(calls, data, { filesMaxBytes: 2 ** 50 });
+  await assert.rejects(job, (error) => error instanceof UnsupportedError && error.code === 'no-memory');
 });
 
 test('a crash and an endless recursion are told of', async () => {

@@ -2,7 +2,7 @@
 // Copyright (c) 2026 the afmpeg authors
 
 import { Errno, FileType } from '../wasi/abi.ts';
-import { LimitError } from '../errors.ts';
+import { LimitError, UnsupportedError } from '../errors.ts';
 import { type Content, type Entry, type FileSystem, type OpenOptions, split, type Stat } from './file-system.ts';
 
 const PIECE_SIZE_BYTES = 1 << 20;
@@ -126,7 +126,7 @@ export class MemoryContent implements Content {
    * room.
    */
   take(): Uint8Array<ArrayBuffer> {
-    const whole = new Uint8Array(this.length);
+    const whole = allocate(this.length);
     for (const [index, piece] of this.pieces.splice(0).entries()) {
       if (!piece) continue;
       whole.set(piece.subarray(0, this.length - index * PIECE_SIZE_BYTES), index * PIECE_SIZE_BYTES);
@@ -139,6 +139,17 @@ export class MemoryContent implements Content {
   private drop(): void {
     this.pieces = [];
     this.grow(0);
+  }
+}
+
+function allocate(sizeBytes: number): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(sizeBytes);
+  } catch (cause) {
+    const message =
+      `there is no memory for an output of ${sizeBytes} bytes; have it written to a file: give path(…) or opfs(…) with ` +
+      `\`write: true\` under its name`;
+    throw new UnsupportedError('no-memory', message, { cause });
   }
 }
 

@@ -82,7 +82,7 @@ pub enum Verb {
     Dist(Dist),
     /// Build modules twice, in surroundings that differ in all that may differ, and compare
     Repro(Repro),
-    /// Make packages for npm or Python of the modules of a release folder
+    /// Make packages for npm or Python, of modules of artifacts/ or of a release folder
     Package(Package),
     /// Publish the modules of a release folder in an OCI registry
     Push(Push),
@@ -537,29 +537,38 @@ pub struct Repro {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PackageKind {
-    /// For node and browsers: `import { ffmpeg } from 'afmpeg-o3-gpl'`
+    /// For browsers, node, Deno, Bun and edge runtimes: `import { Runtime } from 'afmpeg'`
     Npm,
     /// For Python: `from afmpeg_o3_gpl import ffmpeg`
     Wheel,
+    /// The page that converts videos in a browser, a folder `web` for any static server
+    Web,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
+For npm there are two packages: afmpeg, the library, and @afmpeg/NAME, a module. They are compiled by node, with what npm \
+installs by packages/npm/package-lock.json.
+
 Examples:
+  cargo xtask package npm --profile o3-gpl --to dist
   cargo xtask package npm --release dist/9.0.2-1 --profile o3-gpl
-  npm install ./dist/afmpeg-o3-gpl-9.0.2-1.tgz")]
+  cargo xtask package web --profile o3-gpl --to dist
+  npm install ./dist/afmpeg-9.0.2-1.tgz ./dist/afmpeg-o3-gpl-9.0.2-1.tgz")]
 pub struct Package {
     #[arg(value_enum)]
     pub kind: PackageKind,
-    /// The signed release folder
+    /// The signed release folder to take modules from [default: artifacts/]
     #[arg(long, value_name = "DIR")]
-    pub release: PathBuf,
+    pub release: Option<PathBuf>,
     /// Only of these modules [default: all in the release]; may be given several times
     #[arg(long, value_name = "NAME")]
     pub profile: Vec<String>,
     /// Where to write the packages
-    #[arg(long, value_name = "DIR", default_value = "dist")]
-    pub out: PathBuf,
+    #[arg(long, alias = "out", value_name = "DIR", default_value = "dist")]
+    pub to: PathBuf,
+    #[command(flatten)]
+    pub origins: Origins,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,5 @@
-//! The packages for npm and Python, installed by the registries' own clients, transcode real video. What they depend on
-//! is installed from pinned files, so that no network is needed.
+//! The packages for npm and Python, installed by the registries' own clients, work on real video. What the wheel depends on is
+//! installed from a pinned file, and those for npm depend on nothing; what these are compiled with comes from npm once.
 
 #[path = "../../runtime/tests/support/inputs.rs"]
 mod inputs;
@@ -8,11 +8,13 @@ mod support;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_xtask");
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use support::{run, sha256};
 use tempfile::TempDir;
+use xtask::inputs::node_modules;
 use xtask::project::Project;
 
 /// A release folder of the module under test, signed by nobody: packages are made where releases are.
@@ -38,80 +40,171 @@ fn release(folder: &Path) -> String {
     variant
 }
 
-fn package(kind: &str, release: &Path, out: &Path) -> PathBuf {
+fn package(kind: &str, release: &Path, out: &Path) -> Vec<PathBuf> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     command
         .args(["package", kind, "--release"])
         .arg(release)
-        .arg("--out")
+        .arg("--to")
         .arg(out);
+    if is_offline() {
+        command.arg("--offline");
+    }
     run(command).expect(0, &[]);
-    support::files_in(out).pop().unwrap()
+    let mut made = support::files_in(out);
+    made.sort();
+    made
 }
 
-/// Makes a package twice, and gives the place of one of two equal files.
-fn repeated(kind: &str, release: &Path, folder: &Path) -> PathBuf {
+/// Makes packages twice, and gives the places of one of two equal sets.
+fn repeated(kind: &str, release: &Path, folder: &Path) -> Vec<PathBuf> {
     let [one, two] = ["one", "two"].map(|name| package(kind, release, &folder.join(name)));
-    assert_eq!(
-        fs::read(&one).unwrap(),
-        fs::read(two).unwrap(),
-        "the second package differs"
-    );
+    assert_eq!(one.len(), two.len());
+    for (one, two) in one.iter().zip(two) {
+        assert!(
+            fs::read(one).unwrap() == fs::read(&two).unwrap(),
+            "{} differs",
+            two.display()
+        );
+    }
     one
 }
 
 fn expect_success(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}\n{stderr}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{command:?}\n{stdout}\n{stderr}");
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What both packages are asked to do, and what ffprobe says of it: an mp4 of some frames, a Matroska file in a folder,
+/// What the wheel is asked to do, and what ffprobe says of it: an mp4 of some frames, a Matroska file in a folder,
 /// and a file that is not there.
 const WANTED: &str = "h264,aac 0\nmatroska,webm\nmissing 254 No such file\n";
 
+/// Both packages for npm, installed into an empty folder, with the tests that lie beside their sources.
+struct Installed {
+    folder: TempDir,
+    node_modules: PathBuf,
+    variant: String,
+}
+
+impl Installed {
+    fn new() -> Installed {
+        let folder = TempDir::new().unwrap();
+        let release_folder = folder.path().join("release");
+        fs::create_dir(&release_folder).unwrap();
+        let variant = release(&release_folder);
+        let archives = repeated("npm", &release_folder, folder.path());
+        assert_eq!(archives.len(), 2, "{archives:?}");
+        let project = Project::open(xtask::project::root().unwrap()).unwrap();
+        let source = project.root.join("packages/npm");
+        let node_modules = node_modules::install(&project.cache, &project.host, &source, is_offline()).unwrap();
+        let place = folder.path().join("project");
+        fs::create_dir(&place).unwrap();
+        fs::write(place.join("package.json"), r#"{ "private": true, "type": "module" }"#).unwrap();
+        expect_success(
+            Command::new("npm")
+                .args(["install", "--silent", "--no-audit", "--no-fund", "--offline"])
+                .args(&archives)
+                .env("npm_config_cache", folder.path().join("npm cache"))
+                .current_dir(&place),
+        );
+        node_modules::copy(&source.join("tests"), &place.join("tests")).unwrap();
+        let named = format!("{{ \"variant\": \"{variant}\" }}\n");
+        fs::write(place.join("tests/variant.json"), named).unwrap();
+        fs::copy(inputs::input("video.mp4"), place.join("video.mp4")).unwrap();
+        Installed {
+            folder,
+            node_modules,
+            variant,
+        }
+    }
+
+    fn node(&self) -> Command {
+        let mut command = Command::new("node");
+        command
+            .current_dir(self.folder.path().join("project"))
+            .env("AFMPEG_NODE_MODULES", &self.node_modules);
+        command
+    }
+
+    /// The types are those that a strict program sees, without the library's own settings.
+    fn types_are_sound(&self) {
+        let project = self.folder.path().join("project");
+        let text = fs::read_to_string(project.join("tests/types.ts")).unwrap();
+        let named = text.replace("@afmpeg/VARIANT", &format!("@afmpeg/{}", self.variant));
+        fs::write(project.join("types.ts"), named).unwrap();
+        let tsc = self.node_modules.join("typescript/bin/tsc");
+        let options = "--strict --noEmit --module nodenext --moduleResolution nodenext --target es2022";
+        let mut command = self.node();
+        command
+            .arg(tsc)
+            .args(options.split(' '))
+            .args(["--lib", "es2023,dom,dom.asynciterable", "types.ts"]);
+        expect_success(&mut command);
+    }
+
+    /// The page for browsers, with the same module.
+    fn use_page(&self, browser: &Path) {
+        let made = self.folder.path().join("page");
+        package("web", &self.folder.path().join("release"), &made);
+        let test = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packages/web/test.js");
+        expect_success(
+            self.node()
+                .arg(test)
+                .arg(made.join("web"))
+                .arg(browser)
+                .arg("video.mp4"),
+        );
+    }
+
+    fn test_in_node(&self) {
+        let mut command = self.node();
+        // One after the other, since each starts workers.
+        command.args(["--test", "--test-concurrency=1", "--test-reporter=tap"]);
+        for name in ["ffmpeg-wasm", "hostile", "node"] {
+            command.arg(format!("tests/{name}.test.js"));
+        }
+        expect_success(&mut command);
+    }
+}
+
+fn is_offline() -> bool {
+    std::env::var_os("AFMPEG_TEST_OFFLINE").is_some()
+}
+
+/// The browser to test in: Chromium on PATH, or the one that this variable names. Without one these tests are left out, which is
+/// said.
+const BROWSER_VARIABLE: &str = "AFMPEG_TEST_BROWSER";
+
+fn browser() -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os(BROWSER_VARIABLE) {
+        return Some(path.into());
+    }
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let mut names = std::env::split_paths(&folders).map(|folder| folder.join("chromium"));
+    names.find(|path| path.is_file())
+}
+
+/// One test, since packing the module takes longest.
 #[test]
-fn the_npm_package_transcodes_in_memory() {
-    let folder = TempDir::new().unwrap();
-    let release_folder = folder.path().join("release");
-    fs::create_dir(&release_folder).unwrap();
-    let name = format!("afmpeg-{}", release(&release_folder));
-    let archive = repeated("npm", &release_folder, folder.path());
-    let project = folder.path().join("project");
-    fs::create_dir(&project).unwrap();
-    fs::write(project.join("package.json"), r#"{ "private": true, "type": "module" }"#).unwrap();
-    let script = "\
-import { readFile } from 'node:fs/promises';
-import { ffmpeg, ffprobe } from 'NAME';
-const files = { 'in/video.mp4': await readFile(process.argv[2]) };
-const check = (result) => { if (result.exitCode !== 0) throw new Error(result.stderr); return result; };
-const args = '-v error -i in/video.mp4 -frames:v 20 -t 1 -vf scale=160:-2 -c:v libopenh264 -c:a aac';
-const made = check(await ffmpeg([...args.split(' '), '-movflags', '+faststart', 'out.mp4', '-c', 'copy', '-t', '1', 'out.mkv'], files));
-const probe = async (name, entries) => {
-  const args = `-v error -show_entries ${entries} -of csv=p=0:s=x ${name}`.split(' ');
-  return new TextDecoder().decode(check(await ffprobe(args, made.files)).stdout).trim();
-};
-console.log((await probe('out.mp4', 'stream=codec_name')).split('\\n').join(','), Object.keys(made.files).includes('in/video.mp4') ? 1 : 0);
-console.log(await probe('out.mkv', 'format=format_name'));
-const missing = await ffmpeg(['-v', 'error', '-i', 'missing', 'out.mp4']);
-console.log('missing', missing.exitCode, missing.stderr.includes('No such file') ? 'No such file' : missing.stderr);
-";
-    fs::write(project.join("run.js"), script.replace("NAME", &name)).unwrap();
-    expect_success(
-        Command::new("npm")
-            .args(["install", "--silent", "--no-audit", "--no-fund", "--offline"])
-            .args([&inputs::input("browser-wasi-shim.tgz"), &archive])
-            .env("npm_config_cache", folder.path().join("npm cache"))
-            .current_dir(&project),
-    );
-    let said = expect_success(
-        Command::new("node")
-            .arg("run.js")
-            .arg(inputs::input("video.mp4"))
-            .current_dir(&project),
-    );
-    assert_eq!(said, WANTED);
+fn the_packages_for_npm_pass_their_tests() {
+    let installed = Installed::new();
+    installed.types_are_sound();
+    installed.test_in_node();
+    match browser() {
+        Some(browser) => {
+            expect_success(installed.node().args(["tests/browser.js", "."]).arg(&browser));
+            installed.use_page(&browser);
+        }
+        None => {
+            // The handle itself: what tests print is kept back.
+            let line =
+                format!("tests in a browser are left out: no chromium is on PATH, and {BROWSER_VARIABLE} names none\n");
+            std::io::stderr().write_all(line.as_bytes()).unwrap();
+        }
+    }
 }
 
 #[test]
@@ -120,7 +213,8 @@ fn the_wheel_transcodes() {
     let release_folder = folder.path().join("release");
     fs::create_dir(&release_folder).unwrap();
     let name = format!("afmpeg_{}", release(&release_folder).replace('-', "_"));
-    let wheel = repeated("wheel", &release_folder, folder.path());
+    let wheels = repeated("wheel", &release_folder, folder.path());
+    let [wheel] = &wheels[..] else { panic!("{wheels:?}") };
     // pip wants a wheel's name to tell its version.
     let version = &Project::open(xtask::project::root().unwrap()).unwrap().pins.source["wasmtime"].version;
     let wheels = folder.path().join("wheels");
@@ -143,7 +237,7 @@ fn the_wheel_transcodes() {
             ])
             .arg(&wheels)
             .arg("--target")
-            .args([&packages, &wheel]),
+            .args([&packages, wheel]),
     );
     let script = "\
 import sys

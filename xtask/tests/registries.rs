@@ -52,7 +52,7 @@ fn pinned(name: &str) -> Source {
 fn npm_gives_what_is_pinned() {
     if !is_offline("npm") {
         let is_npm = |kind: OriginKind| matches!(kind, OriginKind::Npm(_));
-        fetches("browser-wasi-shim", &pinned("browser-wasi-shim"), is_npm);
+        fetches("dejavu", &pinned("dejavu"), is_npm);
     }
 }
 

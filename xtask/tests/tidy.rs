@@ -133,6 +133,17 @@ fn every_file_says_its_licence(tree: &Tree) -> Vec<Fault> {
             if !seen.insert(name) || name.ends_with(".md") {
                 continue;
             }
+            // JSON has no comments: npm's files say it in a field, or are written by npm.
+            if name.ends_with("/package-lock.json") {
+                continue;
+            }
+            if name.ends_with("/package.json") {
+                let field = format!("\"license\": \"{licence}\"");
+                if !text.contains(&field) {
+                    faults.push(fault(name, 1, format!("no field {field}")));
+                }
+                continue;
+            }
             let head = text.lines().take(HEADER_LINES).collect::<Vec<_>>();
             let stated = head.iter().position(|line| line.contains("SPDX-License-Identifier: "));
             match stated.map(|at| (at, head[at].split_once("SPDX-License-Identifier: ").unwrap().1.trim())) {
@@ -813,6 +824,14 @@ fn each_rule_finds_its_fault() {
         "",
         "export {};\n",
         "packages/npm/new.js:1: no line",
+    );
+
+    finds(
+        rule,
+        "packages/npm/package.json",
+        "MIT OR",
+        "MIT AND",
+        "package.json:1: no field",
     );
 
     let rule = shared_code_is_under_both_licences;

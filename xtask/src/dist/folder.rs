@@ -1,5 +1,6 @@
-//! A release folder that was written before.
+//! Modules with their records and licences: a release folder that was written before, or artifacts/.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -7,17 +8,41 @@ use anyhow::{Result, bail};
 
 use crate::build::record::Record;
 use crate::digest;
-use crate::dist::read;
+use crate::dist::{self, Files, licences, read};
 use crate::error::usage;
+use crate::inputs::fetch::Fetcher;
+use crate::project::Project;
 
-/// A release folder that is there, every file of which is what its sums say.
+/// Where packages are made from.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
     pub version: String,
+    /// What is not in the folder itself: the licence texts of modules that are in no release yet.
+    added: Files,
+    /// The names of the modules, where not all in the folder are meant.
+    variants: Option<Vec<String>>,
 }
 
 impl Folder {
+    /// Modules of artifacts/, if they are made of what is in the repository now.
+    pub fn of_artifacts(project: &Project, fetcher: &Fetcher, names: &[String]) -> Result<Folder> {
+        let records = dist::records(project, names)?;
+        let mut trees = BTreeMap::new();
+        for name in records.iter().flat_map(|record| record.sources.keys()) {
+            if !trees.contains_key(name) {
+                trees.insert(name.clone(), fetcher.tree(name, project.pins.source(name)?)?);
+            }
+        }
+        Ok(Folder {
+            path: project.root.join("artifacts"),
+            version: project.pins.release_version()?,
+            added: licences::files(project, &records, &trees)?,
+            variants: Some(names.to_vec()),
+        })
+    }
+
+    /// A release folder, every file of which is what its sums say.
     pub fn open(path: &Path) -> Result<Folder> {
         let unusable = |message: String| {
             usage(format!("{} is no signed release: {message}", path.display()))
@@ -46,16 +71,21 @@ impl Folder {
         Ok(Folder {
             path: path.to_owned(),
             version,
+            added: Files::new(),
+            variants: None,
         })
     }
 
     pub fn file(&self, name: &str) -> Result<Vec<u8>> {
+        if let Some(data) = self.added.get(name) {
+            return Ok(data.clone());
+        }
         read(&self.path.join(name))
     }
 
     /// The names of all files, sorted.
     pub fn names(&self) -> Result<Vec<String>> {
-        let mut names = Vec::new();
+        let mut names: Vec<String> = self.added.keys().cloned().collect();
         for entry in fs::read_dir(&self.path)? {
             names.push(entry?.file_name().to_string_lossy().into_owned());
         }
@@ -67,6 +97,13 @@ impl Folder {
     pub fn records(&self) -> Result<Vec<Record>> {
         let names = self.names()?;
         let modules = names.iter().filter_map(|name| name.strip_suffix(".wasm"));
-        modules.map(|name| Record::read(&self.path, name)).collect()
+        let is_meant = |name: &&str| {
+            let variants = self.variants.as_ref();
+            variants.is_none_or(|variants| variants.iter().any(|variant| variant == name))
+        };
+        modules
+            .filter(is_meant)
+            .map(|name| Record::read(&self.path, name))
+            .collect()
     }
 }

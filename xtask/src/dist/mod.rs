@@ -3,6 +3,7 @@
 pub mod bundle;
 pub mod folder;
 pub mod licences;
+pub mod npm;
 pub mod pack;
 pub mod package;
 pub mod provenance;
@@ -11,6 +12,7 @@ pub mod release;
 pub(crate) mod sample;
 pub mod sbom;
 pub mod sign;
+pub mod web;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,20 +1,17 @@
-//! Packages of a release's modules for npm and PyPI, each one file.
+//! Packages of modules: the wheel for PyPI, and what it has in common with those for npm (`npm.rs`). Each is one file.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use serde_json::json;
 
 use crate::build::record::Record;
 use crate::digest;
 use crate::dist::folder::Folder;
 use crate::dist::pack::{self, Entry};
 use crate::dist::{self, licences};
-use crate::inputs::source::OriginKind;
 use crate::project::Project;
 
-/// What the packages run modules with, as ffmpeg-src/tests.toml pins it.
-const NPM_RUNTIME: &str = "browser-wasi-shim";
+/// What the wheel runs modules with, as ffmpeg-src/tests.toml pins it.
 const WHEEL_RUNTIME: &str = "wasmtime";
 
 type Entries = BTreeMap<String, Entry>;
@@ -23,14 +20,14 @@ type Entries = BTreeMap<String, Entry>;
 pub type Package = (String, Vec<u8>);
 
 /// The licences of what is in a module, and the notice that explains them.
-fn notices(folder: &Folder, record: &Record) -> Result<Vec<(String, Vec<u8>)>> {
+pub fn notices(folder: &Folder, record: &Record) -> Result<Vec<(String, Vec<u8>)>> {
     let names = licences::of_module(folder.names()?, record, &folder.records()?);
     let read = |name: String| Ok((name.clone(), folder.file(&name)?));
     names.into_iter().map(read).collect()
 }
 
 /// A text of packages/, with what differs between modules filled in.
-fn text(project: &Project, file: &str, record: &Record, name: &str) -> Result<Vec<u8>> {
+pub fn text(project: &Project, file: &str, record: &Record, name: &str) -> Result<Vec<u8>> {
     let template = String::from_utf8(dist::read(&project.root.join("packages").join(file))?)?;
     Ok(template
         .replace("@NAME@", name)
@@ -39,48 +36,6 @@ fn text(project: &Project, file: &str, record: &Record, name: &str) -> Result<Ve
         .replace("@DESCRIPTION@", &record.description)
         .replace("@LICENSE@", &record.license)
         .into_bytes())
-}
-
-/// The package for npm.
-pub fn npm(project: &Project, folder: &Folder, record: &Record) -> Result<Package> {
-    let name = format!("afmpeg-{}", record.variant);
-    let runtime = project.pins.source(NPM_RUNTIME)?;
-    let mut origins = runtime.origin.iter();
-    let runtime_name = origins.find_map(|origin| match origin.kind() {
-        Ok(OriginKind::Npm(package)) => Some(package),
-        _ => None,
-    });
-    let runtime_name = runtime_name.with_context(|| format!("no origin of {NPM_RUNTIME} is in npm"))?;
-    let manifest = json!({
-        "dependencies": { runtime_name: runtime.version },
-        "description": format!("FFmpeg {} in WebAssembly: {}", record.ffmpeg_version, record.description),
-        "engines": { "node": ">=20" },
-        "exports": {
-            ".": { "types": "./index.d.ts", "default": "./index.js" },
-            "./module.wasm.gz": "./module.wasm.gz",
-        },
-        "license": record.license,
-        "name": name,
-        "type": "module",
-        "types": "./index.d.ts",
-        "version": folder.version,
-    });
-    let mut files = vec![
-        ("package.json".to_owned(), dist::json(&manifest)?),
-        (
-            "module.wasm.gz".to_owned(),
-            folder.file(&format!("{}.wasm.gz", record.variant))?,
-        ),
-    ];
-    for file in ["index.js", "index.d.ts", "README.md"] {
-        files.push((file.to_owned(), text(project, &format!("npm/{file}"), record, &name)?));
-    }
-    files.extend(notices(folder, record)?);
-    let entries: Entries = files
-        .into_iter()
-        .map(|(file, data)| (format!("package/{file}"), Entry::file(data)))
-        .collect();
-    Ok((format!("{name}-{}.tgz", folder.version), pack::tar_gz(&entries)?))
 }
 
 /// The wheel for PyPI.

@@ -2,6 +2,7 @@
 
 pub mod crates;
 pub mod fetch;
+pub mod node_modules;
 #[cfg(feature = "release")]
 pub mod openpgp;
 pub mod patch;

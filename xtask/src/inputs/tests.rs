@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::digest::Key;
 use crate::inputs::fetch::Fetcher;
+use crate::inputs::node_modules;
 use crate::inputs::unpack;
 use crate::project::Project;
 
@@ -20,7 +21,7 @@ pub const FOLDER: &str = "artifacts/test-inputs";
 const MEDIA: &str = "test-media-";
 
 /// Packages of registries that tests install as they are, and what their files' names end with.
-const PACKAGES: [(&str, &str); 2] = [("browser-wasi-shim", "tgz"), ("wasmtime", "whl")];
+const PACKAGES: [(&str, &str); 1] = [("wasmtime", "whl")];
 
 /// The pinned video, from the cache or its origin.
 pub fn video(project: &Project, fetcher: &Fetcher) -> Result<PathBuf> {
@@ -84,6 +85,13 @@ pub fn link(project: &Project, fetcher: &Fetcher) -> Result<()> {
             links.push((format!("{name}.{extension}"), path));
         }
     }
+    // What packages of ours are compiled and tested with.
+    node_modules::install(
+        &project.cache,
+        &project.host,
+        &project.root.join("packages/npm"),
+        fetcher.is_offline(),
+    )?;
     for (name, target) in links {
         replace_link(&folder.join(name), &target)?;
     }

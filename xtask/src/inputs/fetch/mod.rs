@@ -181,6 +181,10 @@ impl<'a> Fetcher<'a> {
         Ok(Some(path))
     }
 
+    pub fn is_offline(&self) -> bool {
+        self.offline
+    }
+
     fn refuse_offline(&self, name: &str) -> Result<()> {
         if self.offline {
             return Err(

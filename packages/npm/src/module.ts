@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
+// Modules: where they come from, and how they are compiled.
+
+import { baseAddress, installedModule, readLocal } from '#platform';
+import { ModuleError, UnsupportedError } from './errors.ts';
+
+/** What a package such as `@afmpeg/o3-gpl` exports: where its module lies, and what it needs. */
+export interface ModuleDescription {
+  /** The version of this description; see {@link DESCRIPTION_FORMAT}. */
+  format: number;
+  /** Such as `o3-gpl`. */
+  variant: string;
+  version: string;
+  ffmpegVersion: string;
+  url: string;
+  /** The same module, compressed with gzip. */
+  gzipUrl: string;
+  /** What the engine must have, such as `simd`. */
+  engineFeatures: string[];
+}
+
+/** Where a module comes from. Bytes and answers of servers may be compressed with gzip. */
+export type ModuleSource = ModuleDescription | WebAssembly.Module | URL | string | Response | ArrayBuffer | Uint8Array;
+
+/** The form of descriptions that this version of the package reads. */
+export const DESCRIPTION_FORMAT = 1;
+
+declare const AFMPEG_VARIANTS: string[];
+
+/** The names of the modules that are published, the preferred one first. */
+export const VARIANTS: readonly string[] = AFMPEG_VARIANTS;
+
+/** A module with an instruction of SIMD: `v128.const`, dropped. */
+const SIMD_PROBE = new Uint8Array([
+  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 23, 1, 21, 0, 253, 12],
+  ...new Array<number>(16).fill(0),
+  ...[26, 11],
+]);
+
+export function hasSimd(): boolean {
+  return WebAssembly.validate(SIMD_PROBE);
+}
+
+function noSimd(): ModuleError {
+  const message =
+    'the module needs SIMD, which this engine does not have; install @afmpeg/o3-gpl-scalar, which runs without it';
+  return new ModuleError('no-simd', message);
+}
+
+/** Modules that were asked for before, by their addresses: each is compiled once in a page or process. */
+const compiled = new Map<string, Promise<WebAssembly.Module>>();
+
+/** Compiles a module, or the one that is installed. */
+export async function compile(source?: ModuleSource): Promise<WebAssembly.Module> {
+  const found = source ?? (await installedModule());
+  if (found === undefined) {
+    const message =
+      'there is no module: install one, such as @afmpeg/o3-gpl, and give what it exports (in node it is found by ' +
+      'itself), ' +
+      'or give an address, bytes or a compiled module';
+    throw new ModuleError('no-module', message);
+  }
+  const key = addressOf(found);
+  if (key === undefined) return checked(await load(found));
+  const before = compiled.get(key);
+  if (before) return before;
+  const module = load(found).then(checked);
+  compiled.set(key, module);
+  module.catch(() => compiled.delete(key));
+  return module;
+}
+
+function isDescription(source: ModuleSource): source is ModuleDescription {
+  return typeof source === 'object' && 'variant' in source && 'url' in source;
+}
+
+function addressOf(source: ModuleSource): string | undefined {
+  if (typeof source === 'string' || source instanceof URL) return String(source);
+  return isDescription(source) ? source.url : undefined;
+}
+
+async function load(source: ModuleSource): Promise<WebAssembly.Module> {
+  if (source instanceof WebAssembly.Module) return source;
+  if (isDescription(source)) return loadDescribed(source);
+  if (typeof source === 'string' || source instanceof URL) return loadAddress(source);
+  if (typeof Response === 'function' && source instanceof Response) return loadResponse(source);
+  if (source instanceof ArrayBuffer) return fromStream(streamOf(new Uint8Array(source)));
+  if (ArrayBuffer.isView(source)) return fromStream(streamOf(source));
+  const message =
+    'the module is none: give an address, bytes, a Response, a compiled module, or what a package exports';
+  throw new ModuleError('module-invalid', message);
+}
+
+async function loadDescribed(source: ModuleDescription): Promise<WebAssembly.Module> {
+  if (source.format !== DESCRIPTION_FORMAT) {
+    const message =
+      `@afmpeg/${source.variant} ${source.version} was made for another version of afmpeg (its format is ` +
+      `${source.format}, and ${DESCRIPTION_FORMAT} is known here); install both in the same version`;
+    throw new ModuleError('module-version', message);
+  }
+  if (source.engineFeatures.includes('simd') && !hasSimd()) throw noSimd();
+  const url = resolveAddress(source.url);
+  if (url.protocol === 'file:') return loadAddress(url);
+  const response = await get(url);
+  // Without compression by the server, a third of the bytes is to be had from the compressed file.
+  const isCompressed = response.headers.get('content-encoding') !== null;
+  if (response.ok && isCompressed) return loadResponse(response);
+  await response.body?.cancel();
+  return loadAddress(source.gzipUrl);
+}
+
+/** An address, or in node a path, in full. */
+export function resolveAddress(address: string | URL): URL {
+  return new URL(address, baseAddress());
+}
+
+async function loadAddress(address: string | URL): Promise<WebAssembly.Module> {
+  let url: URL;
+  try {
+    url = resolveAddress(address);
+  } catch (cause) {
+    const message = `\`${address}\` is not an address of a module; write it in full, such as https://… or file:///…`;
+    throw new ModuleError('module-unreachable', message, { cause });
+  }
+  const bytes = await readLocal(url).catch((cause: unknown) => {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ModuleError('module-unreachable', `the module cannot be read: ${reason}; see whether it is there`, {
+      cause,
+    });
+  });
+  return bytes ? fromBytes(bytes) : loadResponse(await get(url));
+}
+
+async function get(url: URL): Promise<Response> {
+  try {
+    return await fetch(url);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message =
+      `the module at ${url} cannot be fetched: ${reason}; see whether it is there, and allowed for this ` + `page`;
+    throw new ModuleError('module-unreachable', message, { cause });
+  }
+}
+
+async function loadResponse(response: Response): Promise<WebAssembly.Module> {
+  if (!response.ok) {
+    const message = `the server of the module at ${response.url} answers ${response.status}; see whether it is there`;
+    throw new ModuleError('module-unreachable', message);
+  }
+  // An answer as it is, and no other, has its compiled code kept by the engine.
+  const isPlain = response.headers.get('content-type') === 'application/wasm' && !/\.(gz|br)$/.test(response.url);
+  if (isPlain && typeof WebAssembly.compileStreaming === 'function') {
+    return compiling(() => WebAssembly.compileStreaming(response));
+  }
+  if (!response.body) return fromBytes(new Uint8Array(await response.arrayBuffer()));
+  return fromStream(response.body);
+}
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+function streamOf(bytes: Uint8Array): ReadableStream<Bytes> {
+  return new Blob([bytes as Bytes]).stream() as ReadableStream<Bytes>;
+}
+
+async function fromBytes(bytes: Bytes): Promise<WebAssembly.Module> {
+  if (isGzip(bytes)) return fromStream(streamOf(bytes));
+  checkMagic(bytes);
+  return compiling(() => WebAssembly.compile(bytes));
+}
+
+function isGzip(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x1f && bytes[1] === 0x8b;
+}
+
+function checkMagic(bytes: Uint8Array): void {
+  const magic = [0, 97, 115, 109];
+  if (magic.every((byte, index) => bytes[index] === byte)) return;
+  const isText = bytes[0] === 0x3c;
+  const hint = isText
+    ? 'it looks like a page of HTML: see whether the address is right'
+    : 'brotli must be undone by the server';
+  throw new ModuleError(
+    'module-invalid',
+    `the module is neither WebAssembly nor WebAssembly compressed with gzip; ${hint}`,
+  );
+}
+
+/** Compiles while the bytes come, whether or not a server has undone their compression. */
+async function fromStream(stream: ReadableStream<Bytes>): Promise<WebAssembly.Module> {
+  const { first, whole } = await peek(stream);
+  let plain = whole;
+  if (isGzip(first)) {
+    if (typeof DecompressionStream !== 'function') {
+      throw new UnsupportedError('no-gzip', 'this engine does not undo gzip; give the module uncompressed');
+    }
+    const peeked = await peek(
+      whole.pipeThrough(new DecompressionStream('gzip') as TransformStream<Bytes, Bytes>),
+    ).catch(broken);
+    checkMagic(peeked.first);
+    plain = peeked.whole;
+  } else {
+    checkMagic(first);
+  }
+  const response = new Response(plain, { headers: { 'Content-Type': 'application/wasm' } });
+  if (typeof WebAssembly.compileStreaming === 'function') {
+    return compiling(() => WebAssembly.compileStreaming(response));
+  }
+  const bytes = await response.arrayBuffer().catch(broken);
+  return compiling(() => WebAssembly.compile(bytes));
+}
+
+function broken(cause: unknown): never {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  throw new ModuleError('module-invalid', `the module is damaged: ${reason}; fetch it again`, { cause });
+}
+
+/** The first bytes of a stream, and a stream of all of it. */
+async function peek(stream: ReadableStream<Bytes>): Promise<{ first: Bytes; whole: ReadableStream<Bytes> }> {
+  const reader = stream.getReader();
+  const parts: Bytes[] = [];
+  let size = 0;
+  while (size < 4) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    parts.push(value);
+    size += value.byteLength;
+  }
+  const first = new Uint8Array(size);
+  parts.reduce((at, part) => (first.set(part, at), at + part.byteLength), 0);
+  const whole = new ReadableStream<Bytes>({
+    start: (controller) => {
+      if (size > 0) controller.enqueue(first);
+    },
+    pull: async (controller) => {
+      const { done, value } = await reader.read();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    cancel: (reason) => reader.cancel(reason),
+  });
+  return { first: first.slice(0, 4), whole };
+}
+
+async function compiling(compile: () => Promise<WebAssembly.Module>): Promise<WebAssembly.Module> {
+  try {
+    return await compile();
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    if (cause instanceof WebAssembly.CompileError) {
+      if (!hasSimd()) throw noSimd();
+      throw new ModuleError('module-invalid', `the module cannot be compiled: ${reason}; fetch it again`, { cause });
+    }
+    if (/unsafe-eval|Content Security Policy/.test(reason)) {
+      const message =
+        "the page's content security policy forbids WebAssembly; add 'wasm-unsafe-eval' to its script-src";
+      throw new ModuleError('forbidden', message, { cause });
+    }
+    throw new ModuleError('module-unreachable', `the module did not come whole: ${reason}; try again`, { cause });
+  }
+}
+
+/** A module imports WASI and nothing else, and is a program. */
+function checked(module: WebAssembly.Module): WebAssembly.Module {
+  const foreign = WebAssembly.Module.imports(module).find(({ module, kind }) => {
+    return module !== 'wasi_snapshot_preview1' || kind !== 'function';
+  });
+  const exported = new Map(WebAssembly.Module.exports(module).map(({ name, kind }) => [name, kind]));
+  const missing = [
+    ['memory', 'memory'],
+    ['_start', 'function'],
+  ].find(([name, kind]) => exported.get(name ?? '') !== kind);
+  if (foreign === undefined && missing === undefined) return module;
+  const reason = foreign ? `it imports ${foreign.module}.${foreign.name}` : `it exports no ${missing?.join(', a ')}`;
+  const message = `the module is not one of afmpeg: ${reason}; take one of its own, such as @afmpeg/o3-gpl`;
+  throw new ModuleError('not-a-program', message);
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
+// A worker: it runs one job, and is ended then.
+
+import { workerPort } from '#platform';
+import { toPlain } from '../errors.ts';
+import type { Caller, Reply } from '../files/remote.ts';
+import { canSuspend, execute } from '../job.ts';
+import { ask, type FromWorker, type Start } from '../protocol.ts';
+import type { Sleep } from '../wasi/host.ts';
+
+// Nothing is waited for here: bundlers make a classic script of it.
+const port = workerPort();
+let answered: ((reply: Reply) => void) | undefined;
+
+port.listen((message) => {
+  if (message.type === 'reply') answered?.(message.reply);
+  else void run(message);
+});
+post({ type: 'ready' });
+
+function post(message: FromWorker, transfer: ArrayBuffer[] = []): void {
+  port.post(message, transfer);
+}
+
+async function run({ module, spec, answers }: Start): Promise<void> {
+  const { caller, suspends } = waiting(answers);
+  try {
+    const result = await execute(module, spec, {
+      log: (line) => post({ type: 'log', line }),
+      progress: (progress) => post({ type: 'progress', progress }),
+      caller,
+      // Where everything can be read at once, the engine is spared a second stack.
+      suspends: suspends && needsCalls(spec),
+      sleep: sleep(),
+      check: () => undefined,
+    });
+    const transferred = [result.stdout.buffer, ...result.files.map(([, data]) => data.buffer)];
+    post({ type: 'done', result }, transferred);
+  } catch (error) {
+    post({ type: 'failed', error: toPlain(error) });
+  }
+}
+
+function needsCalls({ files, stdin, stdout }: Start['spec']): boolean {
+  return stdin.kind === 'stream' || stdout !== undefined || files.some(([, place]) => place.kind === 'remote');
+}
+
+function waiting(answers: SharedArrayBuffer | undefined): { caller: Caller | undefined; suspends: boolean } {
+  if (answers) {
+    return { caller: (request) => ask(answers, () => post({ type: 'call', request })), suspends: false };
+  }
+  if (!canSuspend()) return { caller: undefined, suspends: false };
+  const caller: Caller = (request) =>
+    new Promise((resolve) => {
+      answered = resolve;
+      post({ type: 'call', request });
+    });
+  return { caller, suspends: true };
+}
+
+/** Workers can wait in shared memory, which WebAssembly gives even where pages may not share it. */
+function sleep(): Sleep | undefined {
+  try {
+    const { buffer } = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+    const never = new Int32Array(buffer);
+    Atomics.wait(never, 0, 0, 0);
+    return (milliseconds) => void Atomics.wait(never, 0, 0, milliseconds);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
+// Tests in a page of a browser, under a strict content security policy; browser.js runs them.
+import {
+  AbortedError,
+  LimitError,
+  ModuleError,
+  opfs,
+  Runtime,
+  SourceError,
+  TimeoutError,
+  UnsupportedError,
+  UsageError,
+} from '/node_modules/afmpeg/browser/index.js';
+
+const { default: description } = await (
+  await fetch('/tests/variant.json')
+)
+  .json()
+  .then(({ variant }) => import(`/node_modules/@afmpeg/${variant}/index.js`));
+
+const runtime = await Runtime.load(description);
+const video = new File([await (await fetch('/video.mp4')).blob()], 'video.mp4');
+const words = (line) => line.split(' ');
+const COPY = words('ffmpeg -v error -i in.mp4 -c copy out.mkv');
+const ENDLESS = words('ffmpeg -v error -f lavfi -i testsrc2=d=100000 -f null -');
+
+function equal(got, wanted) {
+  if (got !== wanted) throw new Error(`got ${got}, wanted ${wanted}`);
+}
+
+function check(holds, text) {
+  if (!holds) throw new Error(text);
+}
+
+async function fails(promise, Kind, code) {
+  const error = await promise.then(
+    () => undefined,
+    (error) => error,
+  );
+  check(error instanceof Kind, `wanted ${Kind.name}, got ${error?.stack ?? 'success'}`);
+  equal(error.code, code);
+  return error;
+}
+
+async function codecs(data) {
+  const { streams } = await runtime.probe(data);
+  return streams.map(({ codec_name }) => codec_name).join();
+}
+
+async function folderOf(name) {
+  const root = await navigator.storage.getDirectory();
+  return root.getDirectoryHandle(name, { create: true });
+}
+
+/**
+ * Answers in a page that may share memory are tested in node; here there is none, so that promises are waited for by
+ * the engine.
+ */
+globalThis.tests = {
+  async 'the page is not isolated, as most are'() {
+    equal(crossOriginIsolated, false);
+  },
+
+  async 'a File is read in place, and an output comes back'() {
+    const reports = [];
+    const lines = [];
+    const { exitCode, files, stderr } = await runtime.run(
+      words('ffmpeg -i in.mp4 -t 2 -vf scale=160:-2 -c:v libopenh264 -c:a aac out.mp4'),
+      { files: { 'in.mp4': video }, onProgress: (report) => reports.push(report), onLog: (line) => lines.push(line) },
+    );
+    equal(exitCode, 0);
+    equal(await codecs(files['out.mp4']), 'h264,aac');
+    check(lines.length > 10 && stderr.includes(lines[3]), 'the log does not come by lines');
+    const last = reports.at(-1);
+    check(last.finished && last.fraction === 1 && last.frame === 50, JSON.stringify(last));
+    const isSound = ({ frame, fps, time, speed = 0, size = 0, fraction = 0 }) =>
+      [frame, fps, time, speed, size].every((value) => value >= 0) && fraction >= 0 && fraction <= 1;
+    check(reports.every(isSound), JSON.stringify(reports));
+  },
+
+  async 'a URL is read by ranges'() {
+    const { files } = (
+      await runtime.run(COPY, { files: { 'in.mp4': new URL('/video.mp4', location.href) } })
+    ).expectSuccess();
+    equal(await codecs(files['out.mkv']), 'h264,aac');
+    const whole = { 'in.mp4': new URL('/video.mp4?whole', location.href) };
+    await fails(runtime.run(COPY, { files: whole }), SourceError, 'no-ranges');
+    await fails(
+      runtime.run(COPY, { files: { 'in.mp4': new URL('/nothing', location.href) } }),
+      SourceError,
+      'unreachable',
+    );
+  },
+
+  async 'files of OPFS are read and written'() {
+    const folder = await folderOf('single');
+    const handle = await folder.getFileHandle('out.mkv', { create: true });
+    const output = await runtime.run([...COPY, '-y'], {
+      files: { 'in.mp4': video, 'out.mkv': opfs(handle, { write: true }) },
+    });
+    output.expectSuccess();
+    equal(Object.keys(output.files).length, 0);
+    equal(await codecs(handle), 'h264,aac');
+    equal(await codecs(await handle.getFile()), 'h264,aac');
+  },
+
+  async 'a folder of OPFS gets what a job writes, under its names'() {
+    const folder = await folderOf('several');
+    const files = { 'in.mp4': video, out: opfs(folder, { write: true }) };
+    const line = 'ffmpeg -v error -i in.mp4 -c copy -f segment -segment_time 1 -segment_list out/list.m3u8 out/%03d.ts';
+    (await runtime.run(words(line), { files })).expectSuccess();
+    const names = [];
+    for await (const name of folder.keys()) names.push(name);
+    check(names.includes('list.m3u8') && names.includes('000.ts'), names.join());
+    check(!names.some((name) => name.startsWith('.afmpeg')), names.join());
+    equal((await runtime.probe('out/list.m3u8', { files: { out: folder } })).format.format_name, 'hls');
+    const readOnly = await runtime.run(words('ffmpeg -v error -y -i in.mp4 -c copy out/000.ts'), {
+      files: { ...files, out: folder },
+    });
+    check(readOnly.exitCode !== 0 && readOnly.stderr.includes('Read-only'), readOnly.stderr);
+  },
+
+  async 'streams and readers are waited for by the engine'() {
+    const { files } = (await runtime.run(COPY, { files: { 'in.mp4': video } })).expectSuccess();
+    const mkv = files['out.mkv'];
+    const parts = [];
+    const stdout = new WritableStream({
+      async write(part) {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        parts.push(part);
+      },
+    });
+    const line = 'ffmpeg -v error -f matroska -i pipe:0 -c copy -movflags frag_keyframe+empty_moov -f mp4 pipe:1';
+    (await runtime.run(words(line), { stdin: new Blob([mkv]).stream(), stdout })).expectSuccess();
+    equal(await codecs(new Blob(parts)), 'h264,aac');
+    const reader = {
+      size: mkv.byteLength,
+      read: async (offset, length) => mkv.slice(offset, offset + length),
+    };
+    equal(await codecs(reader), 'h264,aac');
+    const broken = { size: 1e6, read: () => Promise.reject(new Error('gone')) };
+    const error = await fails(runtime.run(COPY, { files: { 'in.mp4': broken } }), SourceError, 'unreadable');
+    check(error.message.includes('gone'), error.message);
+    const failing = new ReadableStream({ start: (controller) => controller.error(new Error('cut off')) });
+    await fails(
+      runtime.run(words('ffmpeg -f matroska -i pipe:0 out.mp4'), { stdin: failing }),
+      SourceError,
+      'stream-failed',
+    );
+  },
+
+  async 'a job stops at once, and others run on'() {
+    const times = [];
+    for (const delay of [0, 30, 100, 200, 300]) {
+      const controller = new AbortController();
+      let aborted = 0;
+      setTimeout(() => {
+        aborted = performance.now();
+        controller.abort('enough');
+      }, delay);
+      const error = await fails(runtime.run(ENDLESS, { signal: controller.signal }), AbortedError, 'aborted');
+      times.push(performance.now() - aborted);
+      equal(error.cause, 'enough');
+    }
+    // The median, as other programs take this machine's time, too.
+    const median = times.sort((one, other) => one - other)[2];
+    check(median < 100, `it took ${median} ms to stop`);
+    await fails(runtime.run(ENDLESS, { timeout: 200 }), TimeoutError, 'timeout');
+    const large = words('ffmpeg -v error -f lavfi -i testsrc2=s=3840x2160 -f null -');
+    await fails(runtime.run(large, { memoryMaxBytes: 1e8 }), LimitError, 'limit');
+    equal((await runtime.run(words('ffmpeg -version'))).exitCode, 0);
+  },
+
+  async 'jobs run beside each other, and more wait in line'() {
+    const both = await Runtime.load(description, { jobsMax: 2 });
+    const jobs = Array.from({ length: 4 }, () => both.run(COPY, { files: { 'in.mp4': video } }));
+    for (const { exitCode } of await Promise.all(jobs)) equal(exitCode, 0);
+    const waiting = both.run(ENDLESS);
+    const third = both.run(ENDLESS);
+    const fourth = both.run(ENDLESS, { timeout: 100 });
+    await fails(fourth, TimeoutError, 'timeout');
+    both.close();
+    await fails(waiting, AbortedError, 'aborted');
+    await fails(third, AbortedError, 'aborted');
+  },
+
+  async 'pictures are made'() {
+    const [first, second] = await runtime.frames(video, { at: [0, 2.5], width: 160, format: 'jpeg' });
+    equal(`${first.width}x${first.height}`, '160x90');
+    equal((await createImageBitmap(new Blob([second.image], { type: 'image/jpeg' }))).width, 160);
+    const [sheet] = await runtime.frames(video, { sheet: { columns: 2, rows: 2 } });
+    equal((await createImageBitmap(new Blob([sheet.image]))).width, 640);
+  },
+
+  async 'a job can run in the page itself'() {
+    const bytes = new Uint8Array(await video.arrayBuffer());
+    const output = await runtime.run(COPY, { files: { 'in.mp4': bytes }, worker: false });
+    equal(await codecs(output.expectSuccess().files['out.mkv']), 'h264,aac');
+    const blob = await runtime.run(COPY, { files: { 'in.mp4': video }, worker: false });
+    equal(blob.expectSuccess().files['out.mkv'].byteLength, output.files['out.mkv'].byteLength);
+    const endless = runtime.run(ENDLESS, { timeout: 200, worker: false });
+    await fails(endless, TimeoutError, 'timeout');
+  },
+
+  async 'modules come compressed or not, and are compiled once'() {
+    const { gzipUrl, url } = description;
+    for (const address of [url, gzipUrl, `${gzipUrl}?encoded`]) {
+      const loaded = await Runtime.load(address);
+      check(loaded.module instanceof WebAssembly.Module, address);
+      equal((await Runtime.load(address)).module, loaded.module);
+    }
+    await fails(Runtime.load('/tests/page.html'), ModuleError, 'module-invalid');
+    await fails(Runtime.load('/nothing.wasm'), ModuleError, 'module-unreachable');
+    await fails(Runtime.load({ ...description, url: '/other', format: 99 }), ModuleError, 'module-version');
+    await fails(Runtime.load(), ModuleError, 'no-module');
+    const empty = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0);
+    await fails(Runtime.load(empty), ModuleError, 'not-a-program');
+  },
+
+  async 'mistakes are named'() {
+    await fails(runtime.run(['-i', 'in.mp4']), UsageError, 'no-program');
+    await fails(runtime.run(COPY, { files: { '../in.mp4': video } }), UsageError, 'bad-name');
+    await fails(runtime.run(COPY, { files: { 'in.mp4': 'text' } }), UsageError, 'not-a-file');
+    const missing = await runtime.run(COPY);
+    equal(missing.errorMessage, 'Error opening input files: No such file or directory');
+    check(UnsupportedError.prototype instanceof Error, 'it is a class');
+  },
+};

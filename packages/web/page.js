@@ -182,14 +182,21 @@ function log(line) {
 }
 
 function show({ data, name, type }) {
-  if (address) URL.revokeObjectURL(address);
+  const before = address;
   address = URL.createObjectURL(new Blob([data], { type }));
   const kind = { video: 'video', audio: 'audio', image: 'img' }[type.split('/')[0]] ?? 'video';
   const shown = document.createElement(kind);
   shown.src = address;
   if (kind === 'img') shown.alt = 'What was made';
   else shown.controls = true;
+  // What is played goes on being read until it is told otherwise.
+  const [last] = get('shown').children;
+  if (last?.localName !== 'img') {
+    last?.removeAttribute('src');
+    last?.load();
+  }
   get('shown').replaceChildren(shown);
+  if (before) URL.revokeObjectURL(before);
   const save = get('save');
   save.href = address;
   save.download = name;

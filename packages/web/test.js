@@ -58,6 +58,9 @@ async function make(action) {
   const shown = await page.evaluate(async () => {
     const [element] = document.getElementById('shown').children;
     if (element.localName === 'img') await element.decode();
+    else if (element.readyState < HTMLMediaElement.HAVE_ENOUGH_DATA) {
+      await new Promise((resolve) => element.addEventListener('canplaythrough', resolve, { once: true }));
+    }
     return element.localName;
   });
   await page.evaluate(() => (document.getElementById('status').textContent = ''));

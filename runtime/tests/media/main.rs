@@ -24,6 +24,7 @@ mod remote;
 mod scheduling;
 mod shims;
 mod shown;
+mod signals;
 mod sound;
 mod text;
 mod transcode;

@@ -53,11 +53,17 @@ static int exit_status(int status)
     return status & 0xff;
 }
 
+// The process may end in here, beneath a thread that waits for input.
+static int run_program(int argc, char **argv)
+{
+    return exit_status(is_ffprobe ? ffprobe_main(argc, argv) : ffmpeg_main(argc, argv));
+}
+
 int main(int argc, char **argv)
 {
     is_ffprobe = argc > 0 && names_ffprobe(argv[0]);
     strcpy(program_name, is_ffprobe ? ffprobe_program_name : ffmpeg_program_name);
     program_birth_year = is_ffprobe ? ffprobe_program_birth_year : ffmpeg_program_birth_year;
 
-    return exit_status(afmpeg_threads_main(is_ffprobe ? ffprobe_main : ffmpeg_main, argc, argv));
+    return afmpeg_threads_main(run_program, argc, argv);
 }

@@ -6,6 +6,8 @@
 #ifndef AFMPEG_PROGRAMS_H
 #define AFMPEG_PROGRAMS_H
 
+#include "streams.h"
+
 int ffmpeg_main(int argc, char **argv);
 int ffprobe_main(int argc, char **argv);
 

@@ -23,12 +23,14 @@ enum {
 };
 
 // Runs program(argc, argv) as the first thread and schedules it and the threads that it creates. Returns what program
-// returns, at that moment, even if other threads live; if program's thread ends by pthread_exit, returns 0 when the
-// last thread has ended. Call it once, from main.
+// returns, at that moment, even if other threads live, or exits with it if one of those waits for input; if program's
+// thread ends by pthread_exit, returns 0 when the last thread has ended. Call it once, from main.
 int afmpeg_threads_main(int (*program)(int argc, char **argv), int argc, char **argv);
 
 // usleep that lets the other threads run. Returns 0.
 int afmpeg_usleep(unsigned microseconds);
+
+#include "streams.h"
 
 // POSIX's; wasi-libc has no threads to end, so its <pthread.h> leaves the declaration out.
 _Noreturn void pthread_exit(void *result);

@@ -72,14 +72,18 @@ __attribute__((noinline, used, visibility("default"))) void afmpeg_suspend(void)
     asyncify_start_unwind(&self->unwound);
 }
 
-// The scheduler's loop: runs one thread after the other, each on its own stack, until the program is over. Asyncify
-// leaves it alone, because to instrument the function that starts and ends the unwinding would unwind that too.
-__attribute__((noinline, used, visibility("default"))) int afmpeg_run_threads(int (*program)(int, char **), int argc,
-                                                                            char **argv)
+static int (*program)(int, char **);
+static int program_argc;
+static char **program_argv;
+
+// The scheduler's loop: runs one thread after the other, each on its own stack, until the program is over or, where a
+// thread runs it, what that waits for has come. Asyncify leaves it alone, because to instrument the function that starts
+// and ends the unwinding would unwind that too.
+__attribute__((noinline, used, visibility("default"))) int afmpeg_run_threads(struct afmpeg_loop *loop)
 {
     char *const own_stack_pointer = get_stack_pointer();
     for (;;) {
-        struct __pthread *const thread = afmpeg_next_runnable();
+        struct __pthread *const thread = afmpeg_next_runnable(loop);
         if (thread == NULL)
             return EXIT_SUCCESS;
         afmpeg_current = thread;
@@ -91,7 +95,7 @@ __attribute__((noinline, used, visibility("default"))) int afmpeg_run_threads(in
         if (thread->is_suspended)
             asyncify_start_rewind(&thread->unwound);
         switch (thread->phase) {
-        case AFMPEG_IN_PROGRAM: exit_code = program(argc, argv); break;
+        case AFMPEG_IN_PROGRAM: exit_code = program(program_argc, program_argv); break;
         case AFMPEG_IN_ENTRY: result = thread->entry(thread->argument); break;
         case AFMPEG_IN_DESTRUCTOR: thread->destructor(thread->destroyed_value); break;
         }
@@ -109,20 +113,27 @@ __attribute__((noinline, used, visibility("default"))) int afmpeg_run_threads(in
             afmpeg_report_stack_overflow(thread);
         if (goes_on)
             continue;
-        if (!thread->is_ending && thread->phase == AFMPEG_IN_PROGRAM)
-            return exit_code;
+        if (!thread->is_ending && thread->phase == AFMPEG_IN_PROGRAM) {
+            if (loop == NULL)
+                return exit_code;
+            afmpeg_threads_run = false;
+            exit(exit_code);
+        }
         if (!thread->is_ending && thread->phase == AFMPEG_IN_ENTRY)
             thread->result = result;
         afmpeg_phase_ended(thread);
     }
 }
 
-int afmpeg_threads_main(int (*program)(int argc, char **argv), int argc, char **argv)
+int afmpeg_threads_main(int (*main_program)(int argc, char **argv), int argc, char **argv)
 {
+    program = main_program;
+    program_argc = argc;
+    program_argv = argv;
     if (!afmpeg_start_program())
         afmpeg_report_no_memory();
     afmpeg_threads_run = true;
-    const int exit_code = afmpeg_run_threads(program, argc, argv);
+    const int exit_code = afmpeg_run_threads(NULL);
     afmpeg_threads_run = false; // what exit() calls from here on runs on this stack and cannot wait
     return exit_code;
 }

@@ -44,6 +44,14 @@ enum afmpeg_wait_kind {
     AFMPEG_WAITS_FOR_CONDITION,
     AFMPEG_WAITS_FOR_THREAD,
     AFMPEG_WAITS_FOR_INITIALISER,
+    AFMPEG_WAITS_FOR_DESCRIPTOR,
+};
+
+// The scheduler's loop, run once more by a thread that waits for input and cannot be suspended.
+struct afmpeg_loop {
+    struct afmpeg_stream *stream;
+    struct afmpeg_loop *beneath;
+    bool is_over; // there is input
 };
 
 enum { AFMPEG_NAME_BYTES = 16 };
@@ -97,7 +105,7 @@ extern int afmpeg_permitted_index;
 extern bool afmpeg_threads_run;
 bool afmpeg_can_suspend(void);
 void afmpeg_suspend(void);
-int afmpeg_run_threads(int (*program)(int, char **), int argc, char **argv);
+int afmpeg_run_threads(struct afmpeg_loop *loop);
 
 // stack.c
 bool afmpeg_stack_allocate(struct afmpeg_stack *stack, size_t size_bytes);
@@ -109,7 +117,7 @@ bool afmpeg_stack_is_intact(const struct afmpeg_stack *stack, enum afmpeg_thorou
 
 // scheduler.c
 void afmpeg_make_runnable(struct __pthread *thread);
-struct __pthread *afmpeg_next_runnable(void);
+struct __pthread *afmpeg_next_runnable(const struct afmpeg_loop *loop);
 struct __pthread *afmpeg_wake_first(struct afmpeg_queue *queue);
 int64_t afmpeg_deadline(clockid_t clock, const struct timespec *until);
 // Suspends the calling thread until it is woken (0) or the deadline has come (ETIMEDOUT).
@@ -124,7 +132,13 @@ void afmpeg_phase_ended(struct __pthread *thread);
 // key.c
 bool afmpeg_next_destructor(struct __pthread *thread);
 
-// mutex.c, once.c: for reports
+// descriptor.c
+bool afmpeg_descriptors_awaited(void);
+// Waits for the first that is ready, at most so long, and does what can be done then.
+void afmpeg_poll_descriptors(int64_t timeout_ns);
+
+// descriptor.c, mutex.c, once.c: for reports
+int afmpeg_descriptor(const void *stream);
 unsigned afmpeg_mutex_owner(const void *mutex);
 unsigned afmpeg_initialiser_runner(const void *run);
 

@@ -37,6 +37,7 @@ static void say_what_it_waits_for(const struct __pthread *thread)
     const void *const awaited = thread->awaited;
     switch (thread->waits_for) {
     case AFMPEG_WAITS_FOR_NOTHING: break;
+    case AFMPEG_WAITS_FOR_DESCRIPTOR: fprintf(stderr, "descriptor %d", afmpeg_descriptor(awaited)); break;
     case AFMPEG_WAITS_FOR_CONDITION: fprintf(stderr, "condition variable %p", awaited); break;
     case AFMPEG_WAITS_FOR_MUTEX:
         fprintf(stderr, "mutex %p, held by ", awaited);

@@ -138,20 +138,42 @@ static void sleep_until(int64_t deadline_ns)
     }
 }
 
-// Takes the thread whose turn it is off the run queue; if there is none, sleeps until a deadline makes one. NULL when
-// the last thread has ended.
-struct __pthread *afmpeg_next_runnable(void)
+// Descriptors that threads wait for are looked at when no thread can run, and else once in so many turns: it takes a call of
+// the host, and a turn may be short.
+enum { TURNS_PER_POLL = 8 };
+
+static void wait_for_events(void)
 {
-    if (earliest != NULL)
-        wake_those_due();
-    while (runnable.first == NULL) {
-        if (afmpeg_oldest_thread == NULL)
-            return NULL;
+    if (!afmpeg_descriptors_awaited()) {
         if (earliest == NULL)
             afmpeg_report_deadlock();
         sleep_until(earliest->deadline_ns);
-        wake_those_due();
+    } else if (earliest == NULL) {
+        afmpeg_poll_descriptors(AFMPEG_NEVER);
+    } else {
+        const int64_t delay_ns = earliest->deadline_ns - now_ns(CLOCK_MONOTONIC);
+        afmpeg_poll_descriptors(delay_ns > 0 ? delay_ns : 0);
     }
+    if (earliest != NULL)
+        wake_those_due();
+}
+
+// Takes the thread whose turn it is off the run queue; if there is none, waits until a deadline or a descriptor makes one.
+// NULL when the last thread has ended, or the loop is over.
+struct __pthread *afmpeg_next_runnable(const struct afmpeg_loop *loop)
+{
+    static unsigned turns;
+    if (earliest != NULL)
+        wake_those_due();
+    if (++turns % TURNS_PER_POLL == 0 && afmpeg_descriptors_awaited())
+        afmpeg_poll_descriptors(0);
+    while (runnable.first == NULL && (loop == NULL || !loop->is_over)) {
+        if (afmpeg_oldest_thread == NULL)
+            return NULL;
+        wait_for_events();
+    }
+    if (loop != NULL && loop->is_over)
+        return NULL;
     struct __pthread *const thread = runnable.first;
     leave_queue(thread);
     return thread;

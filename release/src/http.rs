@@ -19,6 +19,23 @@ pub(crate) const SMALL_FILE_MAX_BYTES: u64 = 16 << 20;
 /// Browsers follow a similar number of redirects in a row.
 const REDIRECTS_MAX: usize = 10;
 
+/// Returns what makes requests with the proxies of the usual variables, and follows no redirects itself.
+pub fn agent(connect_timeout: Duration, response_timeout: Duration) -> Agent {
+    Agent::config_builder()
+        .timeout_resolve(Some(connect_timeout))
+        .timeout_connect(Some(connect_timeout))
+        .timeout_recv_response(Some(response_timeout))
+        .timeout_recv_body(Some(BODY_TIMEOUT))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .user_agent(concat!("afmpeg/", env!("CARGO_PKG_VERSION")))
+        // A part of a file is a part of its bytes as they lie on the server.
+        .accept_encoding("identity")
+        .build()
+        .into()
+}
+
 /// The servers to which a redirect may lead.
 #[derive(Debug, Clone)]
 pub enum Redirects {
@@ -57,19 +74,7 @@ pub struct Http {
 
 impl Http {
     pub fn new(redirects: Redirects) -> Http {
-        let agent = Agent::config_builder()
-            .timeout_resolve(Some(CONNECT_TIMEOUT))
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_recv_response(Some(RESPONSE_TIMEOUT))
-            .timeout_recv_body(Some(BODY_TIMEOUT))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .user_agent(concat!("afmpeg/", env!("CARGO_PKG_VERSION")))
-            // A part of a file is a part of its bytes as they lie on the server.
-            .accept_encoding("identity")
-            .build()
-            .into();
+        let agent = agent(CONNECT_TIMEOUT, RESPONSE_TIMEOUT);
         Http { agent, redirects }
     }
 

@@ -24,49 +24,17 @@ impl OpenDescriptor {
     }
 }
 
-/// The bytes that a ready pipe takes without blocking: `PIPE_BUF`.
-const PIPE_BUF_BYTES: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
-
-/// The longest wait before the caller can see whether the job is to end.
-#[cfg(unix)]
-const WAIT: rustix::event::Timespec = rustix::event::Timespec {
-    tv_sec: 0,
-    tv_nsec: 20_000_000,
-};
-
-/// Waits a moment for a stream, which may have been made such that it blocks.
-#[cfg(unix)]
-fn wait(file: &HostFile, flags: rustix::event::PollFlags) -> io::Result<()> {
-    use rustix::event::{PollFd, poll};
-    if !file.is_stream() {
-        return Ok(());
-    }
-    match poll(&mut [PollFd::from_borrowed_fd(file.as_fd(), flags)], Some(&WAIT)) {
-        Ok(0) => Err(io::ErrorKind::WouldBlock.into()),
-        Ok(_) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
-}
-
 impl File for OpenDescriptor {
     fn metadata(&self) -> io::Result<Metadata> {
         self.0.metadata()
     }
 
     fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        #[cfg(unix)]
-        wait(&self.0, rustix::event::PollFlags::IN)?;
         self.0.read_at(buffer, offset)
     }
 
     fn write_at(&mut self, buffer: &[u8], offset: u64) -> io::Result<usize> {
-        #[cfg(unix)]
-        wait(&self.0, rustix::event::PollFlags::OUT)?;
-        let length = match self.0.is_stream() {
-            true => buffer.len().min(PIPE_BUF_BYTES),
-            false => buffer.len(),
-        };
-        self.0.write_at(&buffer[..length], offset)
+        self.0.write_at(buffer, offset)
     }
 
     fn append(&mut self, buffer: &[u8]) -> io::Result<(u64, usize)> {
@@ -75,6 +43,11 @@ impl File for OpenDescriptor {
 
     fn is_stream(&self) -> bool {
         self.0.is_stream()
+    }
+
+    #[cfg(unix)]
+    fn awaited(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        self.0.awaited()
     }
 
     fn set_len(&mut self, size_bytes: u64) -> io::Result<()> {

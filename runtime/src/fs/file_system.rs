@@ -16,7 +16,8 @@ use std::io;
 /// Calls come from the threads of jobs, and have at least 4 MiB of stack at any depth of the program. A call that does
 /// not return leaves its job behind when that must end; see [`Runtime::run`](crate::Runtime::run).
 pub trait FileSystem: Send + Sync {
-    /// Opens a file, or finds that the path is a directory.
+    /// Opens a file, or finds that the path is a directory. While it fails with an error of kind `WouldBlock`, it is
+    /// called again.
     fn open(&self, path: &str, options: &OpenOptions) -> io::Result<Opened>;
 
     /// Returns the metadata of a path. With `follow_links` it is that of a link's target, otherwise that of the link
@@ -119,6 +120,12 @@ pub trait File: Send {
 
     fn is_stream(&self) -> bool {
         false
+    }
+
+    /// What a program waits for that asks whether it could read or write without waiting; without it, it always could.
+    #[cfg(unix)]
+    fn awaited(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        None
     }
 
     /// Returns the host memory in bytes that the file would hold in addition after a write of this length, or, with

@@ -33,8 +33,8 @@ pub enum Access {
 /// directory may still contain links that others made: [`open_file`](HostDir::open_file) opens a file without following
 /// any that leads out.
 ///
-/// Named pipes are opened without waiting for their other end. A program that reads one waits until data comes; a pipe
-/// that nobody writes to appears empty.
+/// Named pipes are opened without waiting for who writes to them. A program that reads one waits until data comes or who
+/// wrote to it has gone.
 pub struct HostDir {
     dir: Dir,
     access: Access,
@@ -128,6 +128,12 @@ impl HostDir {
         target.into_os_string().into_string().ok()
     }
 
+    #[cfg(unix)]
+    fn is_pipe(&self, path: &str) -> bool {
+        let metadata = self.dir.metadata(path);
+        metadata.is_ok_and(|metadata| metadata.file_type().is_fifo())
+    }
+
     fn may_link(&self) -> io::Result<&Dir> {
         match self.allows_links {
             true => self.writable(),
@@ -172,6 +178,12 @@ fn without_waiting(options: &mut cap_std::fs::OpenOptions) {
     let _ = options;
 }
 
+/// What the system answers to one who would write to a named pipe that nobody reads yet.
+#[cfg(unix)]
+fn waits_for_reader(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error())
+}
+
 impl FileSystem for HostDir {
     fn open(&self, path: &str, options: &OpenOptions) -> io::Result<Opened> {
         if self.access == Access::ReadOnly && options.changes() {
@@ -206,6 +218,10 @@ impl FileSystem for HostDir {
         }
         let file = match self.dir.open_with(path, &host_options) {
             Ok(file) => file,
+            #[cfg(unix)]
+            Err(error) if waits_for_reader(&error) && self.is_pipe(path) => {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
             Err(error) => {
                 // A directory opened for writing is refused by the host with an error that depends on the system.
                 let directory = FileSystem::metadata(self, path, options.follow_links)
@@ -345,6 +361,16 @@ fn metadata_of(metadata: &cap_std::fs::Metadata) -> Metadata {
     }
 }
 
+/// The bytes that a ready pipe takes without blocking: `PIPE_BUF`.
+const PIPE_BUF_BYTES: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
+
+/// The longest wait before the caller can see whether the job is to end.
+#[cfg(unix)]
+const WAIT: rustix::event::Timespec = rustix::event::Timespec {
+    tv_sec: 0,
+    tv_nsec: 20_000_000,
+};
+
 /// An open file of the host.
 pub(super) struct HostFile {
     file: std::fs::File,
@@ -372,9 +398,16 @@ impl HostFile {
         HostFile::new(file, Access::ReadWrite)
     }
 
+    /// Waits a moment for a stream: it may have been made such that it blocks, and a named pipe without another end looks
+    /// as if it had ended.
     #[cfg(unix)]
-    pub fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        std::os::fd::AsFd::as_fd(&self.file)
+    fn wait(&self, flags: rustix::event::PollFlags) -> io::Result<()> {
+        use rustix::event::{PollFd, poll};
+        match poll(&mut [PollFd::new(&self.file, flags)], Some(&WAIT)) {
+            Ok(0) => Err(io::ErrorKind::WouldBlock.into()),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn writable(&self) -> io::Result<()> {
@@ -404,6 +437,8 @@ impl File for HostFile {
 
     fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         if self.is_stream {
+            #[cfg(unix)]
+            self.wait(rustix::event::PollFlags::IN)?;
             return self.file.read(buffer);
         }
         #[cfg(unix)]
@@ -415,7 +450,9 @@ impl File for HostFile {
     fn write_at(&mut self, buffer: &[u8], offset: u64) -> io::Result<usize> {
         self.writable()?;
         if self.is_stream {
-            return self.file.write(buffer);
+            #[cfg(unix)]
+            self.wait(rustix::event::PollFlags::OUT)?;
+            return self.file.write(&buffer[..buffer.len().min(PIPE_BUF_BYTES)]);
         }
         #[cfg(unix)]
         {
@@ -438,6 +475,12 @@ impl File for HostFile {
 
     fn is_stream(&self) -> bool {
         self.is_stream
+    }
+
+    #[cfg(unix)]
+    fn awaited(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        use std::os::fd::AsFd;
+        self.is_stream.then(|| self.file.as_fd())
     }
 
     fn set_len(&mut self, size_bytes: u64) -> io::Result<()> {

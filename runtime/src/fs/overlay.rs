@@ -432,6 +432,11 @@ impl File for LowerFile {
     fn is_stream(&self) -> bool {
         self.0.is_stream()
     }
+
+    #[cfg(unix)]
+    fn awaited(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        self.0.awaited()
+    }
 }
 
 /// `None` for what is not there, or cannot be, as a part of its path is a file.

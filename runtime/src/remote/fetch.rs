@@ -10,8 +10,6 @@ use url::Url;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Time for what one answer holds: the whole file, from a server that sends no parts.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 const REDIRECTS_MAX: usize = 10;
 const ATTEMPTS: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -40,20 +38,7 @@ struct Failed {
 
 impl Fetcher {
     pub fn new(allowed: Allowed) -> Fetcher {
-        // Proxies are those of the usual variables.
-        let agent = Agent::config_builder()
-            .timeout_resolve(Some(CONNECT_TIMEOUT))
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_recv_response(Some(RESPONSE_TIMEOUT))
-            .timeout_recv_body(Some(BODY_TIMEOUT))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .user_agent(concat!("afmpeg/", env!("CARGO_PKG_VERSION")))
-            // A part of a file is a part of its bytes as they lie on the server.
-            .accept_encoding("identity")
-            .build()
-            .into();
+        let agent = afmpeg_release::agent(CONNECT_TIMEOUT, RESPONSE_TIMEOUT);
         Fetcher { agent, allowed }
     }
 

@@ -1,6 +1,7 @@
 //! Asynchronous streams, polled on the job's own thread.
 
 use crate::interrupt::{Interrupt, waker_of_this_thread};
+use bytes::Bytes;
 use std::fmt;
 use std::io;
 use std::pin::Pin;
@@ -10,10 +11,14 @@ use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::Handle;
 
+const AHEAD_SIZE_BYTES: usize = 64 << 10;
+
 /// Something that is read asynchronously.
 pub struct AsyncInput {
     reader: Pin<Box<dyn AsyncRead + Send>>,
     handle: Option<Handle>,
+    /// Read when the program asked whether there is input.
+    ahead: Option<io::Result<Bytes>>,
 }
 
 /// Something that is written asynchronously.
@@ -27,10 +32,40 @@ impl AsyncInput {
         AsyncInput {
             reader: Box::pin(reader),
             handle: Handle::try_current().ok(),
+            ahead: None,
         }
     }
 
+    /// Whether a read would not wait.
+    pub(crate) fn is_ready(&mut self) -> bool {
+        if self.ahead.is_none() {
+            let _entered = self.handle.as_ref().map(Handle::enter);
+            let mut buffer = vec![0; AHEAD_SIZE_BYTES];
+            let mut read = ReadBuf::new(&mut buffer);
+            let waker = waker_of_this_thread();
+            let Poll::Ready(result) = self
+                .reader
+                .as_mut()
+                .poll_read(&mut Context::from_waker(&waker), &mut read)
+            else {
+                return false;
+            };
+            self.ahead = Some(result.map(|()| Bytes::copy_from_slice(read.filled())));
+        }
+        true
+    }
+
     pub(crate) fn read(&mut self, buffer: &mut [u8], interrupt: &Interrupt) -> io::Result<usize> {
+        match self.ahead.take() {
+            Some(Ok(mut bytes)) => {
+                let count = bytes.len().min(buffer.len());
+                buffer[..count].copy_from_slice(&bytes.split_to(count));
+                self.ahead = (!bytes.is_empty()).then_some(Ok(bytes));
+                return Ok(count);
+            }
+            Some(Err(error)) => return Err(error),
+            None => {}
+        }
         wait(self.handle.as_ref(), interrupt, |context| {
             let mut read = ReadBuf::new(buffer);
             let ready = self.reader.as_mut().poll_read(context, &mut read);

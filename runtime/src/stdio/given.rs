@@ -17,8 +17,8 @@ pub enum Stdin {
     Inherit,
     /// A file, or the reading end of a pipe.
     File(File),
-    /// Called on the job's thread, with at least 4 MiB of stack. A call that does not return leaves the job behind when
-    /// it must end.
+    /// Called on the job's thread, or, once the program has asked whether there is input, on a thread of its own; with at
+    /// least 4 MiB of stack. A call that does not return leaves its thread behind when the job must end.
     Reader(Box<dyn Read + Send>),
     /// See [`Stdin::from_async`].
     #[cfg(feature = "tokio")]

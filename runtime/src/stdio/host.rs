@@ -61,28 +61,34 @@ impl HostStream {
     /// Waits until the stream can be used without blocking, so that an interruption can end the wait.
     #[cfg(unix)]
     pub fn wait(&self, direction: Direction, interrupt: &Interrupt) -> io::Result<()> {
-        use crate::interrupt::WAIT_SLICE;
-        use rustix::event::{PollFd, Timespec, poll};
-        if self.is_regular {
-            return Ok(());
-        }
-        let slice = Timespec::try_from(WAIT_SLICE).map_err(|_| io::ErrorKind::InvalidInput)?;
-        loop {
-            let mut fds = [PollFd::new(&self.file, direction.poll_flags())];
-            match poll(&mut fds, Some(&slice)) {
-                Ok(0) | Err(rustix::io::Errno::INTR) => {}
-                Ok(_) => return Ok(()),
-                Err(error) => return Err(error.into()),
-            }
-            if interrupt.check().is_some() {
-                return Err(io::ErrorKind::Interrupted.into());
-            }
+        match self.is_regular {
+            true => Ok(()),
+            false => wait(&self.file, direction, interrupt),
         }
     }
 
     #[cfg(not(unix))]
     pub fn wait(&self, _direction: Direction, _interrupt: &Interrupt) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Waits until a pipe or the like can be used without blocking, or until an interruption.
+#[cfg(unix)]
+pub(super) fn wait(file: &File, direction: Direction, interrupt: &Interrupt) -> io::Result<()> {
+    use crate::interrupt::WAIT_SLICE;
+    use rustix::event::{PollFd, Timespec, poll};
+    let slice = Timespec::try_from(WAIT_SLICE).map_err(|_| io::ErrorKind::InvalidInput)?;
+    loop {
+        let mut fds = [PollFd::new(file, direction.poll_flags())];
+        match poll(&mut fds, Some(&slice)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            Ok(_) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        if interrupt.check().is_some() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
     }
 }
 

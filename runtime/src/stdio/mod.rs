@@ -4,6 +4,7 @@
 mod asynchronous;
 mod given;
 mod host;
+mod reader;
 mod stream;
 mod tail;
 
@@ -11,5 +12,5 @@ mod tail;
 pub use asynchronous::{AsyncInput, AsyncOutput};
 pub use given::{Stdin, Stdout};
 pub(crate) use host::Direction;
-pub(crate) use stream::Stream;
+pub(crate) use stream::{Readiness, Stream};
 pub(crate) use tail::Tails;

@@ -4,6 +4,7 @@
 use super::asynchronous::{AsyncInput, AsyncOutput};
 use super::given::{Stdin, Stdout};
 use super::host::{Direction, HostHandle, HostStream, inherit};
+use super::reader::Reader;
 use super::tail::{SharedTail, Tail};
 use crate::budget::Budget;
 use crate::interrupt::{Interrupt, retry};
@@ -12,13 +13,26 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// The answer to a program that asks whether a call would block.
+pub(crate) enum Readiness {
+    Ready,
+    /// The system says when.
+    Wait,
+    /// Nobody says when.
+    #[cfg_attr(
+        not(feature = "tokio"),
+        expect(dead_code, reason = "only asynchronous streams are so")
+    )]
+    AskAgain,
+}
+
 /// A stream as the guest holds it.
 pub(crate) enum Stream {
     /// Reads nothing, and takes whatever is written.
     Null,
     Bytes(Bytes),
     Host(HostStream),
-    Reader(Box<dyn Read + Send>),
+    Reader(Reader),
     Writer(FlushedWriter),
     Capture(SharedTail),
     #[cfg(feature = "tokio")]
@@ -34,7 +48,7 @@ impl Stream {
             Stdin::Bytes(bytes) => Stream::Bytes(bytes),
             Stdin::Inherit => Stream::Host(HostStream::new(inherit(&io::stdin())?)?),
             Stdin::File(file) => Stream::Host(HostStream::new(file)?),
-            Stdin::Reader(reader) => Stream::Reader(reader),
+            Stdin::Reader(reader) => Stream::Reader(Reader::Own(reader)),
             #[cfg(feature = "tokio")]
             Stdin::Async(input) => Stream::AsyncInput(input),
         })
@@ -80,7 +94,7 @@ impl Stream {
                 host.wait(Direction::Read, interrupt)?;
                 retry(interrupt, || host.file.read(buffer))
             }
-            Stream::Reader(reader) => retry(interrupt, || reader.read(buffer)),
+            Stream::Reader(reader) => reader.read(buffer, interrupt),
             #[cfg(feature = "tokio")]
             Stream::AsyncInput(input) => input.read(buffer, interrupt),
             #[cfg(feature = "tokio")]
@@ -122,6 +136,36 @@ impl Stream {
         match self {
             Stream::Writer(writer) => writer.failed.take().map_or(Ok(()), Err),
             _ => Ok(()),
+        }
+    }
+
+    /// Whether a call would not block, as far as that can be known.
+    pub fn readiness(&mut self, direction: Direction) -> Readiness {
+        match self {
+            Stream::Host(host) if !host.is_regular => Readiness::Wait,
+            #[cfg(unix)]
+            Stream::Reader(reader) if direction == Direction::Read => match reader.prepare() {
+                Ok(Some(_)) => Readiness::Wait,
+                // An error is that of the read.
+                Ok(None) | Err(_) => Readiness::Ready,
+            },
+            #[cfg(feature = "tokio")]
+            Stream::AsyncInput(input) if direction == Direction::Read => match input.is_ready() {
+                true => Readiness::Ready,
+                false => Readiness::AskAgain,
+            },
+            // Memory and files are always ready, and of a writer it is not known.
+            _ => Readiness::Ready,
+        }
+    }
+
+    /// What to wait for where that is the answer.
+    #[cfg(unix)]
+    pub fn awaited(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        match self {
+            Stream::Host(host) => Some(host.file.as_fd()),
+            Stream::Reader(reader) => Some(reader.signal()?.as_fd()),
+            _ => None,
         }
     }
 

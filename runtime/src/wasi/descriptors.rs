@@ -152,13 +152,11 @@ impl Descriptors {
     }
 
     #[cfg(unix)]
-    pub fn stream(&self, number: u32) -> Option<&Stream> {
-        match self.slots.get(number as usize)? {
-            Some(Slot {
-                descriptor: Descriptor::Stream(stream),
-                ..
-            }) => Some(stream),
-            _ => None,
+    pub fn awaited(&self, number: u32) -> Option<std::os::fd::BorrowedFd<'_>> {
+        match &self.slots.get(number as usize)?.as_ref()?.descriptor {
+            Descriptor::Stream(stream) => stream.awaited(),
+            Descriptor::File(open) => open.file.awaited(),
+            Descriptor::Directory(_) => None,
         }
     }
 

@@ -16,6 +16,7 @@ mod hostile;
 mod inputs;
 mod lettering;
 mod library;
+mod live;
 mod measure;
 mod names;
 mod pictures;

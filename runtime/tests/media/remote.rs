@@ -245,3 +245,56 @@ fn servers_that_lie_are_errors() {
         assert!(!studio.path("out.mkv").exists(), "{name}");
     }
 }
+
+/// Whole addresses within playlists and filter graphs are found as those of arguments are, and only below the prefix.
+#[test]
+fn addresses_in_playlists_and_graphs_are_read() {
+    let studio = Studio::new();
+    studio.make(format!("-i {SOURCE} -t 2 -c copy -f mpegts part.ts"));
+    let part = Arc::new(studio.read("part.ts"));
+    let other = Server::start(&[("/a/part.ts", Answer::File(part.clone()))]);
+    let playlist = |parts: &[String]| {
+        let lines: Vec<String> = parts.iter().map(|part| format!("#EXTINF:2,\n{part}")).collect();
+        let text = format!(
+            "#EXTM3U\n#EXT-X-TARGETDURATION:3\n{}\n#EXT-X-ENDLIST\n",
+            lines.join("\n")
+        );
+        Answer::File(Arc::new(text.into_bytes()))
+    };
+    let server = Server::start(&[
+        ("/a/part.ts", Answer::File(part.clone())),
+        ("/b/part.ts", Answer::File(part)),
+        ("/a/elsewhere.m3u8", playlist(&[format!("{}/a/part.ts", other.address)])),
+    ]);
+    let own = format!("{}/a/part.ts", server.address);
+    let above = format!("{}/b/part.ts", server.address);
+    for (name, parts) in [("own.m3u8", vec![own.clone()]), ("above.m3u8", vec![above])] {
+        let Answer::File(text) = playlist(&parts) else {
+            unreachable!()
+        };
+        studio.write(name, &*text);
+    }
+    let allowed = format!("--allow-url {}/a", server.address);
+    let frames = |command: &str| {
+        let read = studio
+            .afmpeg(&allowed, &format!("ffmpeg -v error {command} -map 0:v -f framemd5 -"))
+            .ok();
+        crate::measure::Packets::parse(&read.text())
+    };
+    let wanted = studio.packets("-i part.ts -map 0:v");
+    assert_eq!(frames("-i own.m3u8").stream(0).len(), wanted.stream(0).len());
+    let escaped = server.address.replace(':', "\\\\\\:");
+    assert_eq!(
+        frames(&format!("-f lavfi -i movie={escaped}/a/part.ts"))
+            .stream(0)
+            .len(),
+        wanted.stream(0).len()
+    );
+    for input in ["above.m3u8".to_owned(), format!("{}/a/elsewhere.m3u8", server.address)] {
+        let refused = studio.afmpeg(&allowed, &format!("{SHOW} {input}")).end();
+        assert_ne!(refused.exit_code, Some(0), "{input}\n{refused}");
+    }
+    let paths: Vec<String> = server.asked().into_iter().map(|(path, _)| path).collect();
+    assert!(paths.iter().all(|path| path.starts_with("/a/")), "{paths:?}");
+    assert!(other.asked().is_empty());
+}

@@ -84,7 +84,8 @@ fn configure(planner: &Planner) -> Action {
     // The level stands in --optflags.
     let flags: Vec<String> = planner.compile_flags().split_off(1);
     let flags: String = flags.iter().map(|flag| format!("{flag} ")).collect();
-    arguments.push(format!("--extra-cflags={flags}{C_FLAGS}"));
+    // Some libraries have no file of pkg-config; configure finds them by their headers.
+    arguments.push(format!("--extra-cflags={flags}{C_FLAGS} -I../{PREFIX}/include"));
     arguments.push(format!("--extra-ldflags=-L../{PREFIX}/lib"));
     arguments.push(format!("--extra-libs={EXTRA_LIBS}"));
     arguments.extend(planner.recipe.components.configure.iter().cloned());
@@ -101,12 +102,14 @@ pub fn add(planner: &mut Planner) -> Result<()> {
     }
     make.push("afmpeg".into());
     let mut compile_gaps = planner.compile_flags();
-    compile_gaps.extend(words("-std=c17 -Wall -Wextra -Werror -c time_zone.c wasi_gaps.c"));
+    compile_gaps.extend(words(
+        "-std=c17 -Wall -Wextra -Werror -c plain_streams.c time_zone.c wasi_gaps.c",
+    ));
     let mut compile_cxx_gaps = planner.compile_flags();
     compile_cxx_gaps.extend(words("-std=c++17 -Wall -Wextra -Werror -c cxx_gaps.cpp"));
-    let archive_gaps = words("crD ../prefix/lib/libwasi_gaps.a cxx_gaps.o time_zone.o wasi_gaps.o");
+    let archive_gaps = words("crD ../prefix/lib/libwasi_gaps.a cxx_gaps.o plain_streams.o time_zone.o wasi_gaps.o");
 
-    let guest = "cxx_gaps.cpp ffmpeg.mak programs.h time_zone.c wasi_gaps.c with_threads.h";
+    let guest = "cxx_gaps.cpp ffmpeg.mak plain_streams.c programs.h streams.h time_zone.c wasi_gaps.c with_threads.h";
     let mut actions = source(planner, guest)?;
     actions.extend([
         Action::run(".", "mkdir", words("-p prefix/lib")),

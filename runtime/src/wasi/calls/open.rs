@@ -2,12 +2,15 @@
 
 use crate::budget::Share;
 use crate::fs::{FileSystem, OpenOptions, Opened};
+use crate::interrupt::Interrupt;
 use crate::wasi::abi::{Answer, Errno, fd_flags, lookup_flags, open_flags, rights};
+use crate::wasi::calls::transfer::PIPE_WAIT;
 use crate::wasi::descriptors::{Descriptor, OpenDirectory, OpenFile};
 use crate::wasi::host::Host;
 use crate::wasi::memory::Memory;
 use crate::wasi::path::Resolved;
 use std::io;
+use std::time::Instant;
 
 impl Host {
     #[expect(clippy::too_many_arguments, reason = "the signature is WASI's")]
@@ -57,7 +60,7 @@ impl Host {
         if is_new {
             self.account.check_name()?;
         }
-        let found = file_system.open(&resolved.path, &options);
+        let found = open(&*file_system, &resolved.path, &options, &self.interrupt);
         let found = found.inspect_err(|error| self.note_refusal(fd, &resolved, error))?;
         self.account.names += u64::from(is_new);
         let open_file = matches!(found, Opened::File(_)).then_some(open_file);
@@ -95,6 +98,20 @@ impl Host {
             && let Ok(OpenDirectory { tree: Some(tree), .. }) = self.descriptors.directory(fd)
         {
             tree.refuse(name, for_writing);
+        }
+    }
+}
+
+/// Opens a file, and waits for the reader of a named pipe.
+fn open(file_system: &dyn FileSystem, path: &str, options: &OpenOptions, interrupt: &Interrupt) -> io::Result<Opened> {
+    loop {
+        match file_system.open(path, options) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let wake_up = Instant::now() + PIPE_WAIT;
+                let slept = interrupt.sleep_until(Some(wake_up));
+                slept.map_err(|_| io::ErrorKind::Interrupted)?;
+            }
+            found => return found,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `poll_oneoff`: sleeping, and waiting for streams.
 
-use crate::stdio::Direction;
+use crate::stdio::{Direction, Readiness};
 use crate::wasi::abi::{self, Answer, Errno, clock, event_type};
 use crate::wasi::descriptors::Descriptor;
 use crate::wasi::host::Host;
@@ -9,6 +9,10 @@ use std::time::{Duration, Instant};
 
 /// More than any program has files; the bound keeps a hostile count from costing the host memory.
 const SUBSCRIPTIONS_MAX: u32 = 4096;
+
+/// How long a stream that has to be asked is not.
+#[cfg(unix)]
+const ASKED_SLICE: Duration = Duration::from_millis(5);
 
 struct Subscription {
     user_data: u64,
@@ -21,6 +25,8 @@ enum Wanted {
     Time(Duration),
     #[cfg_attr(not(unix), expect(dead_code, reason = "any stream counts as ready there"))]
     Stream(u32, Direction),
+    /// A stream that has to be asked.
+    Asked(u32, Direction),
     /// Known before anything is waited for.
     Known(Result<u64, Errno>),
 }
@@ -95,11 +101,13 @@ impl Host {
 
     fn readiness(&mut self, fd: u32, direction: Direction) -> Wanted {
         Wanted::Known(match self.descriptors.get(fd) {
-            Ok(Descriptor::Stream(stream)) => match stream.host() {
-                Some(host) if !host.is_regular => return Wanted::Stream(fd, direction),
-                // Memory and files are always ready; whether a reader has data is not known before it is read.
-                _ => Ok(1),
+            Ok(Descriptor::Stream(stream)) => match stream.readiness(direction) {
+                Readiness::Wait => return Wanted::Stream(fd, direction),
+                Readiness::AskAgain => return Wanted::Asked(fd, direction),
+                Readiness::Ready => Ok(1),
             },
+            #[cfg(unix)]
+            Ok(Descriptor::File(open)) if open.file.awaited().is_some() => return Wanted::Stream(fd, direction),
             Ok(Descriptor::File(open)) => match (direction, open.file.metadata()) {
                 (Direction::Read, Ok(metadata)) => Ok(metadata.size_bytes.saturating_sub(open.position)),
                 _ => Ok(1),
@@ -130,7 +138,14 @@ impl Host {
                 Some(time) => self.clock.instant(time),
                 None => None,
             };
-            let ready = self.wait_for_streams(subscriptions, until)?;
+            let mut ready = self.wait_for_streams(subscriptions, until)?;
+            for (index, subscription) in subscriptions.iter().enumerate() {
+                if let Wanted::Asked(fd, direction) = subscription.wanted
+                    && !matches!(self.readiness(fd, direction), Wanted::Asked(..))
+                {
+                    ready.push(index);
+                }
+            }
             if let Some(time) = wake_up
                 && !any_known
                 && ready.is_empty()
@@ -142,7 +157,7 @@ impl Host {
                 let answer = match subscription.wanted {
                     Wanted::Known(answer) => Some(answer),
                     Wanted::Time(time) => (time <= now).then_some(Ok(0)),
-                    Wanted::Stream(..) => ready.contains(&index).then_some(Ok(1)),
+                    Wanted::Stream(..) | Wanted::Asked(..) => ready.contains(&index).then_some(Ok(1)),
                 };
                 any_happened |= answer.is_some();
                 answer
@@ -167,19 +182,29 @@ impl Host {
             .iter()
             .enumerate()
             .filter_map(|(index, subscription)| match subscription.wanted {
-                Wanted::Stream(fd, direction) => Some((index, &self.descriptors.stream(fd)?.host()?.file, direction)),
+                Wanted::Stream(fd, direction) => Some((index, self.descriptors.awaited(fd)?, direction)),
                 _ => None,
             })
             .collect();
+        let is_asked = |subscription: &Subscription| matches!(subscription.wanted, Wanted::Asked(..));
+        let slice = if wanted.iter().any(is_asked) {
+            ASKED_SLICE
+        } else {
+            WAIT_SLICE
+        };
         if streams.is_empty() {
+            let until = match wanted.iter().any(is_asked) {
+                true => Some(until.map_or(Instant::now() + slice, |until| until.min(Instant::now() + slice))),
+                false => until,
+            };
             self.interrupt.sleep_until(until).map_err(|_| Errno::Intr)?;
             return Ok(Vec::new());
         }
-        let remaining = until.map_or(WAIT_SLICE, |until| until.saturating_duration_since(Instant::now()));
-        let slice = Timespec::try_from(remaining.min(WAIT_SLICE)).map_err(|_| Errno::Inval)?;
+        let remaining = until.map_or(slice, |until| until.saturating_duration_since(Instant::now()));
+        let slice = Timespec::try_from(remaining.min(slice)).map_err(|_| Errno::Inval)?;
         let mut fds: Vec<PollFd> = streams
             .iter()
-            .map(|(_, file, direction)| PollFd::new(*file, direction.poll_flags()))
+            .map(|(_, file, direction)| PollFd::from_borrowed_fd(*file, direction.poll_flags()))
             .collect();
         match poll(&mut fds, Some(&slice)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}

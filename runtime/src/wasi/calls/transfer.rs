@@ -10,7 +10,7 @@ use std::io::{self, SeekFrom};
 use std::time::{Duration, Instant};
 
 /// The interval of checks of a pipe that has no data, or no room, at the moment.
-const PIPE_WAIT: Duration = Duration::from_millis(5);
+pub const PIPE_WAIT: Duration = Duration::from_millis(5);
 
 impl Host {
     pub fn fd_read(&mut self, memory: Memory, fd: u32, iovecs: u32, count: u32, read: u32) -> Answer {

@@ -3,8 +3,9 @@
 
 // Modules: where they come from, and how they are compiled.
 
-import { baseAddress, installedModule, readLocal } from '#platform';
-import { ModuleError, UnsupportedError } from './errors.ts';
+import { baseAddress, COMPILES_IN_WORKER, hasWorkers, installedModule, readLocal, startWorker } from '#platform';
+import { fromPlain, ModuleError, UnsupportedError } from './errors.ts';
+import type { StartedWorker, WorkerHandle } from './platform/platform.ts';
 
 /** What a package such as `@afmpeg/o3-gpl` exports: where its module lies, and what it needs. */
 export interface ModuleDescription {
@@ -63,10 +64,10 @@ export async function compile(source?: ModuleSource): Promise<WebAssembly.Module
     throw new ModuleError('no-module', message);
   }
   const key = addressOf(found);
-  if (key === undefined) return checked(await load(found));
+  if (key === undefined) return checked(await loadAside(found));
   const before = compiled.get(key);
   if (before) return before;
-  const module = load(found).then(checked);
+  const module = loadAside(found).then(checked);
   compiled.set(key, module);
   module.catch(() => compiled.delete(key));
   return module;
@@ -81,7 +82,55 @@ function addressOf(source: ModuleSource): string | undefined {
   return isDescription(source) ? source.url : undefined;
 }
 
-async function load(source: ModuleSource): Promise<WebAssembly.Module> {
+/**
+ * Loads a module in a worker, which ends then. The calling thread is not held up by what comes, and what compiling leaves
+ * behind is gone at once.
+ */
+async function loadAside(source: ModuleSource): Promise<WebAssembly.Module> {
+  const movable = COMPILES_IN_WORKER && hasWorkers() ? asMovable(source) : undefined;
+  if (movable === undefined) return load(source);
+  let worker: WorkerHandle;
+  let started: StartedWorker | undefined;
+  try {
+    started = startWorker();
+    worker = await started.ready;
+  } catch {
+    // A job tells what keeps workers from starting, if it needs one.
+    return load(source);
+  }
+  try {
+    return await new Promise<WebAssembly.Module>((resolve, reject) => {
+      // Where a module cannot be handed over, or the worker dies, it is loaded here.
+      const here = () => load(source).then(resolve, reject);
+      worker.listen((message) => {
+        if (message.type === 'compiled') resolve(message.module);
+        else if (message.type === 'failed') reject(fromPlain(message.error));
+      }, here);
+      worker.post({ type: 'compile', source: movable });
+    });
+  } finally {
+    worker.terminate();
+  }
+}
+
+/** What a worker can load: addresses, in full, and bytes. */
+export type MovableSource = ModuleDescription | string | Uint8Array | ArrayBuffer;
+
+function asMovable(source: ModuleSource): MovableSource | undefined {
+  if (source instanceof ArrayBuffer || source instanceof Uint8Array) return source;
+  try {
+    if (typeof source === 'string' || source instanceof URL) return resolveAddress(source).href;
+    if (!isDescription(source)) return undefined;
+    const [url, gzipUrl] = [resolveAddress(source.url).href, resolveAddress(source.gzipUrl).href];
+    return { ...source, url, gzipUrl };
+  } catch {
+    // What is wrong with an address is told by loading it.
+    return undefined;
+  }
+}
+
+/** Loads a module in this thread. */
+export async function load(source: ModuleSource): Promise<WebAssembly.Module> {
   if (source instanceof WebAssembly.Module) return source;
   if (isDescription(source)) return loadDescribed(source);
   if (typeof source === 'string' || source instanceof URL) return loadAddress(source);

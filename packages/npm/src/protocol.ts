@@ -6,6 +6,7 @@
 import type { PlainError } from './errors.ts';
 import type { Found } from './files/http.ts';
 import type { Reply, Request } from './files/remote.ts';
+import type { MovableSource } from './module.ts';
 import type { Progress } from './progress.ts';
 
 /** A file or folder as a worker is told of it. */
@@ -56,10 +57,11 @@ export interface Start {
   answers: SharedArrayBuffer | undefined;
 }
 
-export type ToWorker = Start | { type: 'reply'; reply: Reply };
+export type ToWorker = Start | { type: 'reply'; reply: Reply } | { type: 'compile'; source: MovableSource };
 
 export type FromWorker =
   | { type: 'ready' }
+  | { type: 'compiled'; module: WebAssembly.Module }
   | { type: 'log'; line: string }
   | { type: 'progress'; progress: Progress }
   | { type: 'call'; request: Request }

@@ -224,6 +224,7 @@ export class Runtime {
       case 'failed':
         return reject(fromPlain(message.error));
       case 'ready':
+      case 'compiled':
         return;
     }
   }

@@ -9,6 +9,9 @@ import type { Local, StartedWorker, WorkerHandle } from './platform.ts';
 /** Workers read Blobs and addresses themselves, without waiting. */
 export const READS_BLOBS = true;
 
+/** The thread that calls is a page's, which is not to be held up. */
+export const COMPILES_IN_WORKER = true;
+
 export function local(): Local {
   throw new UsageError('no-paths', 'a browser has no paths; give a File, which the page can read, or a handle of OPFS');
 }

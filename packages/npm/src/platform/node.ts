@@ -18,6 +18,9 @@ import type { Local, StartedWorker, WorkerHandle } from './platform.ts';
 /** The calling thread reads Blobs and addresses, as workers cannot without waiting. */
 export const READS_BLOBS = false;
 
+/** The module lies on the machine, and is compiled by other threads anyway. */
+export const COMPILES_IN_WORKER = false;
+
 export function local(): Local {
   return {
     file: openPath,

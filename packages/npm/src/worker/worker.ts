@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Copyright (c) 2026 the afmpeg authors
 
-// A worker: it runs one job, and is ended then.
+// A worker: it runs one job, or compiles one module, and is ended then.
 
 import { workerPort } from '#platform';
 import { toPlain } from '../errors.ts';
 import type { Caller, Reply } from '../files/remote.ts';
 import { canSuspend, execute } from '../job.ts';
+import { load, type MovableSource } from '../module.ts';
 import { ask, type FromWorker, type Start } from '../protocol.ts';
 import type { Sleep } from '../wasi/host.ts';
 
@@ -16,12 +17,21 @@ let answered: ((reply: Reply) => void) | undefined;
 
 port.listen((message) => {
   if (message.type === 'reply') answered?.(message.reply);
+  else if (message.type === 'compile') void compile(message.source);
   else void run(message);
 });
 post({ type: 'ready' });
 
 function post(message: FromWorker, transfer: ArrayBuffer[] = []): void {
   port.post(message, transfer);
+}
+
+async function compile(source: MovableSource): Promise<void> {
+  try {
+    post({ type: 'compiled', module: await load(source) });
+  } catch (error) {
+    post({ type: 'failed', error: toPlain(error) });
+  }
 }
 
 async function run({ module, spec, answers }: Start): Promise<void> {

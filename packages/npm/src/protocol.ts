@@ -32,6 +32,8 @@ export interface JobSpec {
   /** The number of the stream that standard output goes to, or nothing where it is kept. */
   stdout: number | undefined;
   memoryMaxBytes: number;
+  /** The engine keeps the program from more memory than that: it finds none, and says so. */
+  isMemoryBound: boolean;
   writtenMaxBytes: number;
   filesMaxBytes: number;
   stdoutMaxBytes: number;
@@ -57,7 +59,13 @@ export interface Start {
   answers: SharedArrayBuffer | undefined;
 }
 
-export type ToWorker = Start | { type: 'reply'; reply: Reply } | { type: 'compile'; source: MovableSource };
+export interface Compile {
+  type: 'compile';
+  source: MovableSource;
+  memoryMaxBytes: number | undefined;
+}
+
+export type ToWorker = Start | { type: 'reply'; reply: Reply } | Compile;
 
 export type FromWorker =
   | { type: 'ready' }

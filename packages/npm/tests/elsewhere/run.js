@@ -110,21 +110,9 @@ const tries = {
     await served(join(place, 'out'), titleOf);
   },
 
-  async 'vite, while developing'() {
-    const place = app('vite-dev', 'page.js', 'index.html');
-    const { createServer } = await import('vite');
-    const server = await createServer({
-      root: place,
-      logLevel: 'warn',
-      server: { host: '127.0.0.1', fs: { allow: [folder] } },
-    });
-    await server.listen();
-    try {
-      await titleOf(server.resolvedUrls.local[0]);
-    } finally {
-      await server.close();
-    }
-  },
+  'vite, while developing': async () => developing('vite', await import('vite')),
+  // It moves scripts of packages without the files beside them.
+  'vite 4, while developing': async () => developing('vite-4', await import('vite-4')),
 
   async workerd() {
     const place = app('workerd', 'edge.js');
@@ -183,6 +171,21 @@ const config :Workerd.Config = (
     }
   },
 };
+
+async function developing(name, { createServer }) {
+  const place = app(`${name}-dev`, 'page.js', 'index.html');
+  const server = await createServer({
+    root: place,
+    logLevel: 'warn',
+    server: { host: '127.0.0.1', fs: { allow: [folder] } },
+  });
+  await server.listen();
+  try {
+    await titleOf(server.resolvedUrls.local[0]);
+  } finally {
+    await server.close();
+  }
+}
 
 /** The program itself: the one that npm links starts it, and has no memory of its own to speak of. */
 function workerd() {

@@ -46,6 +46,7 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
         Verb::Conform(flags) => verb::conform::run(&project, flags),
         Verb::Fuzz(flags) => verb::fuzz::run(&project, flags),
         Verb::Bench(flags) => verb::bench::run(&project, flags),
+        Verb::BenchJs(flags) => verb::bench_js::run(&project, flags),
         Verb::Kernels(flags) => verb::kernels::run(&project, flags),
         Verb::Sample(flags) => verb::sample::run(flags),
         Verb::Repro(flags) => verb::repro::run(&project, flags),

@@ -71,6 +71,9 @@ pub enum Verb {
     Native(Native),
     /// Measure how fast modules are, beside FFmpeg for this machine; fill the tables of docs/performance.md
     Bench(Bench),
+    /// Measure the package for npm beside another FFmpeg, in a browser and in node; fill the tables of
+    /// docs/performance/javascript.md
+    BenchJs(BenchJs),
     /// Measure SIMD kernels beside C code, and fill the tables of docs/performance/kernels.md
     Kernels(Kernels),
     /// Take one measurement, for `bench`
@@ -462,6 +465,38 @@ pub struct Bench {
     /// Say what has changed between two files of samples, and measure nothing
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"])]
     pub compare: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The package with the module of a profile is installed into an empty folder and measured in turn with @ffmpeg/core, in pages \
+of Chromium that was just started and in node. Nothing else should run meanwhile. bench/javascript has the pages.
+
+Examples:
+  cargo xtask bench-js                           all cases, some ten minutes
+  cargo xtask bench-js --rounds 1 --case probe   one case, printed and not kept
+  cargo xtask bench-js --report                  the tables of docs/performance/javascript.md from the samples
+
+Exit codes: 0 done, 1 a case failed, 2 usage, a page without the blocks that are filled, 3 no module (cargo xtask build makes \
+it), no browser, or something else is missing.")]
+pub struct BenchJs {
+    #[command(flatten)]
+    pub origins: Origins,
+    /// The profile whose module is measured
+    #[arg(long, value_name = "NAME", default_value = "o3-gpl")]
+    pub profile: String,
+    /// Measure each case so often; a figure is the median
+    #[arg(long, value_name = "N", default_value = "5")]
+    pub rounds: NonZeroUsize,
+    /// Measure only this case, and keep no samples; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub case: Vec<String>,
+    /// The browser, one of Chromium's kind [default: chromium on PATH]
+    #[arg(long, value_name = "FILE")]
+    pub browser: Option<PathBuf>,
+    /// Fill the tables from the samples, and measure nothing
+    #[arg(long, conflicts_with = "case")]
+    pub report: bool,
 }
 
 #[derive(Debug, Args)]

@@ -221,8 +221,14 @@ pub fn missing_program(program: &str) -> crate::error::Failure {
 
 /// Whether a program can be found on PATH.
 pub fn is_installed(program: &str) -> bool {
+    find(program).is_some()
+}
+
+/// The first program of this name on PATH.
+pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    let mut places = std::env::split_paths(&path).map(|folder| folder.join(program));
+    places.find(|place| place.is_file())
 }
 
 fn quote(word: &str) -> String {

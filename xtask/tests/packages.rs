@@ -15,6 +15,7 @@ use std::process::Command;
 use support::{run, sha256};
 use tempfile::TempDir;
 use xtask::inputs::node_modules;
+use xtask::process;
 use xtask::project::Project;
 
 /// A release folder of the module under test, signed by nobody: packages are made where releases are.
@@ -168,6 +169,20 @@ impl Installed {
         }
         expect_success(&mut command);
     }
+
+    /// Bundlers, engines and another browser, which npm installs beside the tests.
+    fn try_elsewhere(&self, chromium: &Path, firefox: &Path) {
+        let place = self.folder.path().join("project");
+        let elsewhere = place.join("tests/elsewhere");
+        expect_success(
+            Command::new("npm")
+                .args(["ci", "--silent", "--no-audit", "--no-fund"])
+                .current_dir(&elsewhere),
+        );
+        let mut command = self.node();
+        command.arg(elsewhere.join("run.js")).arg(&place).arg(&self.variant);
+        println!("{}", expect_success(command.arg(chromium).arg(firefox)));
+    }
 }
 
 fn is_offline() -> bool {
@@ -179,12 +194,13 @@ fn is_offline() -> bool {
 const BROWSER_VARIABLE: &str = "AFMPEG_TEST_BROWSER";
 
 fn browser() -> Option<PathBuf> {
-    if let Some(path) = std::env::var_os(BROWSER_VARIABLE) {
-        return Some(path.into());
-    }
-    let folders = std::env::var_os("PATH").unwrap_or_default();
-    let mut names = std::env::split_paths(&folders).map(|folder| folder.join("chromium"));
-    names.find(|path| path.is_file())
+    program(BROWSER_VARIABLE, &["chromium"])
+}
+
+/// The program that a variable names, or the first of these on PATH.
+fn program(variable: &str, names: &[&str]) -> Option<PathBuf> {
+    let named = std::env::var_os(variable).map(PathBuf::from);
+    named.or_else(|| names.iter().find_map(|name| process::find(name)))
 }
 
 /// One test, since packing the module takes longest.
@@ -205,6 +221,14 @@ fn the_packages_for_npm_pass_their_tests() {
             std::io::stderr().write_all(line.as_bytes()).unwrap();
         }
     }
+}
+
+#[test]
+#[ignore = "npm installs bundlers, engines and what drives Firefox, which takes minutes"]
+fn the_packages_for_npm_work_elsewhere() {
+    let chromium = browser().expect("chromium on PATH");
+    let firefox = program("AFMPEG_TEST_FIREFOX", &["firefox", "firefox-esr"]).expect("firefox on PATH");
+    Installed::new().try_elsewhere(&chromium, &firefox);
 }
 
 #[test]

@@ -4,6 +4,7 @@ pub mod compare;
 pub mod figures;
 pub mod guest_profile;
 pub mod host;
+pub mod javascript;
 pub mod measure;
 pub mod plots;
 pub mod prepare;

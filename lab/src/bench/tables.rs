@@ -32,7 +32,7 @@ pub fn all(selection: &Selection) -> BTreeMap<String, String> {
 }
 
 /// Three significant digits.
-fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     let digits = match value.abs() {
         value if value >= 100.0 => 0,
         value if value >= 10.0 => 1,
@@ -42,7 +42,7 @@ fn number(value: f64) -> String {
     format!("{value:.digits$}")
 }
 
-fn seconds(spread: Spread) -> String {
+pub fn seconds(spread: Spread) -> String {
     match spread.count {
         1 => number(spread.median),
         _ => format!(
@@ -53,7 +53,7 @@ fn seconds(spread: Spread) -> String {
     }
 }
 
-fn megabytes(bytes: f64) -> String {
+pub fn megabytes(bytes: f64) -> String {
     number(bytes / 1e6)
 }
 

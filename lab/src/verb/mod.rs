@@ -1,6 +1,7 @@
 //! One verb a file.
 
 pub mod bench;
+pub mod bench_js;
 pub mod check_targets;
 pub mod conform;
 pub mod fate;

@@ -3,7 +3,7 @@
 
 // A job, in the thread that computes it.
 
-import { AfmpegError, ModuleError, SourceError, TrapError, UnsupportedError } from './errors.ts';
+import { AfmpegError, LimitError, ModuleError, SourceError, TrapError, UnsupportedError } from './errors.ts';
 import { BlobContent } from './files/blob.ts';
 import type { Content } from './files/file-system.ts';
 import { httpContent } from './files/http.ts';
@@ -28,6 +28,8 @@ export interface Surroundings {
   sleep: Sleep | undefined;
   /** Throws what is to end the job. */
   check(): void;
+  /** Lets the thread do what else it has to, where calls may give promises. */
+  pause?: (() => Promise<void>) | undefined;
 }
 
 interface SuspendingEngine {
@@ -75,11 +77,15 @@ export async function execute(module: WebAssembly.Module, spec: JobSpec, around:
       memoryMaxBytes: spec.memoryMaxBytes,
       writtenMaxBytes: spec.writtenMaxBytes,
       check: () => around.check(),
+      pause: around.suspends ? around.pause : undefined,
     });
     const exitCode = await start(module, host, around.suspends);
     lines.end();
     if (host.failure) throw host.failure;
     if (host.exceeded && exitCode !== 0) throw host.exceeded;
+    if (spec.isMemoryBound && OUT_OF_MEMORY.test(stderr.text())) {
+      throw new LimitError('memoryMaxBytes', spec.memoryMaxBytes);
+    }
     host.close();
     for (const finish of finishes.splice(0)) await finish();
     const changed: JobResult['files'] = [...files.changes()].map(([name, content]) => [name, content.take()]);
@@ -93,6 +99,9 @@ export async function execute(module: WebAssembly.Module, spec: JobSpec, around:
     throw shown;
   }
 }
+
+/** FFmpeg's words for it, at the end of a line; in what it lists of a file, a blank comes before the colon. */
+const OUT_OF_MEMORY = /\S: (?:Out of memory|Cannot allocate memory)\r?$/m;
 
 function internal(error: unknown): string {
   const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);

@@ -3,8 +3,10 @@
 
 // Modules: where they come from, and how they are compiled.
 
-import { baseAddress, installedModule, readLocal } from '#platform';
-import { ModuleError, UnsupportedError } from './errors.ts';
+import { baseAddress, COMPILES_IN_WORKER, hasWorkers, installedModule, readLocal, startWorker } from '#platform';
+import { fromPlain, ModuleError, UnsupportedError, UsageError } from './errors.ts';
+import { limitMemory } from './memory-maximum.ts';
+import type { StartedWorker, WorkerHandle } from './platform/platform.ts';
 
 /** What a package such as `@afmpeg/o3-gpl` exports: where its module lies, and what it needs. */
 export interface ModuleDescription {
@@ -52,21 +54,21 @@ function noSimd(): ModuleError {
 /** Modules that were asked for before, by their addresses: each is compiled once in a page or process. */
 const compiled = new Map<string, Promise<WebAssembly.Module>>();
 
-/** Compiles a module, or the one that is installed. */
-export async function compile(source?: ModuleSource): Promise<WebAssembly.Module> {
+/** Compiles a module, or the one that is installed, with a lower maximum of its memory where one is given. */
+export async function compile(source?: ModuleSource, memoryMaxBytes?: number): Promise<WebAssembly.Module> {
   const found = source ?? (await installedModule());
   if (found === undefined) {
     const message =
       'there is no module: install one, such as @afmpeg/o3-gpl, and give what it exports (in node it is found by ' +
-      'itself), ' +
-      'or give an address, bytes or a compiled module';
+      'itself), or give an address, bytes or a compiled module';
     throw new ModuleError('no-module', message);
   }
-  const key = addressOf(found);
-  if (key === undefined) return checked(await load(found));
+  const address = addressOf(found);
+  if (address === undefined) return checked(await loadAside(found, memoryMaxBytes));
+  const key = `${address} ${memoryMaxBytes}`;
   const before = compiled.get(key);
   if (before) return before;
-  const module = load(found).then(checked);
+  const module = loadAside(found, memoryMaxBytes).then(checked);
   compiled.set(key, module);
   module.catch(() => compiled.delete(key));
   return module;
@@ -81,19 +83,76 @@ function addressOf(source: ModuleSource): string | undefined {
   return isDescription(source) ? source.url : undefined;
 }
 
-async function load(source: ModuleSource): Promise<WebAssembly.Module> {
-  if (source instanceof WebAssembly.Module) return source;
-  if (isDescription(source)) return loadDescribed(source);
-  if (typeof source === 'string' || source instanceof URL) return loadAddress(source);
-  if (typeof Response === 'function' && source instanceof Response) return loadResponse(source);
-  if (source instanceof ArrayBuffer) return fromStream(streamOf(new Uint8Array(source)));
-  if (ArrayBuffer.isView(source)) return fromStream(streamOf(source));
+/**
+ * Loads a module in a worker, which ends then. The calling thread is not held up by what comes, and what compiling leaves
+ * behind is gone at once.
+ */
+async function loadAside(source: ModuleSource, memoryMaxBytes: number | undefined): Promise<WebAssembly.Module> {
+  const movable = COMPILES_IN_WORKER && hasWorkers() ? asMovable(source) : undefined;
+  if (movable === undefined) return load(source, memoryMaxBytes);
+  let worker: WorkerHandle;
+  let started: StartedWorker | undefined;
+  try {
+    started = startWorker();
+    worker = await started.ready;
+  } catch {
+    // A job tells what keeps workers from starting, if it needs one.
+    return load(source, memoryMaxBytes);
+  }
+  try {
+    return await new Promise<WebAssembly.Module>((resolve, reject) => {
+      // Where a module cannot be handed over, or the worker dies, it is loaded here.
+      const here = () => load(source, memoryMaxBytes).then(resolve, reject);
+      worker.listen((message) => {
+        if (message.type === 'compiled') resolve(message.module);
+        else if (message.type === 'failed') reject(fromPlain(message.error));
+      }, here);
+      worker.post({ type: 'compile', source: movable, memoryMaxBytes });
+    });
+  } finally {
+    worker.terminate();
+  }
+}
+
+/** What a worker can load: addresses, in full, and bytes. */
+export type MovableSource = ModuleDescription | string | Uint8Array | ArrayBuffer;
+
+function asMovable(source: ModuleSource): MovableSource | undefined {
+  if (source instanceof ArrayBuffer || source instanceof Uint8Array) return source;
+  try {
+    if (typeof source === 'string' || source instanceof URL) return resolveAddress(source).href;
+    if (!isDescription(source)) return undefined;
+    const [url, gzipUrl] = [resolveAddress(source.url).href, resolveAddress(source.gzipUrl).href];
+    return { ...source, url, gzipUrl };
+  } catch {
+    // What is wrong with an address is told by loading it.
+    return undefined;
+  }
+}
+
+/** Loads a module in this thread. */
+export async function load(source: ModuleSource, memoryMaxBytes?: number): Promise<WebAssembly.Module> {
+  if (source instanceof WebAssembly.Module) {
+    if (memoryMaxBytes === undefined) return source;
+    const message =
+      'a compiled module keeps the maximum of its memory; give its address or bytes, or limit each job by its own ' +
+      '`memoryMaxBytes`';
+    throw new UsageError('compiled-already', message);
+  }
+  if (isDescription(source)) return loadDescribed(source, memoryMaxBytes);
+  if (typeof source === 'string' || source instanceof URL) return loadAddress(source, memoryMaxBytes);
+  if (typeof Response === 'function' && source instanceof Response) return loadResponse(source, memoryMaxBytes);
+  if (source instanceof ArrayBuffer) return fromStream(streamOf(new Uint8Array(source)), memoryMaxBytes);
+  if (ArrayBuffer.isView(source)) return fromStream(streamOf(source), memoryMaxBytes);
   const message =
     'the module is none: give an address, bytes, a Response, a compiled module, or what a package exports';
   throw new ModuleError('module-invalid', message);
 }
 
-async function loadDescribed(source: ModuleDescription): Promise<WebAssembly.Module> {
+async function loadDescribed(
+  source: ModuleDescription,
+  memoryMaxBytes: number | undefined,
+): Promise<WebAssembly.Module> {
   if (source.format !== DESCRIPTION_FORMAT) {
     const message =
       `@afmpeg/${source.variant} ${source.version} was made for another version of afmpeg (its format is ` +
@@ -102,13 +161,13 @@ async function loadDescribed(source: ModuleDescription): Promise<WebAssembly.Mod
   }
   if (source.engineFeatures.includes('simd') && !hasSimd()) throw noSimd();
   const url = resolveAddress(source.url);
-  if (url.protocol === 'file:') return loadAddress(url);
+  if (url.protocol === 'file:') return loadAddress(url, memoryMaxBytes);
   const response = await get(url);
   // Without compression by the server, a third of the bytes is to be had from the compressed file.
   const isCompressed = response.headers.get('content-encoding') !== null;
-  if (response.ok && isCompressed) return loadResponse(response);
+  if (response.ok && isCompressed) return loadResponse(response, memoryMaxBytes);
   await response.body?.cancel();
-  return loadAddress(source.gzipUrl);
+  return loadAddress(source.gzipUrl, memoryMaxBytes);
 }
 
 /** An address, or in node a path, in full. */
@@ -116,7 +175,10 @@ export function resolveAddress(address: string | URL): URL {
   return new URL(address, baseAddress());
 }
 
-async function loadAddress(address: string | URL): Promise<WebAssembly.Module> {
+async function loadAddress(
+  address: string | URL,
+  memoryMaxBytes: number | undefined,
+): Promise<WebAssembly.Module> {
   let url: URL;
   try {
     url = resolveAddress(address);
@@ -130,7 +192,7 @@ async function loadAddress(address: string | URL): Promise<WebAssembly.Module> {
       cause,
     });
   });
-  return bytes ? fromBytes(bytes) : loadResponse(await get(url));
+  return bytes ? fromBytes(bytes, memoryMaxBytes) : loadResponse(await get(url), memoryMaxBytes);
 }
 
 async function get(url: URL): Promise<Response> {
@@ -144,18 +206,18 @@ async function get(url: URL): Promise<Response> {
   }
 }
 
-async function loadResponse(response: Response): Promise<WebAssembly.Module> {
+async function loadResponse(response: Response, memoryMaxBytes: number | undefined): Promise<WebAssembly.Module> {
   if (!response.ok) {
     const message = `the server of the module at ${response.url} answers ${response.status}; see whether it is there`;
     throw new ModuleError('module-unreachable', message);
   }
   // An answer as it is, and no other, has its compiled code kept by the engine.
   const isPlain = response.headers.get('content-type') === 'application/wasm' && !/\.(gz|br)$/.test(response.url);
-  if (isPlain && typeof WebAssembly.compileStreaming === 'function') {
+  if (isPlain && memoryMaxBytes === undefined && typeof WebAssembly.compileStreaming === 'function') {
     return compiling(() => WebAssembly.compileStreaming(response));
   }
-  if (!response.body) return fromBytes(new Uint8Array(await response.arrayBuffer()));
-  return fromStream(response.body);
+  if (!response.body) return fromBytes(new Uint8Array(await response.arrayBuffer()), memoryMaxBytes);
+  return fromStream(response.body, memoryMaxBytes);
 }
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -164,9 +226,10 @@ function streamOf(bytes: Uint8Array): ReadableStream<Bytes> {
   return new Blob([bytes as Bytes]).stream() as ReadableStream<Bytes>;
 }
 
-async function fromBytes(bytes: Bytes): Promise<WebAssembly.Module> {
-  if (isGzip(bytes)) return fromStream(streamOf(bytes));
+async function fromBytes(bytes: Bytes, memoryMaxBytes: number | undefined): Promise<WebAssembly.Module> {
+  if (isGzip(bytes)) return fromStream(streamOf(bytes), memoryMaxBytes);
   checkMagic(bytes);
+  if (memoryMaxBytes !== undefined) limitMemory(bytes, memoryMaxBytes);
   return compiling(() => WebAssembly.compile(bytes));
 }
 
@@ -188,7 +251,10 @@ function checkMagic(bytes: Uint8Array): void {
 }
 
 /** Compiles while the bytes come, whether or not a server has undone their compression. */
-async function fromStream(stream: ReadableStream<Bytes>): Promise<WebAssembly.Module> {
+async function fromStream(
+  stream: ReadableStream<Bytes>,
+  memoryMaxBytes: number | undefined,
+): Promise<WebAssembly.Module> {
   const { first, whole } = await peek(stream);
   let plain = whole;
   if (isGzip(first)) {
@@ -203,6 +269,11 @@ async function fromStream(stream: ReadableStream<Bytes>): Promise<WebAssembly.Mo
   } else {
     checkMagic(first);
   }
+  if (memoryMaxBytes !== undefined) {
+    // The memory is described in the first of the module's bytes.
+    const { whole } = await peek(plain, (head) => limitMemory(head, memoryMaxBytes));
+    plain = whole;
+  }
   const response = new Response(plain, { headers: { 'Content-Type': 'application/wasm' } });
   if (typeof WebAssembly.compileStreaming === 'function') {
     return compiling(() => WebAssembly.compileStreaming(response));
@@ -216,22 +287,24 @@ function broken(cause: unknown): never {
   throw new ModuleError('module-invalid', `the module is damaged: ${reason}; fetch it again`, { cause });
 }
 
-/** The first bytes of a stream, and a stream of all of it. */
-async function peek(stream: ReadableStream<Bytes>): Promise<{ first: Bytes; whole: ReadableStream<Bytes> }> {
+/** The first bytes of a stream, as many as are wanted, and a stream of all of it. */
+async function peek(
+  stream: ReadableStream<Bytes>,
+  isEnough = (head: Bytes) => head.byteLength >= 4,
+): Promise<{ first: Bytes; whole: ReadableStream<Bytes> }> {
   const reader = stream.getReader();
-  const parts: Bytes[] = [];
-  let size = 0;
-  while (size < 4) {
+  let first = new Uint8Array();
+  while (!isEnough(first)) {
     const { done, value } = await reader.read();
     if (done) break;
-    parts.push(value);
-    size += value.byteLength;
+    const longer = new Uint8Array(first.byteLength + value.byteLength);
+    longer.set(first);
+    longer.set(value, first.byteLength);
+    first = longer;
   }
-  const first = new Uint8Array(size);
-  parts.reduce((at, part) => (first.set(part, at), at + part.byteLength), 0);
   const whole = new ReadableStream<Bytes>({
     start: (controller) => {
-      if (size > 0) controller.enqueue(first);
+      if (first.byteLength > 0) controller.enqueue(first);
     },
     pull: async (controller) => {
       const { done, value } = await reader.read();

@@ -6,6 +6,7 @@
 import type { PlainError } from './errors.ts';
 import type { Found } from './files/http.ts';
 import type { Reply, Request } from './files/remote.ts';
+import type { MovableSource } from './module.ts';
 import type { Progress } from './progress.ts';
 
 /** A file or folder as a worker is told of it. */
@@ -31,6 +32,8 @@ export interface JobSpec {
   /** The number of the stream that standard output goes to, or nothing where it is kept. */
   stdout: number | undefined;
   memoryMaxBytes: number;
+  /** The engine keeps the program from more memory than that: it finds none, and says so. */
+  isMemoryBound: boolean;
   writtenMaxBytes: number;
   filesMaxBytes: number;
   stdoutMaxBytes: number;
@@ -56,10 +59,17 @@ export interface Start {
   answers: SharedArrayBuffer | undefined;
 }
 
-export type ToWorker = Start | { type: 'reply'; reply: Reply };
+export interface Compile {
+  type: 'compile';
+  source: MovableSource;
+  memoryMaxBytes: number | undefined;
+}
+
+export type ToWorker = Start | { type: 'reply'; reply: Reply } | Compile;
 
 export type FromWorker =
   | { type: 'ready' }
+  | { type: 'compiled'; module: WebAssembly.Module }
   | { type: 'log'; line: string }
   | { type: 'progress'; progress: Progress }
   | { type: 'call'; request: Request }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Copyright (c) 2026 the afmpeg authors
 
-import { coreCount, hasWorkers, startWorker } from '#platform';
+import { coreCount, hasWorkers, pause, startWorker } from '#platform';
 import { AbortedError, AfmpegError, fromPlain, TimeoutError, UsageError } from './errors.ts';
 import { type Caller, serve } from './files/remote.ts';
 import { type Frame, FRAMES_FOLDER, type FramesWanted, makeFrames } from './frames.ts';
@@ -66,6 +66,11 @@ export type FramesOptions = FramesWanted & ProbeOptions;
 export interface RuntimeOptions {
   /** The number of jobs that run at once; others wait in line. By default as many as there are cores. */
   jobsMax?: number;
+  /**
+   * The most memory that the program of any job may have, in bytes. The engine keeps it whatever the program does, as the
+   * module is compiled with it; a job can be given less by its own `memoryMaxBytes`.
+   */
+  memoryMaxBytes?: number;
 }
 
 const PROGRAMS = ['ffmpeg', 'ffprobe'];
@@ -78,18 +83,21 @@ export class Runtime {
   /** A worker that has started and waits for a job. */
   private spare: StartedWorker | undefined;
   private isClosed = false;
+  private readonly memoryMaxBytes: number;
 
   private constructor(
     /** The compiled module, which can be sent to workers and given to other runtimes. */
     readonly module: WebAssembly.Module,
-    { jobsMax = coreCount() }: RuntimeOptions,
+    { jobsMax = coreCount(), memoryMaxBytes }: RuntimeOptions,
   ) {
+    this.memoryMaxBytes = memoryMaxBytes ?? ADDRESSABLE_BYTES;
     this.places = new Places(Math.max(1, jobsMax));
   }
 
   /** Compiles a module, once in a page or process. Without a source it is the one that is installed, in node. */
   static async load(source?: ModuleSource, options: RuntimeOptions = {}): Promise<Runtime> {
-    return new Runtime(await compile(source), options);
+    checkLimit('memoryMaxBytes', options.memoryMaxBytes);
+    return new Runtime(await compile(source, options.memoryMaxBytes), options);
   }
 
   /**
@@ -156,7 +164,7 @@ export class Runtime {
     for (const name of folders) given.addFolder(name);
     if (options.stdin) given.setStdin(options.stdin);
     if (options.stdout) given.setStdout(options.stdout);
-    const spec = specOf(args, options, given);
+    const spec = specOf(args, options, given, this.memoryMaxBytes);
     let failure: unknown;
     try {
       signal.throwIfAborted();
@@ -224,6 +232,7 @@ export class Runtime {
       case 'failed':
         return reject(fromPlain(message.error));
       case 'ready':
+      case 'compiled':
         return;
     }
   }
@@ -272,7 +281,8 @@ export class Runtime {
       log: (line) => options.onLog?.(line),
       progress: (progress) => options.onProgress?.(progress),
       caller,
-      suspends: caller !== undefined && given.served.length > 0,
+      suspends: caller !== undefined,
+      pause,
       sleep: undefined,
       check,
     });
@@ -350,7 +360,15 @@ function sharedAnswers(): SharedArrayBuffer | undefined {
   return typeof SharedArrayBuffer === 'function' ? new SharedArrayBuffer(ANSWERS_SIZE_BYTES) : undefined;
 }
 
-function checkArguments(args: readonly string[], { timeout }: RunOptions): void {
+const LIMITS = ['memoryMaxBytes', 'writtenMaxBytes', 'filesMaxBytes', 'stdoutMaxBytes'] as const;
+
+function checkLimit(name: string, value: number | undefined): void {
+  if (value === undefined || value >= 0) return;
+  throw new UsageError('bad-limit', `${name} is a number of bytes, not ${value}`);
+}
+
+function checkArguments(args: readonly string[], options: RunOptions): void {
+  const { timeout } = options;
   if (!Array.isArray(args) || args.some((arg) => typeof arg !== 'string' || arg.includes('\0'))) {
     throw new UsageError('bad-arguments', 'arguments are strings without zero characters, in an array');
   }
@@ -359,12 +377,13 @@ function checkArguments(args: readonly string[], { timeout }: RunOptions): void 
       `the first argument is the program, ffmpeg or ffprobe: run(['ffmpeg', '-i', …]), not ` + `\`${args[0]}\``;
     throw new UsageError('no-program', message);
   }
+  for (const name of LIMITS) checkLimit(name, options[name]);
   if (timeout !== undefined && !(timeout >= 0 && timeout < 2 ** 31)) {
     throw new UsageError('bad-timeout', 'a timeout is a number of milliseconds, less than 2^31');
   }
 }
 
-function specOf(args: readonly string[], options: RunOptions, given: Given): JobSpec {
+function specOf(args: readonly string[], options: RunOptions, given: Given, memoryMaxBytes: number): JobSpec {
   const env = Object.entries(options.env ?? {});
   if (env.some(([name, value]) => `${name}${value}`.includes('\0') || name.includes('='))) {
     throw new UsageError('bad-environment', 'names and values of variables have no zero characters, and names no `=`');
@@ -375,7 +394,8 @@ function specOf(args: readonly string[], options: RunOptions, given: Given): Job
     files: given.files,
     stdin: given.stdin,
     stdout: given.stdout,
-    memoryMaxBytes: options.memoryMaxBytes ?? ADDRESSABLE_BYTES,
+    memoryMaxBytes: Math.min(options.memoryMaxBytes ?? memoryMaxBytes, memoryMaxBytes),
+    isMemoryBound: memoryMaxBytes < ADDRESSABLE_BYTES,
     writtenMaxBytes: options.writtenMaxBytes ?? Number.MAX_SAFE_INTEGER,
     filesMaxBytes: options.filesMaxBytes ?? 2 ** 32,
     stdoutMaxBytes: options.stdoutMaxBytes ?? 2 ** 28,

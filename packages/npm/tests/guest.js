@@ -69,7 +69,7 @@ function unsigned(value) {
   return bytes;
 }
 
-function signed(value) {
+export function signed(value) {
   const bytes = [];
   for (let left = BigInt(value); ;) {
     const byte = Number(left & 0x7fn);
@@ -82,11 +82,14 @@ function signed(value) {
 
 const vector = (items) => [...unsigned(items.length), ...items.flat()];
 const section = (id, content) => [id, ...unsigned(content.length), ...content];
+/** Where a program's memory has the first of those numbers. */
+export const RESULTS = 65536 + 1024;
+
 const name = (text) => vector([...new TextEncoder().encode(text)]);
 
 /**
  * A program that makes these calls in turn, each a name and its arguments, and writes the numbers that they give to
- * standard output, two bytes each. Its memory has two pages, with these data at their places. Instead of a call there
+ * standard output, two bytes each. Its memory has two pages at first, with these data at their places. Instead of a call there
  * may be bytes of code.
  */
 export function program(calls, data = {}) {
@@ -100,7 +103,6 @@ export function program(calls, data = {}) {
   ]);
   types.push([0x60, 0, 0]);
   const imports = names.map((call, index) => [...name('wasi_snapshot_preview1'), ...name(call), 0, ...unsigned(index)]);
-  const RESULTS = 65536 + 1024;
   const constant = (kind, value) => {
     const bits = kind === 'i' ? 32 : 64;
     return [kind === 'i' ? 0x41 : 0x42, ...signed(BigInt.asIntN(bits, BigInt(value)))];
@@ -132,7 +134,7 @@ export function program(calls, data = {}) {
     ...section(1, vector(types)),
     ...section(2, vector(imports)),
     ...section(3, vector([unsigned(names.length)])),
-    ...section(5, [1, 0, 2]),
+    ...section(5, [1, 1, 2, ...unsigned(65536)]),
     ...section(
       7,
       vector([

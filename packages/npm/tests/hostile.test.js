@@ -8,9 +8,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 
-import { folder, LimitError, Runtime, TrapError, UnsupportedError } from 'afmpeg';
+import {
+  AbortedError,
+  folder,
+  LimitError,
+  Runtime,
+  TimeoutError,
+  TrapError,
+  UnsupportedError,
+  UsageError,
+} from 'afmpeg';
 
-import { CALLS, parametersOf, program, results } from './guest.js';
+import { CALLS, parametersOf, program, RESULTS, results, signed } from './guest.js';
 
 const ERRNO = {
   ACCES: 2,
@@ -210,6 +219,48 @@ test('memory beyond the limit ends the job at its next call', async () => {
     return error instanceof LimitError && error.limit === 'memoryMaxBytes' && error.allowed === 1e8;
   });
   assert.equal((await runtime.run(['ffmpeg'])).exitCode, 0);
+});
+
+test('memory that the engine keeps a program from, without a call', async () => {
+  // memory.grow by 4096 pages, and what it gives as the first number.
+  const grow = [0x41, ...signed(RESULTS), 0x41, ...signed(4096), 0x40, 0, 0x3b, 1, 0];
+  const bytes = program([['sched_yield'], grow]);
+  const grown = async (options) => {
+    const runtime = await Runtime.load(bytes, options);
+    const { stdout } = await runtime.run(['ffmpeg']);
+    runtime.close();
+    return results(stdout)[0];
+  };
+  const REFUSED = 0xffff;
+  assert.equal(await grown({}), 2);
+  assert.equal(await grown({ memoryMaxBytes: 4098 * 65536 }), 2);
+  assert.equal(await grown({ memoryMaxBytes: 4098 * 65536 - 1 }), REFUSED);
+  const code = (wanted) => (error) => error instanceof UsageError && error.code === wanted;
+  await assert.rejects(Runtime.load(bytes, { memoryMaxBytes: 65536 }), code('bad-limit'));
+  await assert.rejects(Runtime.load(bytes, { memoryMaxBytes: Number.NaN }), code('bad-limit'));
+  const { module } = await Runtime.load(bytes);
+  await assert.rejects(Runtime.load(module, { memoryMaxBytes: 1e9 }), code('compiled-already'));
+});
+
+test('a program that calls nothing and goes on for ever ends when it is told to', async () => {
+  const LOOP = [0x03, 0x40, 0x0c, 0, 0x0b];
+  const runtime = await Runtime.load(program([LOOP]));
+  const before = process.cpuUsage();
+  const started = performance.now();
+  for (let count = 0; count < 5; count++) {
+    await assert.rejects(runtime.run(['ffmpeg'], { timeout: 50 }), TimeoutError);
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(), 50);
+    await assert.rejects(runtime.run(['ffmpeg'], { signal: controller.signal }), AbortedError);
+  }
+  runtime.close();
+  const took = performance.now() - started;
+  assert.ok(took < 5000, `ten jobs of 50 ms took ${took} ms`);
+  // None of them goes on unseen.
+  const { user } = process.cpuUsage(before);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const more = process.cpuUsage(before).user - user;
+  assert.ok(more < 400e3, `${more} µs were computed after the last job`);
 });
 
 test('more files and names than a job may have', async () => {

@@ -28,7 +28,7 @@ type DirectoryHandle = FileSystemDirectoryHandle & {
   entries(): AsyncIterableIterator<[string, FileSystemHandle]>;
 };
 
-class OpfsContent implements Content {
+export class OpfsContent implements Content {
   constructor(
     private readonly name: string,
     readonly handle: SyncAccessHandle,
@@ -54,12 +54,7 @@ class OpfsContent implements Content {
     try {
       return change();
     } catch (error) {
-      if (error instanceof DOMException && error.name === 'QuotaExceededError') throw quota(this.name, error);
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new SourceError(
-        'unwritable',
-        `\`${this.name}\` cannot be written: ${reason}; see whether it is still there`,
-      );
+      throw unwritable(this.name, error);
     }
   }
 
@@ -69,11 +64,17 @@ class OpfsContent implements Content {
   }
 }
 
-function quota(name: string, cause: unknown): SourceError {
-  const message =
-    `the site's storage is full, so that \`${name}\` cannot grow; remove files of it, or ask for more by ` +
-    `navigator.storage.persist()`;
-  return new SourceError('no-space', message, { cause });
+/** What is wrong with a file that cannot be changed, by what the browser says. */
+function unwritable(name: string, cause: unknown): SourceError {
+  if (cause instanceof DOMException && cause.name === 'QuotaExceededError') {
+    const message =
+      `the site's storage is full, so that \`${name}\` cannot grow; remove files of it, or ask for more by ` +
+      `navigator.storage.persist()`;
+    return new SourceError('no-space', message, { cause });
+  }
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const message = `\`${name}\` cannot be written: ${reason}; close what else has it open, and see whether it is still there`;
+  return new SourceError('unwritable', message, { cause });
 }
 
 /** What has to be done with files of OPFS when a job has ended. */
@@ -82,21 +83,110 @@ export type Finish = () => Promise<void> | void;
 export async function openFile(
   name: string,
   file: FileSystemFileHandle,
-): Promise<{ content: Content; finish: Finish }> {
-  let handle: SyncAccessHandle;
+): Promise<{ content: OpfsContent; finish: () => void }> {
   try {
-    handle = await (file as FileHandle).createSyncAccessHandle();
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    const message = `\`${name}\` cannot be opened for writing: ${reason}; close what else has it open`;
-    throw new SourceError('unwritable', message, { cause });
+    const content = new OpfsContent(name, await (file as FileHandle).createSyncAccessHandle());
+    return { content, finish: () => content.finish() };
+  } catch (error) {
+    throw unwritable(name, error);
   }
-  const content = new OpfsContent(name, handle);
-  return { content, finish: () => content.finish() };
 }
 
-/** The most files that a job can make in a folder: each is prepared before, as only opening has to be waited for. */
+/** How many files are prepared before a job, as only opening has to be waited for: so many a job can write at once. */
 const SPARE_FILES = 32;
+
+/** A file that was made under another name. */
+interface Spare {
+  content: OpfsContent;
+  file: FileHandle;
+}
+
+/** Files that were closed, one after the other in a file of their own, so that theirs are free for others. */
+class Archive {
+  private end = 0;
+
+  constructor(private readonly content: OpfsContent) {}
+
+  /** Puts the content of a file at the end; gives where it lies. */
+  add(from: Content): number {
+    const start = this.end;
+    this.end += copy(from, this.content, start);
+    return start;
+  }
+
+  read(into: Uint8Array, offset: number): number {
+    return this.content.read(into, offset);
+  }
+}
+
+/** What a job writes: in a file of its own as long as it is open, and perhaps in the archive when it is closed. */
+class Written implements Content {
+  private opened = 0;
+  private archived = { start: 0, sizeBytes: 0 };
+  modified = Date.now();
+
+  constructor(
+    private spare: Spare | undefined,
+    private readonly archive: Archive,
+    private readonly take: () => Spare,
+  ) {}
+
+  get isOpen(): boolean {
+    return this.opened > 0;
+  }
+
+  /** Its own file, unless it is in the archive. */
+  get own(): Spare | undefined {
+    return this.spare;
+  }
+
+  size(): number {
+    return this.spare?.content.size() ?? this.archived.sizeBytes;
+  }
+
+  read(into: Uint8Array, offset: number): number {
+    if (this.spare) return this.spare.content.read(into, offset);
+    const { start, sizeBytes } = this.archived;
+    const length = Math.max(0, Math.min(into.byteLength, sizeBytes - offset));
+    return length === 0 ? 0 : this.archive.read(into.subarray(0, length), start + offset);
+  }
+
+  write(data: Uint8Array, offset: number): number {
+    this.modified = Date.now();
+    return this.restored().write(data, offset);
+  }
+
+  resize(sizeBytes: number): void {
+    this.modified = Date.now();
+    this.restored().resize(sizeBytes);
+  }
+
+  private restored(): OpfsContent {
+    if (this.spare) return this.spare.content;
+    const spare = this.take();
+    copy(this, spare.content);
+    this.spare = spare;
+    return spare.content;
+  }
+
+  open(): void {
+    this.opened++;
+  }
+
+  close(): void {
+    this.opened--;
+  }
+
+  /** Leaves its file to another. */
+  put(): Spare | undefined {
+    const { spare } = this;
+    if (!spare) return undefined;
+    this.archived = { start: this.archive.add(spare.content), sizeBytes: spare.content.size() };
+    this.spare = undefined;
+    spare.content.resize(0);
+    return spare;
+  }
+}
 
 interface Node {
   inode: number;
@@ -111,8 +201,11 @@ export class OpfsFolder implements FileSystem {
   private readonly files = new Map<string, Node>();
   private readonly folders = new Set<string>(['']);
   private readonly removed = new Set<string>();
-  private readonly written = new Map<string, { content: OpfsContent; file: FileHandle }>();
-  private readonly spare: { content: OpfsContent; file: FileHandle }[] = [];
+  private readonly written = new Map<string, Written>();
+  /** All files that were made before, those that hold something included. */
+  private readonly made = new Set<Spare>();
+  private readonly spare: Spare[] = [];
+  private archive: Archive | undefined;
   private inodes = 0;
 
   private constructor(
@@ -145,32 +238,59 @@ export class OpfsFolder implements FileSystem {
 
   private async makeSpare(): Promise<void> {
     const job = crypto.randomUUID();
-    for (let index = 0; index < SPARE_FILES; index++) {
-      const name = `${SPARE_PREFIX}${job}-${index}`;
-      const file = (await this.root.getFileHandle(name, { create: true })) as FileHandle;
-      this.spare.push({ content: new OpfsContent(this.name, await file.createSyncAccessHandle()), file });
+    try {
+      for (let index = 0; index <= SPARE_FILES; index++) {
+        const file = (await this.root.getFileHandle(`${SPARE_PREFIX}${job}-${index}`, { create: true })) as FileHandle;
+        this.made.add({ content: new OpfsContent(this.name, await file.createSyncAccessHandle()), file });
+      }
+    } catch (error) {
+      await this.clear();
+      throw unwritable(this.name, error);
     }
+    const [archive, ...spare] = this.made;
+    this.spare.push(...spare);
+    if (archive) this.archive = new Archive(archive.content);
   }
 
   /** Gives what was written its names. */
   async finish(): Promise<void> {
-    for (const { content, file } of this.spare) {
-      content.finish();
-      await this.root.removeEntry(file.name);
+    try {
+      await this.publish();
+    } catch (error) {
+      throw error instanceof DOMException ? unwritable(this.name, error) : error;
+    } finally {
+      await this.clear();
     }
+  }
+
+  private async publish(): Promise<void> {
     for (const path of this.removed) {
       const [folder, name] = split(path);
       const parent = await this.handle(folder);
       await parent.removeEntry(name).catch(() => undefined);
     }
     for (const folder of this.folders) await this.handle(folder);
-    for (const [path, { content, file }] of this.written) {
-      content.finish();
+    for (const [path, written] of this.written) {
       const [folder, name] = split(path);
       const parent = await this.handle(folder);
-      if (file.move) await file.move(parent, name);
-      else await copyOver(file, await parent.getFileHandle(name, { create: true }), this.root);
+      const { own } = written;
+      if (own?.file.move) {
+        own.content.finish();
+        this.made.delete(own);
+        await own.file.move(parent, name);
+      } else {
+        await writeOut(name, written, await parent.getFileHandle(name, { create: true }));
+      }
     }
+  }
+
+  /** Removes the files that have no name of the job's. */
+  private async clear(): Promise<void> {
+    for (const { content, file } of this.made) {
+      content.finish();
+      await this.root.removeEntry(file.name).catch(() => undefined);
+    }
+    this.made.clear();
   }
 
   private async handle(path: string): Promise<FileSystemDirectoryHandle> {
@@ -198,20 +318,30 @@ export class OpfsFolder implements FileSystem {
     this.checkWritable();
     const before = this.written.get(path);
     if (before) {
-      if (options.truncate) before.content.resize(0);
-      return before.content;
+      if (options.truncate) before.resize(0);
+      return before;
     }
-    if (!this.folders.has(split(path)[0])) throw new Errno(Errno.NOENT);
-    const spare = this.spare.pop();
-    if (!spare) {
-      const message =
-        `a job can make ${SPARE_FILES} files in the folder \`${this.name}\` of OPFS; give it fewer to ` + `make`;
-      throw new SourceError('too-many-files', message);
-    }
+    if (!this.folders.has(split(path)[0]) || !this.archive) throw new Errno(Errno.NOENT);
+    const spare = this.take();
     if (node && !options.truncate) copy(node.content, spare.content);
-    this.written.set(path, spare);
-    this.files.set(path, { inode: node?.inode ?? ++this.inodes, content: spare.content });
-    return spare.content;
+    const content = new Written(spare, this.archive, () => this.take());
+    this.written.set(path, content);
+    this.files.set(path, { inode: node?.inode ?? ++this.inodes, content });
+    return content;
+  }
+
+  /** A file to write to: one that nothing was written to, or that of what is closed, which goes into the archive. */
+  private take(): Spare {
+    const spare = this.spare.pop();
+    if (spare) return spare;
+    for (const content of this.written.values()) {
+      const freed = content.isOpen ? undefined : content.put();
+      if (freed) return freed;
+    }
+    const message =
+      `a job can write ${SPARE_FILES} files of the folder \`${this.name}\` of OPFS at the same time; give it fewer, or ` +
+      `several folders`;
+    throw new SourceError('too-many-files', message);
   }
 
   stat(path: string): Stat {
@@ -262,9 +392,12 @@ export class OpfsFolder implements FileSystem {
   private release(path: string): void {
     const written = this.written.get(path);
     if (!written) return;
-    written.content.resize(0);
     this.written.delete(path);
-    this.spare.push(written);
+    // A program may go on with what has no name any more.
+    const { own } = written;
+    if (!own || written.isOpen) return;
+    own.content.resize(0);
+    this.spare.push(own);
   }
 
   rename(from: string, to: string): void {
@@ -291,20 +424,27 @@ export class OpfsFolder implements FileSystem {
 
 const SPARE_PREFIX = '.afmpeg-';
 
-function copy(from: Content, to: OpfsContent): void {
+/** Copies all of a file to a place in another; gives its size. */
+function copy(from: Content, to: OpfsContent, start = 0): number {
   const buffer = new Uint8Array(1 << 20);
-  for (let at = 0; at < from.size();) {
+  const sizeBytes = from.size();
+  for (let at = 0; at < sizeBytes;) {
     const count = from.read(buffer, at);
     // Both are read in a worker, where neither has to be waited for.
     if (typeof count !== 'number' || count === 0) throw new Errno(Errno.IO);
-    to.write(buffer.subarray(0, count), at);
+    to.write(buffer.subarray(0, count), start + at);
     at += count;
   }
+  return sizeBytes;
 }
 
-/** For engines whose files cannot be moved. */
-async function copyOver(from: FileHandle, to: FileSystemFileHandle, folder: FileSystemDirectoryHandle): Promise<void> {
-  const target = await to.createWritable();
-  await (await from.getFile()).stream().pipeTo(target);
-  await folder.removeEntry(from.name);
+/** For what is in the archive, and engines whose files cannot be moved. */
+async function writeOut(name: string, from: Content, to: FileSystemFileHandle): Promise<void> {
+  const { content, finish } = await openFile(name, to);
+  try {
+    content.resize(0);
+    copy(from, content);
+  } finally {
+    finish();
+  }
 }

@@ -9,6 +9,27 @@ import type { Local, StartedWorker, WorkerHandle } from './platform.ts';
 /** Workers read Blobs and addresses themselves, without waiting. */
 export const READS_BLOBS = true;
 
+/** The thread that calls is a page's, which is not to be held up. */
+export const COMPILES_IN_WORKER = true;
+
+/**
+ * Chromium ends a worker that computes two seconds after it was told to, and at once when it waits. So a job waits for
+ * nothing now and then.
+ */
+export const PAUSES_IN_WORKER = true;
+
+/** Gives what else the thread has to do its turn; timers would take longer. */
+export function pause(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(undefined);
+  });
+}
+
 export function local(): Local {
   throw new UsageError('no-paths', 'a browser has no paths; give a File, which the page can read, or a handle of OPFS');
 }

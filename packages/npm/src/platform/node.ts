@@ -18,6 +18,17 @@ import type { Local, StartedWorker, WorkerHandle } from './platform.ts';
 /** The calling thread reads Blobs and addresses, as workers cannot without waiting. */
 export const READS_BLOBS = false;
 
+/** The module lies on the machine, and is compiled by other threads anyway. */
+export const COMPILES_IN_WORKER = false;
+
+/** Workers end at once, whatever they do. */
+export const PAUSES_IN_WORKER = false;
+
+/** Gives what else the thread has to do its turn. */
+export function pause(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 export function local(): Local {
   return {
     file: openPath,

@@ -33,6 +33,8 @@ export interface Setup {
   writtenMaxBytes: number;
   /** Called at every call of the host: it throws what is to end the job. */
   check(): void;
+  /** Lets the thread do what else it has to; missing where the engine cannot wait for that. */
+  pause?: (() => Promise<void>) | undefined;
 }
 
 /** The guest has called proc_exit. */
@@ -63,7 +65,10 @@ interface OpenFolder {
 type Descriptor = OpenFile | OpenFolder;
 
 /** The functions that may have to wait, which the engine is told of where it can suspend them. */
-export const WAITING = ['fd_read', 'fd_pread', 'fd_write', 'fd_pwrite', 'poll_oneoff'];
+export const WAITING = ['clock_time_get', 'fd_read', 'fd_pread', 'fd_write', 'fd_pwrite', 'poll_oneoff'];
+
+/** How long a job computes before its thread may do something else: be ended, or draw a page. */
+const PAUSE_EVERY_MS = 40;
 
 const UTF8 = new TextEncoder();
 
@@ -75,6 +80,7 @@ export class Host {
   private readonly clock = new Clock();
   private guest: GuestMemory | undefined;
   private writtenBytes = 0;
+  private pauseAt = performance.now() + PAUSE_EVERY_MS;
   /** The first limit that a call was refused for. */
   exceeded: LimitError | undefined;
   /** The first fault of something that the caller has given. */
@@ -151,23 +157,35 @@ export class Host {
   imports(): Record<string, (...args: never[]) => Awaitable<number>> {
     const imports: Record<string, (...args: never[]) => Awaitable<number>> = {};
     for (const [name, call] of Object.entries(this.calls())) {
-      imports[name] = (...args: never[]) => {
-        try {
-          this.check();
-          const result = call.apply(this, args);
-          if (result instanceof Promise) {
-            return result.then(
-              () => Errno.SUCCESS,
-              (error: unknown) => this.errno(error),
-            );
-          }
-          return Errno.SUCCESS;
-        } catch (error) {
-          return this.errno(error);
-        }
-      };
+      const now = (...args: never[]) => this.call(call, args);
+      imports[name] = WAITING.includes(name) && this.setup.pause ? this.pausing(now, this.setup.pause) : now;
     }
     return imports;
+  }
+
+  private call(call: (...args: never[]) => Awaitable<void>, args: never[]): Awaitable<number> {
+    try {
+      this.check();
+      const result = call.apply(this, args);
+      if (!(result instanceof Promise)) return Errno.SUCCESS;
+      return result.then(
+        () => Errno.SUCCESS,
+        (error: unknown) => this.errno(error),
+      );
+    } catch (error) {
+      return this.errno(error);
+    }
+  }
+
+  private pausing(call: (...args: never[]) => Awaitable<number>, pause: () => Promise<void>) {
+    return (...args: never[]): Awaitable<number> => {
+      if (performance.now() < this.pauseAt) return call(...args);
+      const go = () => {
+        this.pauseAt = performance.now() + PAUSE_EVERY_MS;
+        return call(...args);
+      };
+      return pause().then(go);
+    };
   }
 
   private check(): void {

@@ -7,6 +7,7 @@ import module from './module.wasm';
 
 export default {
   async fetch(request) {
+    if (request.method === 'HEAD') return new Response();
     try {
       const runtime = await Runtime.load(module);
       const bytes = new Uint8Array(await request.arrayBuffer());

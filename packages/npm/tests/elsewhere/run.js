@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Copyright (c) 2026 the afmpeg authors
 
-// Tries the packages with bundlers and engines: `node run.js FOLDER VARIANT BROWSER [NAME…]`. In FOLDER are the
-// packages, installed by npm, and video.mp4. What is tried with is installed beside this file: `npm ci`.
+// Tries the packages with bundlers, engines and Firefox: `node run.js FOLDER VARIANT CHROMIUM FIREFOX [NAME…]`. In FOLDER
+// are the packages, installed by npm, the tests of the folder above, and video.mp4. What is tried with is installed beside
+// this file: `npm ci`.
 import { execFileSync, spawn } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createRequire } from 'node:module';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { chromium } from 'playwright-core';
+import puppeteer from 'puppeteer-core';
 
-const [, , folder, variant, browserPath, ...names] = process.argv;
+import { runPages } from '../suite.js';
+
+const [, , folder, variant, browserPath, firefoxPath, ...names] = process.argv;
 const here = fileURLToPath(new URL('.', import.meta.url));
 const program = (name) => join(here, 'node_modules/.bin', name);
 const WANTED = /^made \w+ of 64 by 36$/;
@@ -105,21 +110,9 @@ const tries = {
     await served(join(place, 'out'), titleOf);
   },
 
-  async 'vite, while developing'() {
-    const place = app('vite-dev', 'page.js', 'index.html');
-    const { createServer } = await import('vite');
-    const server = await createServer({
-      root: place,
-      logLevel: 'warn',
-      server: { host: '127.0.0.1', fs: { allow: [folder] } },
-    });
-    await server.listen();
-    try {
-      await titleOf(server.resolvedUrls.local[0]);
-    } finally {
-      await server.close();
-    }
-  },
+  'vite, while developing': async () => developing('vite', await import('vite')),
+  // It moves scripts of packages without the files beside them.
+  'vite 4, while developing': async () => developing('vite-4', await import('vite-4')),
 
   async workerd() {
     const place = app('workerd', 'edge.js');
@@ -146,18 +139,64 @@ const config :Workerd.Config = (
   sockets = [(name = "http", address = "127.0.0.1:${PORT}", http = (), service = "main")]
 );`,
     );
-    const process = spawn(program('workerd'), ['serve', 'config.capnp'], { cwd: place, stdio: 'inherit' });
+    const server = spawn(workerd(), ['serve', 'config.capnp'], { cwd: place, stdio: 'inherit' });
     try {
-      const body = readFileSync(join(folder, 'video.mp4'));
-      const ask = () => fetch(`http://127.0.0.1:${PORT}/`, { method: 'POST', body });
-      const answer = await again(ask);
-      const said = await answer.text();
-      if (said !== '["h264","aac"]') throw new Error(said);
+      const url = `http://127.0.0.1:${PORT}/`;
+      // The module is compiled when it is first asked for.
+      await again(() => fetch(url, { method: 'HEAD' }));
+      const before = peakBytes(server.pid);
+      for (let count = 0; count < 5; count++) {
+        const answer = await fetch(url, { method: 'POST', body: readFileSync(join(folder, 'video.mp4')) });
+        const said = await answer.text();
+        if (said !== '["h264","aac"]') throw new Error(said);
+      }
+      const peak = peakBytes(server.pid);
+      const megabytes = (peak - before) / 1e6;
+      console.log(`workerd had ${(peak / 1e6).toFixed()} MB at most, ${megabytes.toFixed()} MB of them for five requests`);
+      // What edge runtimes give a program.
+      if (variant.endsWith('-lean') && megabytes > 128) throw new Error(`${megabytes} MB are more than 128`);
     } finally {
-      process.kill();
+      server.kill();
+    }
+  },
+
+  async firefox() {
+    const options = { browser: 'firefox', executablePath: firefoxPath, headless: true, protocolTimeout: 600_000 };
+    const browser = await puppeteer.launch(options);
+    try {
+      const failed = await runPages(folder, () => browser.newPage());
+      if (failed > 0) throw new Error(`${failed} tests failed in Firefox`);
+    } finally {
+      await browser.close();
     }
   },
 };
+
+async function developing(name, { createServer }) {
+  const place = app(`${name}-dev`, 'page.js', 'index.html');
+  const server = await createServer({
+    root: place,
+    logLevel: 'warn',
+    server: { host: '127.0.0.1', fs: { allow: [folder] } },
+  });
+  await server.listen();
+  try {
+    await titleOf(server.resolvedUrls.local[0]);
+  } finally {
+    await server.close();
+  }
+}
+
+/** The program itself: the one that npm links starts it, and has no memory of its own to speak of. */
+function workerd() {
+  const { default: path } = createRequire(import.meta.url)('workerd');
+  return path;
+}
+
+/** The most memory that a process had at a time, where the system tells it. */
+function peakBytes(id) {
+  return 1024 * Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${id}/status`, 'utf8'))?.[1]);
+}
 
 /** A server takes a moment to start. */
 async function again(ask) {

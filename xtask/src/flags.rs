@@ -420,7 +420,8 @@ pub const CLIENTS_PROFILE: &str = "o3-gpl";
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The clients, where their suites come from, and which tests fail for what reason stand in conformance/clients.toml. A suite with \
-a failure that has no reason there is run once more. Repositories are fetched by git, at a commit, unless a folder has a clone.
+a failure that has no reason there is run once more, and one that was as expected is not run again while it, module and \
+programs are the same. Repositories are fetched by git, at a commit, unless a folder has a clone.
 
 Examples:
   cargo xtask clients                           all, and the tables of docs/clients.md
@@ -444,6 +445,9 @@ pub struct Clients {
     /// Run this module instead of the profile's own in artifacts/
     #[arg(long, value_name = "FILE")]
     pub module: Option<PathBuf>,
+    /// Run again what was as expected before
+    #[arg(long)]
+    pub anew: bool,
     /// Make shims of this command instead of building it
     #[arg(long, value_name = "FILE")]
     pub afmpeg: Option<PathBuf>,

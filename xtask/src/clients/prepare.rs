@@ -13,6 +13,7 @@ use crate::build::native;
 use crate::digest::Key;
 use crate::error::environment;
 use crate::inputs::fetch::Fetcher;
+use crate::inputs::python_packages;
 use crate::inputs::unpack;
 use crate::plan::native::Native;
 use crate::process::{self, Invocation};
@@ -140,45 +141,13 @@ impl Preparation<'_> {
             .map(drop)
     }
 
-    /// The packages that a suite imports, in a folder for PYTHONPATH: that works where Python has no `venv`.
+    /// The packages that a suite imports.
     pub fn python(&self, client: &Client) -> Result<Option<PathBuf>> {
         if client.python.is_empty() {
             return Ok(None);
         }
-        let python = Invocation::new("python3", &self.project.root)
-            .arguments(["--version"])
-            .inherit_environment();
-        let mut key = Key::new("Python packages")
-            .field(&python.output()?)
-            .field(&self.project.host);
-        for package in &client.python {
-            key = key.field(package);
-        }
-        let (folder, _) = self.project.cache.folder("trees", &key.finish(), |made| {
-            if self.fetcher.is_offline() {
-                let message = format!(
-                    "packages of {} are not in the cache, and --offline forbids fetching",
-                    client.name
-                );
-                return Err(environment(message).into());
-            }
-            Invocation::new("python3", made)
-                .arguments([
-                    "-m",
-                    "pip",
-                    "install",
-                    "--quiet",
-                    "--disable-pip-version-check",
-                    "--no-deps",
-                    "--target",
-                ])
-                .arguments([made.display().to_string()])
-                .arguments(&client.python)
-                .inherit_environment()
-                .output()
-                .map(drop)
-        })?;
-        Ok(Some(folder))
+        let (cache, host) = (&self.project.cache, &self.project.host);
+        python_packages::install(cache, host, &client.python, self.fetcher.is_offline()).map(Some)
     }
 
     /// Files of a repository that stand beside the tests.

@@ -1,15 +1,19 @@
 //! What came of a client's suite with native FFmpeg and with the shims, beside each other.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
-use serde::Serialize;
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
 
 use super::list::{Client, Fails, PLACE, Side};
 use super::outcomes::{Outcome, Outcomes};
 use crate::blocks;
+use crate::cache::write_file;
 
 /// A client's suite on both sides.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Compared {
     pub client: String,
     pub version: String,
@@ -22,11 +26,30 @@ pub struct Compared {
     pub faults: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Excepted {
     pub tests: Vec<String>,
-    pub fails: &'static str,
+    pub fails: String,
     pub reason: String,
+}
+
+/// What is kept of a suite that was as expected, so that it is not run again while nothing of it has changed.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    identity: String,
+    compared: Compared,
+}
+
+/// What came of it before, with the same suite, module and programs.
+pub fn kept(path: &Path, identity: &str) -> Option<Compared> {
+    let kept: Kept = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+    (kept.identity == identity).then_some(kept.compared)
+}
+
+pub fn keep(path: &Path, identity: String, compared: Compared) -> Result<Compared> {
+    let kept = Kept { identity, compared };
+    write_file(path, &serde_json::to_vec(&kept)?)?;
+    Ok(kept.compared)
 }
 
 const NOT_THERE: &str = "it was not run";
@@ -107,7 +130,8 @@ pub fn compare(client: &Client, native: &Outcomes, afmpeg: &Outcomes) -> Compare
                 Fails::Afmpeg => "afmpeg",
                 Fails::Both => "both",
                 Fails::Sometimes => "either, at times",
-            },
+            }
+            .to_owned(),
             reason: exception.reason.trim().to_owned(),
         });
     }
@@ -152,7 +176,7 @@ pub fn exceptions(compared: &[Compared]) -> String {
             vec![
                 one.client.clone(),
                 names.join(", "),
-                exception.fails.to_owned(),
+                exception.fails.clone(),
                 exception.reason.split_whitespace().collect::<Vec<_>>().join(" "),
             ]
         })

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use crate::blocks;
@@ -15,6 +15,7 @@ use crate::clients::outcomes::Outcomes;
 use crate::clients::prepare::{self, Preparation};
 use crate::clients::report::{self, Compared};
 use crate::clients::suite::Suite;
+use crate::digest::{self, Key};
 use crate::error::{environment, usage};
 use crate::flags::{self, CLIENTS_PROFILE, Clients};
 use crate::progress::Progress;
@@ -55,7 +56,7 @@ pub fn run(project: &Project, flags: &Clients) -> Result<()> {
     let folder = project.cache.path("clients", "work");
     let _lock = project.cache.lock("clients")?;
     if folder.exists() {
-        fs::remove_dir_all(&folder)?;
+        fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
     }
     let run = Running::prepare(project, flags, &list, &module, &folder, &progress)?;
     let mut compared = Vec::new();
@@ -109,6 +110,8 @@ fn module(project: &Project, flags: &Clients) -> Result<PathBuf> {
 struct Running<'a> {
     project: &'a Project,
     flags: &'a Clients,
+    /// What module and programs are, in a digest.
+    identity: String,
     programs: BTreeMap<Side, PathBuf>,
     tools: PathBuf,
     plugins: PathBuf,
@@ -135,6 +138,12 @@ impl Running<'_> {
             None => prepare::build_command(project, flags.origins.offline)?,
         };
         prepare::shims(&command, module, &programs[&Side::Afmpeg])?;
+        let mut key = Key::new("programs of suites")
+            .field(digest::file(module)?)
+            .field(digest::file(&command)?);
+        for name in prepare::PROGRAMS {
+            key = key.field(digest::file(&programs[&Side::Native].join(name))?);
+        }
         let (tools, logs) = (folder.join("tools"), folder.join("logs"));
         fs::create_dir_all(&tools)?;
         fs::create_dir_all(&logs)?;
@@ -142,6 +151,7 @@ impl Running<'_> {
         Ok(Running {
             project,
             flags,
+            identity: key.finish(),
             programs,
             tools,
             plugins: project.root.join("conformance/clients"),
@@ -150,6 +160,16 @@ impl Running<'_> {
     }
 
     fn client(&self, client: &Client, progress: &Progress) -> Result<Compared> {
+        let identity = Key::new("suite")
+            .field(&self.identity)
+            .field(format!("{client:?}"))
+            .finish();
+        let result = self.project.cache.path("clients", &format!("{}.json", client.name));
+        let before = report::kept(&result, &identity).filter(|_| !self.flags.anew);
+        if let Some(compared) = before {
+            eprintln!("{}: as expected before", client.name);
+            return Ok(compared);
+        }
         let started = Instant::now();
         let work = progress.start(&client.name);
         let fetcher = self.project.fetcher(&self.flags.origins);
@@ -187,6 +207,9 @@ impl Running<'_> {
             faults => format!("{faults} faults\n  {}", compared.faults.join("\n  ")),
         };
         work.finish(&told, Some(started.elapsed()));
-        Ok(compared)
+        match compared.faults.len() {
+            0 => report::keep(&result, identity, compared),
+            _ => Ok(compared),
+        }
     }
 }

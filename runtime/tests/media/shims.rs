@@ -3,7 +3,7 @@
 use crate::fixture::{SOURCE, Studio, shims};
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 

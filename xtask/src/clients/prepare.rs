@@ -97,7 +97,7 @@ pub fn shims(command: &Path, module: &Path, folder: &Path) -> Result<()> {
 impl Preparation<'_> {
     /// The client's source with all that its tests take.
     pub fn tree(&self, client: &Client) -> Result<PathBuf> {
-        let mut key = Key::new("suite of a client").field(&format!("{client:?}"));
+        let mut key = Key::new("suite of a client").field(format!("{client:?}"));
         // Packages with programs of their own differ between machines.
         key = key.field(&self.project.host);
         let (tree, _) = self.project.cache.folder("trees", &key.finish(), |made| {

@@ -152,3 +152,72 @@ fn last_line(log: &Path) -> Result<String> {
     let told = process::last_lines(log)?;
     Ok(told.lines().next_back().unwrap_or("it said nothing").to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suite_runs_in_a_copy_with_its_programs_and_is_killed_in_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in ["tree", "programs", "tools", "logs"] {
+            fs::create_dir(path(name)).unwrap();
+        }
+        fs::write(path("tree/input"), "x").unwrap();
+        process::write_program(&path("programs/ffmpeg"), "#!/bin/sh\necho ours\n").unwrap();
+        let client: Client = toml::from_str(
+            "name = \"a\"\nversion = \"1\"\nvariables = { OWN = \"1\" }\nrun = [\n\
+             { command = \"rm input && echo 'test m::one ... ok'\", outcomes = \"libtest\", seconds = 60 },\n\
+             { command = \"test $(ffmpeg) = ours -a $OWN = 1 -a ! -e input\", outcomes = \"exit\", seconds = 60 },\n\
+             { command = \"echo reason; false\", outcomes = \"exit\", seconds = 60 },\n\
+             { command = \"sleep 600\", outcomes = \"exit\", seconds = 0 },\n]\n",
+        )
+        .unwrap();
+        let suite = Suite {
+            client: &client,
+            tree: &path("tree"),
+            packages: None,
+            programs: &path("programs"),
+            tools: &path("tools"),
+            plugins: &path("tools"),
+            side: Side::Afmpeg,
+            logs: &path("logs"),
+        };
+        let outcomes = suite.run(&Cache::at(path("cache")).unwrap()).unwrap();
+        let wanted = [
+            ("m::one", Outcome::Passed),
+            (&*client.run[1].command, Outcome::Passed),
+            ("echo reason; false", Outcome::Failed("reason".into())),
+            ("sleep 600", Outcome::Failed("killed after 0 s".into())),
+        ];
+        assert_eq!(
+            outcomes,
+            wanted.map(|(test, outcome)| (test.to_owned(), outcome)).into()
+        );
+        assert!(path("tree/input").exists(), "the tree itself was changed");
+    }
+
+    #[test]
+    fn a_tool_that_leaves_no_outcomes_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "name = \"a\"\nversion = \"1\"\n\
+                    run = [{ command = \"true\", outcomes = \"mocha\", seconds = 60 }]\n";
+        let client: Client = toml::from_str(text).unwrap();
+        let tree = folder.path().join("tree");
+        fs::create_dir(&tree).unwrap();
+        let suite = Suite {
+            client: &client,
+            tree: &tree,
+            packages: None,
+            programs: folder.path(),
+            tools: folder.path(),
+            plugins: folder.path(),
+            side: Side::Native,
+            logs: folder.path(),
+        };
+        let cache = Cache::at(folder.path().join("cache")).unwrap();
+        let error = suite.run(&cache).unwrap_err().to_string();
+        assert!(error.contains("`true` left no outcomes"), "{error}");
+    }
+}

@@ -19,8 +19,9 @@ pub struct Cache {
 /// The variable that moves the cache.
 pub const CACHE_VARIABLE: &str = "AFMPEG_CACHE_DIR";
 
-const FOLDERS: [&str; 10] = [
+const FOLDERS: [&str; 11] = [
     "bench",
+    "clients",
     "downloads",
     "trees",
     "sdk",

@@ -29,6 +29,7 @@ Examples:
   cargo xtask fate --profile o3-gpl      FFmpeg's own test suite on a module
   cargo xtask conform                    the same jobs in several engines
   cargo xtask fuzz                       hostile host calls and damaged media, at length
+  cargo xtask clients                    the suites of programs that call ffmpeg, on the shims
   cargo xtask bench --quick              how fast a module is, beside native FFmpeg
   cargo xtask repro --profile oz-lgpl    build twice and compare
   cargo xtask dist --all                 a release folder in dist/
@@ -67,6 +68,8 @@ pub enum Verb {
     Conform(Conform),
     /// Run hostile host calls and damaged media through the runtime and a module, at length
     Fuzz(Fuzz),
+    /// Run the test suites of programs that call ffmpeg, with native FFmpeg and with the shims, and compare
+    Clients(Clients),
     /// Build FFmpeg for this machine from the module's sources, with assembly and without, to compare modules with
     Native(Native),
     /// Measure how fast modules are, beside FFmpeg for this machine; fill the tables of docs/performance.md
@@ -409,6 +412,54 @@ pub struct Fuzz {
     /// Run so many cases at once [default: the number of cores]
     #[arg(long, short, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
+    /// Write results as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// That of docs/clients.md.
+pub const CLIENTS_PROFILE: &str = "o3-gpl";
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The clients, where their suites come from, and which tests fail for what reason stand in conformance/clients.toml. A suite with \
+a failure that has no reason there is run once more, and one that was as expected is not run again while it, module and \
+programs are the same. Repositories are fetched by git, at a commit, unless a folder has a clone.
+
+Examples:
+  cargo xtask clients                           all, and the tables of docs/clients.md
+  cargo xtask clients pydub moviepy             these
+  cargo xtask clients --clones ~/src pydub      with ~/src/pydub instead of upstream's repository
+
+Exit codes: 0 all is as expected, 1 a test failed or a known failure passed, 2 usage, an invalid conformance/clients.toml, 3 no \
+module (cargo xtask build makes it) or something else is missing.")]
+pub struct Clients {
+    /// Run only the suites of these clients
+    #[arg(value_name = "NAME")]
+    pub client: Vec<String>,
+    #[command(flatten)]
+    pub origins: Origins,
+    /// A folder with clones of clients' repositories, under the repositories' names; may be given several times
+    #[arg(long, value_name = "DIR")]
+    pub clones: Vec<PathBuf>,
+    /// The profile whose module is run
+    #[arg(long, value_name = "NAME", default_value = CLIENTS_PROFILE)]
+    pub profile: String,
+    /// Run this module instead of the profile's own in artifacts/
+    #[arg(long, value_name = "FILE")]
+    pub module: Option<PathBuf>,
+    /// Run again what was as expected before
+    #[arg(long)]
+    pub anew: bool,
+    /// Make shims of this command instead of building it
+    #[arg(long, value_name = "FILE")]
+    pub afmpeg: Option<PathBuf>,
+    /// Compile with this many processes at once [default: the number of cores]
+    #[arg(long, short, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+    /// List the clients and run none
+    #[arg(long)]
+    pub list: bool,
     /// Write results as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

@@ -5,6 +5,7 @@
 pub mod blocks;
 pub mod build;
 pub mod cache;
+pub mod clients;
 pub mod data;
 pub mod digest;
 #[cfg(feature = "release")]

@@ -4,7 +4,7 @@ use crate::inputs;
 use crate::measure::Packets;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io::{Read, Write, pipe};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -53,6 +53,26 @@ pub fn module() -> &'static Module {
             .collect();
         Module { path, encoders }
     })
+}
+
+/// A folder with `ffmpeg` and `ffprobe` of the module, whose compiled code is that of all tests.
+pub fn shims() -> TempDir {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let made = Command::new(env!("CARGO_BIN_EXE_afmpeg"))
+        .arg("--module")
+        .arg(module().path())
+        .arg("shims")
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let mut policy = OpenOptions::new()
+        .append(true)
+        .open(folder.path().join("afmpeg.toml"))
+        .unwrap();
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("aot");
+    writeln!(policy, "cache-dir = {cache:?}").unwrap();
+    folder
 }
 
 /// The module in this process, for tests of the library.

@@ -1,9 +1,9 @@
 //! `ffmpeg` and `ffprobe` as other programs call them, and all that they must not reach.
 
-use crate::fixture::{SOURCE, Studio, module};
+use crate::fixture::{SOURCE, Studio, shims};
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
@@ -15,15 +15,7 @@ struct Machine {
 
 impl Machine {
     fn new() -> Machine {
-        let shims = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let made = Command::new(env!("CARGO_BIN_EXE_afmpeg"))
-            .arg("--module")
-            .arg(module().path())
-            .arg("shims")
-            .arg(shims.path())
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{made:?}");
+        let shims = shims();
         let studio = Studio::new();
         for folder in ["work", "media", "secret", "out"] {
             fs::create_dir(studio.path(folder)).unwrap();
@@ -31,21 +23,14 @@ impl Machine {
         for folder in ["work", "media", "secret"] {
             fs::copy(studio.path(SOURCE), studio.path(folder).join("in.mp4")).unwrap();
         }
-        let machine = Machine { studio, shims };
-        machine.policy("");
-        machine
+        Machine { studio, shims }
     }
 
     /// Adds lines to the file of policy.
     fn policy(&self, lines: &str) {
         let path = self.shims.path().join("afmpeg.toml");
         let old = fs::read_to_string(&path).unwrap();
-        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("aot");
-        let cache = match old.contains("\ncache-dir") {
-            true => String::new(),
-            false => format!("cache-dir = {cache:?}\n"),
-        };
-        fs::write(path, format!("{old}{cache}{lines}")).unwrap();
+        fs::write(path, format!("{old}{lines}")).unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {

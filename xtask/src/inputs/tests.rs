@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use crate::digest::Key;
 use crate::inputs::fetch::Fetcher;
 use crate::inputs::node_modules;
+use crate::inputs::python_packages;
 use crate::inputs::unpack;
 use crate::project::Project;
 
@@ -66,6 +67,20 @@ fn nix(project: &Project, fetcher: &Fetcher) -> Result<Option<PathBuf>> {
     Ok(Some(path))
 }
 
+/// The folder that names the clients of ffmpeg which tests use.
+const CLIENTS: &str = "conformance/clients";
+
+/// Clients of ffmpeg, as Python and node import them.
+fn clients(project: &Project, fetcher: &Fetcher) -> Result<[(String, PathBuf); 2]> {
+    let (cache, host, offline) = (&project.cache, &project.host, fetcher.is_offline());
+    let folder = project.root.join(CLIENTS);
+    let path = folder.join("requirements.txt");
+    let requirements = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let python = python_packages::install(cache, host, &python_packages::named(&requirements), offline)?;
+    let node = node_modules::install(cache, host, &folder, offline)?;
+    Ok([("clients-python".into(), python), ("clients-node".into(), node)])
+}
+
 /// Fetches all of it and puts the links in place.
 pub fn link(project: &Project, fetcher: &Fetcher) -> Result<()> {
     let folder = project.root.join(FOLDER);
@@ -85,6 +100,7 @@ pub fn link(project: &Project, fetcher: &Fetcher) -> Result<()> {
             links.push((format!("{name}.{extension}"), path));
         }
     }
+    links.extend(clients(project, fetcher)?);
     // What packages of ours are compiled and tested with.
     node_modules::install(
         &project.cache,

@@ -3,6 +3,7 @@
 pub mod build;
 #[cfg(feature = "release")]
 pub mod bump;
+pub mod clients;
 #[cfg(feature = "release")]
 pub mod dist;
 pub mod fetch;

@@ -1,0 +1,223 @@
+//! One run of a suite, with native FFmpeg or with the shims.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::list::{Client, Format, Run, Side};
+use super::outcomes::{self, Outcome, Outcomes};
+use super::prepare::PROGRAMS;
+use crate::cache::Cache;
+use crate::inputs::unpack;
+use crate::process::{self, Invocation};
+
+/// Our plugin of pytest, in conformance/clients.
+const PYTEST_PLUGIN: &str = "pytest_outcomes";
+
+/// The variable that names the file in which a suite's tool writes what came of each test.
+const OUTCOMES_VARIABLE: &str = "AFMPEG_OUTCOMES";
+
+/// Variables by which libraries are given programs, that would be taken before those on PATH.
+const FOREIGN: [&str; 5] = [
+    "FFMPEG_BINARY",
+    "FFMPEG_PATH",
+    "FFPROBE_PATH",
+    "IMAGEIO_FFMPEG_EXE",
+    "PYTHONHOME",
+];
+
+#[derive(Debug)]
+pub struct Suite<'a> {
+    pub client: &'a Client,
+    pub tree: &'a Path,
+    pub packages: Option<&'a Path>,
+    /// The folder with ffmpeg and ffprobe.
+    pub programs: &'a Path,
+    /// A folder with other programs that are needed.
+    pub tools: &'a Path,
+    /// The folder of our plugins for test tools.
+    pub plugins: &'a Path,
+    pub side: Side,
+    /// Where what the suite prints is kept.
+    pub logs: &'a Path,
+}
+
+impl Suite<'_> {
+    /// Runs all of it in a copy of the tree, since tests write there.
+    pub fn run(&self, cache: &Cache) -> Result<Outcomes> {
+        let scratch = cache.scratch()?;
+        let folder = scratch.path().join(&self.client.name);
+        unpack::copy_tree(self.tree, &folder)?;
+        let temporary = scratch.path().join("tmp");
+        fs::create_dir(&temporary)?;
+        let mut outcomes = Outcomes::new();
+        for (position, run) in self.client.run.iter().enumerate() {
+            let file = scratch.path().join(format!("outcomes-{position}"));
+            let environment = self.environment(&file, &temporary, cache)?;
+            outcomes.extend(self.run_one(run, position, &folder, &file, environment)?);
+        }
+        Ok(outcomes)
+    }
+
+    fn run_one(
+        &self,
+        run: &Run,
+        position: usize,
+        folder: &Path,
+        file: &Path,
+        environment: BTreeMap<String, String>,
+    ) -> Result<Outcomes> {
+        let log = self.log(position);
+        let printed = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        let command = run.command.replace("{outcomes}", &file.display().to_string());
+        let mut invocation = Invocation::new("sh", folder).arguments(["-c", &command]);
+        invocation.environment = environment;
+        let status = invocation.run_within(Duration::from_secs(run.seconds), printed.try_clone()?, printed)?;
+        let late = || Outcome::Failed(format!("killed after {} s", run.seconds));
+        let told = || last_line(&log).map(Outcome::Failed);
+        match (run.outcomes, status) {
+            (Format::Exit, Some(status)) if status.success() => {
+                Ok(Outcomes::from([(run.command.clone(), Outcome::Passed)]))
+            }
+            (Format::Exit, Some(_)) => Ok(Outcomes::from([(run.command.clone(), told()?)])),
+            (Format::Exit, None) => Ok(Outcomes::from([(run.command.clone(), late())])),
+            (format, status) => {
+                let path = if format == Format::Libtest { &log } else { file };
+                // What a tool wrote may not be text, where it prints what a program gave it.
+                let text = fs::read(path).unwrap_or_default();
+                let mut outcomes = match outcomes::read(format, &String::from_utf8_lossy(&text)) {
+                    Ok(outcomes) => outcomes,
+                    Err(_) if status.is_none() => Outcomes::new(),
+                    Err(error) => {
+                        return Err(error.context(format!("`{command}` left no outcomes: see {}", log.display())));
+                    }
+                };
+                if status.is_none() {
+                    outcomes.insert(run.command.clone(), late());
+                }
+                Ok(outcomes)
+            }
+        }
+    }
+
+    /// Where what a command printed is kept.
+    pub fn log(&self, position: usize) -> PathBuf {
+        self.logs
+            .join(format!("{}-{}-{position}.log", self.client.name, self.side.name()))
+    }
+
+    fn environment(&self, file: &Path, temporary: &Path, cache: &Cache) -> Result<BTreeMap<String, String>> {
+        let mut environment: BTreeMap<String, String> = env::vars().collect();
+        for name in FOREIGN {
+            environment.remove(name);
+        }
+        let mut folders = vec![self.programs.to_owned(), self.tools.to_owned()];
+        folders.extend(self.packages.map(|packages| packages.join("bin")));
+        folders.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
+        let packages = self.packages.into_iter().map(Path::to_owned);
+        let modules = packages.chain([self.plugins.to_owned()]);
+        // What is imported from the tree itself comes first.
+        let modules = [PathBuf::from(".")].into_iter().chain(modules);
+        let text = |folders: Vec<PathBuf>| -> Result<String> { Ok(env::join_paths(folders)?.to_string_lossy().into()) };
+        let [ffmpeg, ffprobe] = PROGRAMS.map(|name| self.programs.join(name).display().to_string());
+        let target = cache.path("clients", &format!("{}-target", self.client.name));
+        for (name, value) in [
+            ("PATH", text(folders)?),
+            ("PYTHONPATH", text(modules.collect())?),
+            ("PYTHONNOUSERSITE", "1".into()),
+            ("PYTHONDONTWRITEBYTECODE", "1".into()),
+            ("PYTEST_ADDOPTS", format!("-p {PYTEST_PLUGIN} -p no:cacheprovider")),
+            ("IMAGEIO_FFMPEG_EXE", ffmpeg.clone()),
+            ("FFMPEG_BINARY", ffmpeg),
+            ("FFPROBE_BINARY", ffprobe),
+            ("TMPDIR", temporary.display().to_string()),
+            ("CARGO_TARGET_DIR", target.display().to_string()),
+            ("LC_ALL", "C.UTF-8".into()),
+            ("TZ", "UTC".into()),
+            (OUTCOMES_VARIABLE, file.display().to_string()),
+        ] {
+            environment.insert(name.into(), value);
+        }
+        let own = self.client.variables.iter();
+        environment.extend(own.map(|(name, value)| (name.clone(), value.clone())));
+        Ok(environment)
+    }
+}
+
+fn last_line(log: &Path) -> Result<String> {
+    let told = process::last_lines(log)?;
+    Ok(told.lines().next_back().unwrap_or("it said nothing").to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suite_runs_in_a_copy_with_its_programs_and_is_killed_in_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in ["tree", "programs", "tools", "logs"] {
+            fs::create_dir(path(name)).unwrap();
+        }
+        fs::write(path("tree/input"), "x").unwrap();
+        process::write_program(&path("programs/ffmpeg"), "#!/bin/sh\necho ours\n").unwrap();
+        let client: Client = toml::from_str(
+            "name = \"a\"\nversion = \"1\"\nvariables = { OWN = \"1\" }\nrun = [\n\
+             { command = \"rm input && echo 'test m::one ... ok'\", outcomes = \"libtest\", seconds = 60 },\n\
+             { command = \"test $(ffmpeg) = ours -a $OWN = 1 -a ! -e input\", outcomes = \"exit\", seconds = 60 },\n\
+             { command = \"echo reason; false\", outcomes = \"exit\", seconds = 60 },\n\
+             { command = \"sleep 600\", outcomes = \"exit\", seconds = 0 },\n]\n",
+        )
+        .unwrap();
+        let suite = Suite {
+            client: &client,
+            tree: &path("tree"),
+            packages: None,
+            programs: &path("programs"),
+            tools: &path("tools"),
+            plugins: &path("tools"),
+            side: Side::Afmpeg,
+            logs: &path("logs"),
+        };
+        let outcomes = suite.run(&Cache::at(path("cache")).unwrap()).unwrap();
+        let wanted = [
+            ("m::one", Outcome::Passed),
+            (&*client.run[1].command, Outcome::Passed),
+            ("echo reason; false", Outcome::Failed("reason".into())),
+            ("sleep 600", Outcome::Failed("killed after 0 s".into())),
+        ];
+        assert_eq!(
+            outcomes,
+            wanted.map(|(test, outcome)| (test.to_owned(), outcome)).into()
+        );
+        assert!(path("tree/input").exists(), "the tree itself was changed");
+    }
+
+    #[test]
+    fn a_tool_that_leaves_no_outcomes_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "name = \"a\"\nversion = \"1\"\n\
+                    run = [{ command = \"true\", outcomes = \"mocha\", seconds = 60 }]\n";
+        let client: Client = toml::from_str(text).unwrap();
+        let tree = folder.path().join("tree");
+        fs::create_dir(&tree).unwrap();
+        let suite = Suite {
+            client: &client,
+            tree: &tree,
+            packages: None,
+            programs: folder.path(),
+            tools: folder.path(),
+            plugins: folder.path(),
+            side: Side::Native,
+            logs: folder.path(),
+        };
+        let cache = Cache::at(folder.path().join("cache")).unwrap();
+        let error = suite.run(&cache).unwrap_err().to_string();
+        assert!(error.contains("`true` left no outcomes"), "{error}");
+    }
+}

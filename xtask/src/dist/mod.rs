@@ -13,6 +13,7 @@ pub(crate) mod sample;
 pub mod sbom;
 pub mod sign;
 pub mod web;
+pub mod wheel;
 
 use std::collections::BTreeMap;
 use std::fs;

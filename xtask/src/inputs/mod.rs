@@ -7,6 +7,7 @@ pub mod node_modules;
 pub mod openpgp;
 pub mod patch;
 pub mod pins;
+pub mod python_packages;
 pub mod source;
 pub mod tests;
 pub mod unpack;

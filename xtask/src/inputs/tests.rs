@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use crate::digest::Key;
 use crate::inputs::fetch::Fetcher;
 use crate::inputs::node_modules;
+use crate::inputs::python_packages;
 use crate::inputs::unpack;
 use crate::project::Project;
 
@@ -19,9 +20,6 @@ pub const FOLDER: &str = "artifacts/test-inputs";
 /// Sources whose names begin so have real media among their tests: pictures of phones and cameras, films, and sound
 /// with covers.
 const MEDIA: &str = "test-media-";
-
-/// Packages of registries that tests install as they are, and what their files' names end with.
-const PACKAGES: [(&str, &str); 1] = [("wasmtime", "whl")];
 
 /// The pinned video, from the cache or its origin.
 pub fn video(project: &Project, fetcher: &Fetcher) -> Result<PathBuf> {
@@ -78,13 +76,6 @@ pub fn link(project: &Project, fetcher: &Fetcher) -> Result<()> {
     ] {
         links.extend(path.map(|path| (name.to_owned(), path)));
     }
-    for (name, extension) in PACKAGES {
-        let source = project.pins.source(name)?;
-        if source.origins_for(&project.host).next().is_some() {
-            let (path, _) = fetcher.container(name, source)?;
-            links.push((format!("{name}.{extension}"), path));
-        }
-    }
     // What packages of ours are compiled and tested with.
     node_modules::install(
         &project.cache,
@@ -92,6 +83,9 @@ pub fn link(project: &Project, fetcher: &Fetcher) -> Result<()> {
         &project.root.join("packages/npm"),
         fetcher.is_offline(),
     )?;
+    let requirements = project.root.join("packages/python/tests/requirements.txt");
+    python_packages::install(&project.cache, &requirements, fetcher.is_offline())?;
+    fetcher.tree("maturin", project.pins.source("maturin")?)?;
     for (name, target) in links {
         replace_link(&folder.join(name), &target)?;
     }

@@ -3,10 +3,10 @@
 
 """FFmpeg in a sandbox: its own programs, on files in memory or of the machine.
 
-    import afmpeg
+import afmpeg
 
-    result = afmpeg.run(["ffmpeg", "-i", "in.mov", "out.mp4"], files={"in.mov": data}, timeout=60)
-    mp4 = result.check().files["out.mp4"]
+result = afmpeg.run(["ffmpeg", "-i", "in.mov", "out.mp4"], files={"in.mov": data}, timeout=60)
+mp4 = result.check().files["out.mp4"]
 """
 
 from __future__ import annotations

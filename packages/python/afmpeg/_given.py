@@ -114,7 +114,9 @@ def _can(value: object, question: str) -> bool:
 def input_file(name: str, guest: str, value: object) -> tuple[str, str, object, int]:
     """An input as the crate takes it: its name, its kind, where it is, and the size of a file object."""
     if isinstance(value, str):
-        raise TypeError(f"{name} must be bytes, a pathlib.Path or a file object, not str; for a path, give Path({value!r})")
+        raise TypeError(
+            f"{name} must be bytes, a pathlib.Path or a file object, not str; for a path, give Path({value!r})"
+        )
     if isinstance(value, os.PathLike):
         return guest, "path", path(name, value), 0
     data = as_bytes(value)
@@ -176,9 +178,7 @@ def settings(options: Mapping[str, Any]) -> dict[str, Any]:
         if value is not None:
             made[name] = count(name, value, most=(1 << 63) - 1 if name == "open_files_max" else _MAX)
     files = _mapping("files", options.get("files"))
-    made["files"] = [
-        input_file(f"files[{name!r}]", guest_name("files", name), value) for name, value in files.items()
-    ]
+    made["files"] = [input_file(f"files[{name!r}]", guest_name("files", name), value) for name, value in files.items()]
     made["outputs"] = []
     made["pipes"] = []
     made["dirs"] = [
@@ -293,7 +293,7 @@ class Given:
             self.settings["pipes"].append((number, self._open_pipe(f"pipes[{number}]", value)))
 
     def _name_paths(self) -> None:
-        """Gives the program files whose paths are among its arguments: what follows `-i` to be read, others to be written."""
+        """Gives the program files whose paths are arguments: what follows `-i` to be read, others to be written."""
         taken = {name for name, *_ in self.settings["files"]} | {name for name, *_ in self.settings["outputs"]}
         is_probe = bool(self.args) and str(self.args[0]) == "ffprobe"
         for index, argument in enumerate(self.args):
@@ -340,7 +340,9 @@ class Given:
             try:
                 asyncio.get_running_loop()
             except RuntimeError:
-                raise TypeError("stdin is an asynchronous iterable: give it to arun(), or to start() in a loop") from None
+                raise TypeError(
+                    "stdin is an asynchronous iterable: give it to arun(), or to start() in a loop"
+                ) from None
         chunks = None if is_async else _chunks("stdin", stdin)
         if chunks is None and not is_async:
             raise wrong_type("stdin", "bytes, a path, a file object, an iterable of bytes or 'inherit'", stdin)
@@ -359,7 +361,9 @@ class Given:
             if value in ("discard", "inherit"):
                 return value, 0
             if value != "pipe" or name != "stdout":
-                raise ValueError(f"{name} must be a path, a file object, a callable, 'discard' or 'inherit', not {value!r}")
+                raise ValueError(
+                    f"{name} must be a path, a file object, a callable, 'discard' or 'inherit', not {value!r}"
+                )
             if not may_pipe:
                 raise ValueError("stdout='pipe' is for start(), whose job can be read from")
             self.reading, write_end = os.pipe()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 VERSION: str
 
 def shut_down() -> None: ...
+
 @final
 class Progress:
     """A progress report of ffmpeg."""

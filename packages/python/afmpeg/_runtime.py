@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import os
 
 from . import _native
-from ._errors import Forked, ProgramFailed
+from ._errors import Cancelled, ProgramFailed
 from ._given import (
     Given,
     alone,
@@ -123,15 +124,16 @@ class Stats:
 class Job:
     """A job that runs: to be waited for, read from, or ended. One that nobody holds any more is cancelled.
 
-    ``with`` ends it at the latest when the block is left by an exception, and waits for it otherwise. With
-    ``stdout="pipe"``, the job gives what it writes when it is iterated over, and raises if it fails; ``stdout`` is a
+    ``with`` cancels it when the block is left by an exception, and waits for it otherwise. With ``stdout="pipe"``, the job gives what it writes when it is iterated over, and raises if it fails; ``stdout`` is a
     file object to read from instead.
     """
 
     def __init__(self, native: _native.Job, given: Given) -> None:
         self._native = native
         self._given = given
+        self._lock = _thread.allocate_lock()
         self._result: Result | None = None
+        self._error: Exception | None = None
         #: The task that feeds it from an asynchronous iterable.
         self._feeding: Any = None
         if given.async_feed is not None:
@@ -165,12 +167,22 @@ class Job:
         return self._take()
 
     def _take(self) -> Result:
-        """The result of a job that is done."""
-        if self._result is not None:
+        """The result of a job that is done, or why there is none."""
+        with self._lock:
+            if self._error is not None:
+                raise self._error
+            if self._result is None:
+                try:
+                    self._result = self._make_result()
+                except Exception as error:
+                    self._error = error
+                    raise
             return self._result
+
+    def _make_result(self) -> Result:
         given = self._given
         try:
-            # What was written must arrive before the job counts as done; nobody waits for what failed.
+            # What was written must arrive before the job counts as done.
             given.end(None)
             result = Result(self._native.take_result())
             if given.messages is not None:
@@ -179,25 +191,31 @@ class Job:
             given.put_in_place(False)
             raise
         given.put_in_place(result.exit_code == 0)
-        self._result = result
         return result
+
+    def __del__(self) -> None:
+        given = getattr(self, "_given", None)
+        if given is not None:
+            given.put_in_place(False)
 
     def __enter__(self) -> Job:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self.stdout is not None:
             self.stdout.close()
         try:
             if kind is not None:
                 self.cancel()
-            self._native.wait(None, True)
-        except Forked:
-            # A child of a fork leaves the block as it does, and its parent's job alone.
+            self._wait(None, True)
+        except Cancelled:
+            pass
+        except Exception:
+            # The exception that leaves the block comes first, also in a child of a fork, which cannot cancel.
             if kind is None:
                 raise
-        if kind is not None:
-            self._given.put_in_place(False)
 
     def _read(self) -> bytes:
         if self.stdout is None:
@@ -242,15 +260,21 @@ class Job:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        from . import _aio
-
         if kind is not None:
             self.cancel()
-        if self.stdout is not None:
+        elif self.stdout is not None:
             self.stdout.close()
-        await _aio.done(self._native)
-        if kind is not None:
-            self._given.put_in_place(False)
+        try:
+            await self
+        except Cancelled:
+            pass
+        except Exception:
+            if kind is None:
+                raise
+        finally:
+            # Not before, where a thread may still read from it.
+            if self.stdout is not None:
+                self.stdout.close()
 
 
 def _take_probe(native: _native.Job) -> Probe:
@@ -337,14 +361,14 @@ class Runtime:
     def run(self, args: Sequence[str | os.PathLike[str]], **options: Unpack[RunOptions]) -> Result:
         """Runs ffmpeg or ffprobe, chosen by the first argument, to its end. Ctrl-C ends it.
 
-        Paths among the arguments, as ``pathlib.Path``, are files of the machine: after ``-i`` one that is read, else one
-        that is written and takes its place when the job has succeeded.
+        Paths among the arguments, as ``pathlib.Path``, are files of the machine: after ``-i`` one that is read, else
+        one that is written and takes its place when the job has succeeded.
         """
         check_names("run", options)
         return self._start(args, options, False)._wait(None, True)
 
     async def arun(self, args: Sequence[str | os.PathLike[str]], **options: Unpack[RunOptions]) -> Result:
-        """As ``run``, from a task of asyncio's. Cancelling the task ends the job; ``progress`` is called by the loop."""
+        """As ``run``, from a task of asyncio's. Cancelling it ends the job; ``progress`` is called by the loop."""
         from . import _aio
 
         check_names("arun", options)
@@ -413,8 +437,8 @@ class Runtime:
         size_max_bytes: int | None = None,
         **options: Unpack[Options],
     ) -> list[_native.Frame]:
-        """Makes pictures of a video: at some times in seconds, one of each interval of ``every`` seconds, or one contact
-        sheet of ``sheet`` columns and rows; by default one picture of the beginning. They are as displayed.
+        """Makes pictures of a video: at some times in seconds, one of each interval of ``every`` seconds, or one
+        contact sheet of ``sheet`` columns and rows; by default one picture of the beginning. They are as displayed.
 
         With ``array`` they are pixels, whose ``Frame.array`` is an array of numpy's without a copy.
         """

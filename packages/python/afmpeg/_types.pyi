@@ -12,14 +12,11 @@ from typing_extensions import Buffer
 
 from ._native import Progress
 
-
 class Readable(Protocol):
     def read(self, size: int, /) -> Any: ...
 
-
 class Writable(Protocol):
     def write(self, data: bytes, /) -> Any: ...
-
 
 Path: TypeAlias = os.PathLike[str]
 #: An input: its bytes, the path of its file, or a file object that can seek.
@@ -30,7 +27,6 @@ OutputStream: TypeAlias = "Path | Writable | Callable[[bytes], object] | Literal
 MessageStream: TypeAlias = "Path | Writable | Callable[[str], object] | Literal['discard', 'inherit']"
 Pipe: TypeAlias = "Readable | Iterable[Buffer] | Writable | Callable[[bytes], object]"
 Folders: TypeAlias = "Sequence[str | Path] | Mapping[str, str | Path]"
-
 
 class Options(TypedDict, total=False):
     """What every job may be given."""
@@ -57,7 +53,6 @@ class Options(TypedDict, total=False):
     fixed_clock: float | datetime
     random_seed: int
 
-
 class RunOptions(Options, total=False):
     """What a job of ffmpeg or ffprobe may be given besides."""
 
@@ -72,7 +67,6 @@ class RunOptions(Options, total=False):
     stdout_max_bytes: int
     stderr_max_bytes: int
     progress: Callable[[Progress], object]
-
 
 class RuntimeOptions(TypedDict, total=False):
     #: Where compiled code is kept: by default in the user's cache, and nowhere with None.

@@ -211,9 +211,15 @@ impl FileSystem for Files {
                 && placed.inode.is_none()
                 && self.memory.metadata(path, false).is_err()
             {
-                self.memory.add_writer(path, placed.output.writer()?)?;
+                let writer = placed.output.writer()?;
+                self.memory.add_writer(path, writer.clone())?;
                 placed.inode = Some(self.memory.metadata(path, false)?.inode);
                 drop(state);
+                // What is there of another file would be left behind the end of this one.
+                match writer.set_len(0) {
+                    Err(error) if error.kind() != io::ErrorKind::Unsupported => return Err(error),
+                    _ => {}
+                }
                 // It was not there for the program.
                 let mut options = *options;
                 options.exclusive = false;
@@ -292,8 +298,8 @@ fn call<T>(failure: &Failure, work: impl FnOnce(Python) -> PyResult<T>) -> io::R
 pub struct PythonReader {
     object: Py<PyAny>,
     size_bytes: u64,
-    /// Seeking and reading are two calls, and several jobs may read. It is taken without the interpreter, so that nobody
-    /// waits for it who has that.
+    /// Seeking and reading are two calls, and several jobs may read. It is taken without the interpreter, so that
+    /// nobody waits for it who has that.
     lock: Mutex<()>,
     failure: Arc<Failure>,
 }
@@ -355,9 +361,17 @@ impl WriteAt for PythonWriter {
 
     fn set_len(&self, size_bytes: u64) -> io::Result<()> {
         let _alone = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        call(&self.failure, |py| {
-            self.object.bind(py).call_method1("truncate", (size_bytes,)).map(drop)
-        })
+        let can = call(&self.failure, |py| {
+            let object = self.object.bind(py);
+            match object.hasattr("truncate")? {
+                true => object.call_method1("truncate", (size_bytes,)).map(|_| true),
+                false => Ok(false),
+            }
+        });
+        match can? {
+            true => Ok(()),
+            false => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {

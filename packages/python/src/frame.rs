@@ -36,8 +36,8 @@ struct Pixels {
     _owner: BytesMut,
 }
 
-// SAFETY: the pointer is to memory that the owner has for itself and never moves. Rust reads it only while attached to the
-// interpreter, and whoever writes to it through a buffer of Python's is bound by that buffer's rules.
+// SAFETY: the pointer is to memory that the owner has for itself and never moves. Rust reads it only while attached to
+// the interpreter, and whoever writes to it through a buffer of Python's is bound by that buffer's rules.
 unsafe impl Send for Pixels {}
 // SAFETY: as above.
 unsafe impl Sync for Pixels {}
@@ -108,8 +108,8 @@ impl Frame {
             return Err(PyBufferError::new_err("a picture is in rows, and not in columns"));
         }
         let with_shape = has(ffi::PyBUF_ND);
-        // SAFETY: Python's view is ours to fill in. The memory, the shape and the strides live as long as the frame, which the
-        // view owns a reference to, and none of them moves.
+        // SAFETY: Python's view is ours to fill in. The memory, the shape and the strides live as long as the frame,
+        // which the view owns a reference to, and none of them moves.
         unsafe {
             (*view).buf = frame.pixels.start.as_ptr().cast::<c_void>();
             (*view).len = frame.pixels.size_bytes as isize;

@@ -231,7 +231,8 @@ impl Job {
         callback.call0(py).map(drop)
     }
 
-    /// Waits for the end; returns whether it has come. Ctrl-C ends the wait, and the job too if it is this caller's alone.
+    /// Waits for the end; returns whether it has come. Ctrl-C ends the wait, and the job too if it is this caller's
+    /// alone.
     #[pyo3(signature = (timeout, is_own))]
     fn wait(&self, py: Python, timeout: Option<f64>, is_own: bool) -> PyResult<bool> {
         guard_fork(py)?;

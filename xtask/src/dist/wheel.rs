@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::build::record::Record;
 use crate::digest;
 use crate::dist;
+use crate::dist::crates;
 use crate::dist::folder::Folder;
 use crate::dist::pack::{self, Entry};
 use crate::dist::package::{Package, notices, text};
@@ -28,6 +29,9 @@ const MODULES: &str = "afmpeg_modules";
 /// Where the library has the command.
 const COMMAND: &str = "afmpeg/bin/afmpeg";
 
+/// What the licences of other crates are called in the library's wheel.
+const LICENCES: &str = "LICENSES-crates.txt";
+
 /// A version as Python writes it: the first release after an upstream one.
 fn python_version(version: &str) -> String {
     version.replacen('-', ".post", 1)
@@ -43,7 +47,7 @@ pub fn library(project: &Project, fetcher: &Fetcher, version: &str) -> Result<Pa
     // Both in one call, so that what they depend on is compiled once.
     build.run(
         "cargo",
-        "build --release --locked --package afmpeg-python --package afmpeg --features afmpeg/command",
+        "build --release --locked --package afmpeg-python --package afmpeg --features afmpeg/command,afmpeg-python/command",
     )?;
     let command = dist::read(&build.target.join("release/afmpeg"))?;
     let command = build.stripped(&command, scratch.path())?;
@@ -51,12 +55,13 @@ pub fn library(project: &Project, fetcher: &Fetcher, version: &str) -> Result<Pa
     build.run(
         maturin.to_str().context("the cache's path is no text")?,
         &format!(
-            "build --release --locked --manifest-path packages/python/Cargo.toml --out {}",
+            "build --release --locked --features command --manifest-path packages/python/Cargo.toml --out {}",
             out.display()
         ),
     )?;
     let wheel = std::fs::read_dir(&out)?.next().context("maturin left no wheel")??;
-    repacked(&wheel.path(), command, &python_version(version))
+    let licences = crates::licences(&project.root, "afmpeg-python", fetcher.is_offline())?;
+    repacked(&wheel.path(), command, licences, &python_version(version))
 }
 
 /// How this machine's Rust compiles for others: without the paths of this one.
@@ -100,7 +105,6 @@ impl Build<'_> {
         for (name, value) in [
             ("CARGO_ENCODED_RUSTFLAGS", self.flags.clone()),
             ("CARGO_TARGET_DIR", self.target.display().to_string()),
-            ("PYO3_BUILD_EXTENSION_MODULE", "1".to_owned()),
         ] {
             invocation.environment.insert(name.to_owned(), value);
         }
@@ -120,7 +124,7 @@ impl Build<'_> {
 }
 
 /// maturin's wheel with the command in it, under the release's version.
-fn repacked(wheel: &Path, command: Vec<u8>, version: &str) -> Result<Package> {
+fn repacked(wheel: &Path, command: Vec<u8>, licences: String, version: &str) -> Result<Package> {
     let name = wheel.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let parts: Vec<&str> = name.strip_suffix(".whl").unwrap_or(&name).splitn(3, '-').collect();
     let [library, old_version, tags] = parts[..] else {
@@ -163,6 +167,7 @@ fn repacked(wheel: &Path, command: Vec<u8>, version: &str) -> Result<Package> {
             is_program: true,
         },
     );
+    entries.insert(format!("{info}/licenses/{LICENCES}"), Entry::file(licences));
     finish(library, version, &tags, entries)
 }
 

@@ -625,7 +625,7 @@ pub struct Repro {
 pub enum PackageKind {
     /// For browsers, node, Deno, Bun and edge runtimes: `import { Runtime } from 'afmpeg'`
     Npm,
-    /// For Python: `from afmpeg_o3_gpl import ffmpeg`
+    /// For Python: `import afmpeg`
     Wheel,
     /// The page that converts videos in a browser, a folder `web` for any static server
     Web,
@@ -634,10 +634,11 @@ pub enum PackageKind {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 For npm there are two packages: afmpeg, the library, and @afmpeg/NAME, a module. They are compiled by node, with what npm \
-installs by packages/npm/package-lock.json.
+installs by packages/npm/package-lock.json. For Python there are afmpeg, compiled for this machine, and afmpeg-NAME, a module.
 
 Examples:
   cargo xtask package npm --profile o3-gpl --to dist
+  cargo xtask package wheel --profile o3-gpl --to dist
   cargo xtask package npm --release dist/9.0.2-1 --profile o3-gpl
   cargo xtask package web --profile o3-gpl --to dist
   npm install ./dist/afmpeg-9.0.2-1.tgz ./dist/afmpeg-o3-gpl-9.0.2-1.tgz")]
@@ -650,6 +651,9 @@ pub struct Package {
     /// Only of these modules [default: all in the release]; may be given several times
     #[arg(long, value_name = "NAME")]
     pub profile: Vec<String>,
+    /// Make the packages of modules, and not the library
+    #[arg(long)]
+    pub modules_only: bool,
     /// Where to write the packages
     #[arg(long, alias = "out", value_name = "DIR", default_value = "dist")]
     pub to: PathBuf,

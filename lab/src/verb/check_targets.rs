@@ -24,13 +24,15 @@ const TARGETS: [&str; 4] = [
 
 const SOURCE: &str = "rust-src";
 
-/// What is checked: the command with all that it is made of, and the library alone.
+/// What is checked: the command and the package for Python with all that they are made of, and the library alone.
 const SCOPES: [&[&str]; 2] = [
     &[
         "--package",
         "afmpeg",
         "--package",
         "afmpeg-release",
+        "--package",
+        "afmpeg-python",
         "--features",
         "afmpeg/command",
     ],

@@ -1,6 +1,7 @@
 //! Releases: what a release folder holds beside the modules, and the packages that are made of one.
 
 pub mod bundle;
+pub mod crates;
 pub mod folder;
 pub mod licences;
 pub mod npm;
@@ -13,6 +14,7 @@ pub(crate) mod sample;
 pub mod sbom;
 pub mod sign;
 pub mod web;
+pub mod wheel;
 
 use std::collections::BTreeMap;
 use std::fs;

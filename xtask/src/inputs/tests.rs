@@ -21,9 +21,6 @@ pub const FOLDER: &str = "artifacts/test-inputs";
 /// with covers.
 const MEDIA: &str = "test-media-";
 
-/// Packages of registries that tests install as they are, and what their files' names end with.
-const PACKAGES: [(&str, &str); 1] = [("wasmtime", "whl")];
-
 /// The pinned video, from the cache or its origin.
 pub fn video(project: &Project, fetcher: &Fetcher) -> Result<PathBuf> {
     let tree = fetcher.tree("test-video", project.pins.source("test-video")?)?;
@@ -93,13 +90,6 @@ pub fn link(project: &Project, fetcher: &Fetcher) -> Result<()> {
     ] {
         links.extend(path.map(|path| (name.to_owned(), path)));
     }
-    for (name, extension) in PACKAGES {
-        let source = project.pins.source(name)?;
-        if source.origins_for(&project.host).next().is_some() {
-            let (path, _) = fetcher.container(name, source)?;
-            links.push((format!("{name}.{extension}"), path));
-        }
-    }
     links.extend(clients(project, fetcher)?);
     // What packages of ours are compiled and tested with.
     node_modules::install(
@@ -108,6 +98,9 @@ pub fn link(project: &Project, fetcher: &Fetcher) -> Result<()> {
         &project.root.join("packages/npm"),
         fetcher.is_offline(),
     )?;
+    let requirements = project.root.join("packages/python/tests/requirements.txt");
+    python_packages::install_pinned(&project.cache, &requirements, fetcher.is_offline())?;
+    fetcher.tree("maturin", project.pins.source("maturin")?)?;
     for (name, target) in links {
         replace_link(&folder.join(name), &target)?;
     }

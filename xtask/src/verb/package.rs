@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::cache::write_file;
 use crate::dist::folder::Folder;
-use crate::dist::{npm, package, web};
+use crate::dist::{npm, package, web, wheel};
 use crate::error::usage;
 use crate::flags::{Package, PackageKind};
 use crate::project::Project;
@@ -29,8 +29,18 @@ pub fn run(project: &Project, flags: &Package) -> Result<()> {
         println!("{}  {} bytes", path.display(), data.len());
         anyhow::Ok(())
     };
-    if flags.kind == PackageKind::Npm {
-        write(npm::library(project, &folder.version, flags.origins.offline)?)?;
+    match flags.kind {
+        PackageKind::Npm if !flags.modules_only => {
+            write(npm::library(project, &folder.version, flags.origins.offline)?)?;
+        }
+        PackageKind::Wheel if !flags.modules_only => {
+            write(wheel::library(
+                project,
+                &project.fetcher(&flags.origins),
+                &folder.version,
+            )?)?;
+        }
+        _ => {}
     }
     let is_wanted = |name: &String| flags.profile.is_empty() || flags.profile.contains(name);
     let wanted: Vec<_> = records.iter().filter(|record| is_wanted(&record.variant)).collect();
@@ -40,7 +50,7 @@ pub fn run(project: &Project, flags: &Package) -> Result<()> {
     for record in wanted {
         match flags.kind {
             PackageKind::Npm => write(npm::module(project, &folder, record)?)?,
-            PackageKind::Wheel => write(package::wheel(project, &folder, record)?)?,
+            PackageKind::Wheel => write(wheel::module(project, &folder, record)?)?,
             PackageKind::Web => {
                 let place = flags.to.join("web");
                 for (name, data) in web::page(project, &folder, record, flags.origins.offline)? {

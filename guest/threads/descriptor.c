@@ -196,6 +196,14 @@ int afmpeg_descriptor(const void *stream)
     return ((const struct afmpeg_stream *)stream)->fd;
 }
 
+bool afmpeg_input_awaited(void)
+{
+    for (int i = 0; i < stream_count; i++)
+        if (wants_input(&streams[i]))
+            return true;
+    return false;
+}
+
 bool afmpeg_descriptors_awaited(void)
 {
     for (int i = 0; i < stream_count; i++)
@@ -211,8 +219,8 @@ static void input_came(struct afmpeg_stream *stream)
         loop->is_over = true;
     else if (loop != NULL)
         read_ahead(stream);
-    while (afmpeg_wake_first(&stream->readers) != NULL)
-        ;
+    while (stream->readers.first != NULL)
+        afmpeg_wake_next(stream->readers.first);
 }
 
 void afmpeg_poll_descriptors(int64_t timeout_ns)

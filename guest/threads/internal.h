@@ -119,6 +119,8 @@ bool afmpeg_stack_is_intact(const struct afmpeg_stack *stack, enum afmpeg_thorou
 void afmpeg_make_runnable(struct __pthread *thread);
 struct __pthread *afmpeg_next_runnable(const struct afmpeg_loop *loop);
 struct __pthread *afmpeg_wake_first(struct afmpeg_queue *queue);
+// Wakes a thread that waits, and gives it the next turn.
+void afmpeg_wake_next(struct __pthread *thread);
 int64_t afmpeg_deadline(clockid_t clock, const struct timespec *until);
 // Suspends the calling thread until it is woken (0) or the deadline has come (ETIMEDOUT).
 int afmpeg_wait(struct afmpeg_queue *queue, enum afmpeg_wait_kind kind, const void *awaited, int64_t deadline_ns);
@@ -133,6 +135,7 @@ void afmpeg_phase_ended(struct __pthread *thread);
 bool afmpeg_next_destructor(struct __pthread *thread);
 
 // descriptor.c
+bool afmpeg_input_awaited(void);
 bool afmpeg_descriptors_awaited(void);
 // Waits for the first that is ready, at most so long, and does what can be done then.
 void afmpeg_poll_descriptors(int64_t timeout_ns);

@@ -116,6 +116,12 @@ struct __pthread *afmpeg_wake_first(struct afmpeg_queue *queue)
     return thread;
 }
 
+void afmpeg_wake_next(struct __pthread *thread)
+{
+    wake(thread);
+    runnable.first = thread; // the last is the one before the first
+}
+
 static void wake_those_due(void)
 {
     const int64_t now = now_ns(CLOCK_MONOTONIC);
@@ -139,7 +145,8 @@ static void sleep_until(int64_t deadline_ns)
 }
 
 // Descriptors that threads wait for are looked at when no thread can run, and else once in so many turns: it takes a call of
-// the host, and a turn may be short.
+// the host, and a turn may be short. For input at each turn, because natively a demuxer takes in what comes while others work;
+// FFmpeg holds it back later, when it has got ahead of another input, and who feeds both in turn counts on what it took.
 enum { TURNS_PER_POLL = 8 };
 
 static void wait_for_events(void)
@@ -165,7 +172,7 @@ struct __pthread *afmpeg_next_runnable(const struct afmpeg_loop *loop)
     static unsigned turns;
     if (earliest != NULL)
         wake_those_due();
-    if (++turns % TURNS_PER_POLL == 0 && afmpeg_descriptors_awaited())
+    if (afmpeg_input_awaited() || (++turns % TURNS_PER_POLL == 0 && afmpeg_descriptors_awaited()))
         afmpeg_poll_descriptors(0);
     while (runnable.first == NULL && (loop == NULL || !loop->is_over)) {
         if (afmpeg_oldest_thread == NULL)

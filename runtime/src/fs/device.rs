@@ -44,6 +44,10 @@ impl File for SignalDevice {
     fn is_stream(&self) -> bool {
         true
     }
+
+    fn is_apart(&self) -> bool {
+        true
+    }
 }
 
 const NAMES: [(&str, Device); 4] = [

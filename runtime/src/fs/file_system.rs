@@ -122,6 +122,11 @@ pub trait File: Send {
         false
     }
 
+    /// Whether its descriptor gets the highest free number, where no argument of the program means it.
+    fn is_apart(&self) -> bool {
+        false
+    }
+
     /// What a program waits for that asks whether it could read or write without waiting; without it, it always could.
     #[cfg(unix)]
     fn awaited(&self) -> Option<std::os::fd::BorrowedFd<'_>> {

@@ -55,6 +55,9 @@ struct Slot {
 /// The memory of a descriptor besides its path: its slot, the file behind it and their accounting.
 const DESCRIPTOR_SIZE_BYTES: u64 = 512;
 
+/// The table is as long as its highest number.
+const LAST_MAX: usize = 256;
+
 impl Descriptors {
     pub fn new(open_max: usize, host_memory: Arc<Budget>) -> Descriptors {
         Descriptors {
@@ -77,6 +80,15 @@ impl Descriptors {
         Ok(free)
     }
 
+    /// The highest free number.
+    fn last(&self) -> Result<usize, Exceeded> {
+        let is_free = |number: &usize| self.slots.get(*number).is_none_or(Option::is_none);
+        (self.first_free..self.open_max.min(LAST_MAX))
+            .rev()
+            .find(is_free)
+            .map_or_else(|| self.next(), Ok)
+    }
+
     /// Leaves free what is below a number.
     pub fn skip_to(&mut self, number: u32) -> Result<(), Exceeded> {
         if number as usize >= self.open_max {
@@ -88,7 +100,10 @@ impl Descriptors {
     }
 
     pub fn insert(&mut self, descriptor: Descriptor, open_file: Option<Share>) -> Result<u32, Failure> {
-        let free = self.next()?;
+        let free = match &descriptor {
+            Descriptor::File(open) if open.file.is_apart() => self.last()?,
+            _ => self.next()?,
+        };
         let path_size_bytes = match &descriptor {
             Descriptor::Directory(directory) => directory.path.len() as u64,
             Descriptor::Stream(_) | Descriptor::File(_) => 0,

@@ -230,28 +230,3 @@ fn two_outputs_are_read_in_turn() {
     assert_eq!(sizes, [100 * 320 * 240 * 3 / 2, 4 * 48_000 * 2]);
     assert_eq!(rest, 0);
 }
-
-/// An input that is silent holds up nothing but what needs it.
-#[test]
-fn a_silent_input_holds_up_no_other() {
-    let studio = Studio::new();
-    fifo(&studio, "silent");
-    let path = studio.path("silent");
-    let mut child = start(
-        &studio,
-        &format!("{RAW} -i pipe:0 {RAW} -i silent -map 0:v -f framecrc -flush_packets 1 - -map 1:v -f framecrc other"),
-    );
-    let mut input = child.stdin.take().unwrap();
-    input.write_all(&[0; FRAME_SIZE_BYTES]).unwrap();
-    let mut silent = OpenOptions::new().write(true).open(path).unwrap();
-    silent.write_all(&[0; FRAME_SIZE_BYTES]).unwrap();
-    let lines = lines(child.stdout.take().unwrap());
-    packet_line(&lines);
-    for frame in 1..10 {
-        input.write_all(&[frame * 9; FRAME_SIZE_BYTES]).unwrap();
-        packet_line(&lines);
-    }
-    drop(silent);
-    drop(input);
-    ended(child);
-}

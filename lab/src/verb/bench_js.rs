@@ -2,11 +2,14 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeVal;
 
-use crate::bench::host::Host;
+use crate::bench::host::{self, Host};
 use crate::bench::javascript::{FORMAT_VERSION, Header, Line, Run};
 use crate::bench::samples::ModuleSizes;
 use xtask::blocks;
@@ -158,6 +161,7 @@ impl Bench {
         let printed = folder.join("printed");
         let log = project.cache.path("logs", "bench-js.log");
         let limit = ROUND_LIMIT * u32::try_from(flags.rounds.get()).map_err(|_| usage("so many rounds never end"))?;
+        let load = Load::begin();
         match invocation.run_within(limit, File::create(&printed)?, File::create(&log)?)? {
             Some(status) if status.success() => {}
             ended => bail!(
@@ -166,7 +170,41 @@ impl Bench {
                 process::last_lines(&log)?
             ),
         }
+        let load = load.map(Load::end).transpose()?;
+        let load = load.map_or(String::new(), |line| format!("{line}\n"));
         let header = serde_json::to_string(&Line::Header(Box::new(self.header.clone())))?;
-        Ok(format!("{header}\n{}", fs::read_to_string(&printed)?))
+        Ok(format!("{header}\n{}{load}", fs::read_to_string(&printed)?))
     }
+}
+
+/// What other processes compute meanwhile: all that was computed, less what the processes below this one did.
+struct Load {
+    started: Instant,
+    busy_seconds: f64,
+    own_seconds: f64,
+}
+
+impl Load {
+    fn begin() -> Option<Load> {
+        Some(Load {
+            started: Instant::now(),
+            busy_seconds: host::busy_seconds()?,
+            own_seconds: children_seconds()?,
+        })
+    }
+
+    fn end(self) -> Result<String> {
+        let busy = host::busy_seconds().unwrap_or_default() - self.busy_seconds;
+        let own = children_seconds().unwrap_or_default() - self.own_seconds;
+        let cores = thread::available_parallelism()?.get() as f64;
+        let other_share = (busy - own).max(0.0) / (cores * self.started.elapsed().as_secs_f64());
+        Ok(serde_json::to_string(&Line::Load { other_share })?)
+    }
+}
+
+/// Processor time of processes below this one that have ended.
+fn children_seconds() -> Option<f64> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
+    let seconds = |time: TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
+    Some(seconds(usage.user_time()) + seconds(usage.system_time()))
 }

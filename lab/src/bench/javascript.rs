@@ -22,6 +22,10 @@ const CORE: &str = "core";
 pub enum Line {
     Header(Box<Header>),
     Sample(Sample),
+    /// The part of the processor time that other processes had meanwhile, where the system tells it.
+    Load {
+        other_share: f64,
+    },
     Unable {
         case: String,
         runner: String,
@@ -55,6 +59,7 @@ pub struct Sample {
 pub struct Run {
     header: Header,
     samples: Vec<Sample>,
+    other_share: Option<f64>,
     /// Case, runner and reason.
     pub unable: Vec<(String, String, String)>,
 }
@@ -219,11 +224,13 @@ impl Run {
         let mut run = Run {
             header: *header,
             samples: Vec::new(),
+            other_share: None,
             unable: Vec::new(),
         };
         for line in lines {
             match serde_json::from_str(line).with_context(|| format!("a line of samples: {line}"))? {
                 Line::Sample(sample) => run.samples.push(sample),
+                Line::Load { other_share } => run.other_share = Some(other_share),
                 Line::Unable {
                     case, runner, reason, ..
                 } => run.unable.push((case, runner, reason)),
@@ -277,6 +284,9 @@ impl Run {
         } = &self.header;
         let rounds = self.samples.iter().map(|sample| sample.round + 1).max().unwrap_or(0);
         let memory = host.memory_bytes as f64 / f64::from(1 << 30);
+        let other = self.other_share.map_or("–".into(), |share| {
+            format!("{:.1} % of the processor time", 100.0 * share)
+        });
         format!(
             "|  | measured |\n|---|---|\n\
             | processor | {}, {} cores, {memory:.0} GiB |\n\
@@ -285,7 +295,8 @@ impl Run {
             | server | {node} |\n\
             | ours | `{profile}`, {} MB, with gzip {} MB |\n\
             | core | {core}, one thread |\n\
-            | rounds | {rounds} |\n",
+            | rounds | {rounds} |\n\
+            | other processes | {other} |\n",
             host.processor,
             host.cores,
             host.system,

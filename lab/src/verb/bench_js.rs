@@ -2,11 +2,14 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeVal;
 
-use crate::bench::host::Host;
+use crate::bench::host::{self, Host};
 use crate::bench::javascript::{FORMAT_VERSION, Header, Line, Run};
 use crate::bench::samples::ModuleSizes;
 use xtask::blocks;
@@ -16,6 +19,7 @@ use xtask::dist::folder::Folder;
 use xtask::dist::npm;
 use xtask::error::{environment, usage};
 use xtask::flags::BenchJs;
+use xtask::inputs::fetch::Fetcher;
 use xtask::inputs::{node_modules, tests};
 use xtask::process::{self, Invocation};
 use xtask::project::Project;
@@ -75,60 +79,12 @@ impl Bench {
         let core = fetcher
             .tree("ffmpeg-core", project.pins.source("ffmpeg-core")?)?
             .join("dist/umd");
-        let offline = flags.origins.offline;
-        let folder = Folder::of_artifacts(project, &fetcher, std::slice::from_ref(&flags.profile))?;
-        let record = folder.records()?.pop().context("the record of a profile")?;
         let scratch = project.cache.scratch()?;
-        let mut archives = Vec::new();
-        for (name, data) in [
-            npm::library(project, &folder.version, offline)?,
-            npm::module(project, &folder, &record)?,
-        ] {
-            let path = scratch.path().join(name);
-            write_file(&path, &data)?;
-            archives.push(path.display().to_string());
-        }
-        write_file(
-            &scratch.path().join("package.json"),
-            b"{ \"private\": true, \"type\": \"module\" }\n",
-        )?;
-        let mut npm = Invocation::new("npm", scratch.path())
-            .arguments(["install", "--silent", "--no-audit", "--no-fund", "--offline"])
-            .arguments(archives)
-            .inherit_environment();
-        let cache = scratch.path().join("npm cache").display().to_string();
-        npm.environment.insert("npm_config_cache".into(), cache);
-        npm.output()?;
-        let module = project.root.join("artifacts").join(format!("{}.wasm", flags.profile));
-        let size = |form: &str| -> Result<u64> { Ok(fs::metadata(module.with_extension(form))?.len()) };
-        let version_of = |program: &str| {
-            let version = Invocation::new(program, scratch.path())
-                .arguments(["--version"])
-                .output();
-            version.map(|text| text.trim().to_owned())
-        };
-        let header = Header {
-            format_version: FORMAT_VERSION,
-            host: Host::here()?,
-            profile: flags.profile.clone(),
-            module: ModuleSizes {
-                sha256: digest::file(&module)?,
-                size_bytes: size("wasm")?,
-                gzip_bytes: size("wasm.gz")?,
-                brotli_bytes: size("wasm.br")?,
-            },
-            core: format!("@ffmpeg/core {}", project.pins.source("ffmpeg-core")?.version),
-            browser: version_of(&browser.display().to_string())?,
-            node: format!("node {}", version_of("node")?),
-        };
+        install(project, &fetcher, flags, scratch.path())?;
+        let sources = project.root.join("packages/npm");
         Ok(Bench {
-            header,
-            node_modules: node_modules::install(
-                &project.cache,
-                &project.host,
-                &project.root.join("packages/npm"),
-                offline,
-            )?,
+            header: header(project, flags, &browser, scratch.path())?,
+            node_modules: node_modules::install(&project.cache, &project.host, &sources, flags.origins.offline)?,
             core,
             video: tests::video(project, &fetcher)?,
             browser,
@@ -158,6 +114,7 @@ impl Bench {
         let printed = folder.join("printed");
         let log = project.cache.path("logs", "bench-js.log");
         let limit = ROUND_LIMIT * u32::try_from(flags.rounds.get()).map_err(|_| usage("so many rounds never end"))?;
+        let load = Load::begin();
         match invocation.run_within(limit, File::create(&printed)?, File::create(&log)?)? {
             Some(status) if status.success() => {}
             ended => bail!(
@@ -166,7 +123,91 @@ impl Bench {
                 process::last_lines(&log)?
             ),
         }
+        let load = load.map(Load::end).transpose()?;
+        let load = load.map_or(String::new(), |line| format!("{line}\n"));
         let header = serde_json::to_string(&Line::Header(Box::new(self.header.clone())))?;
-        Ok(format!("{header}\n{}", fs::read_to_string(&printed)?))
+        Ok(format!("{header}\n{}{load}", fs::read_to_string(&printed)?))
     }
+}
+
+/// Installs the packages into an empty folder, as npm does it.
+fn install(project: &Project, fetcher: &Fetcher, flags: &BenchJs, place: &Path) -> Result<()> {
+    let folder = Folder::of_artifacts(project, fetcher, std::slice::from_ref(&flags.profile))?;
+    let record = folder.records()?.pop().context("the record of a profile")?;
+    let packages = [
+        npm::library(project, &folder.version, flags.origins.offline)?,
+        npm::module(project, &folder, &record)?,
+    ];
+    let mut archives = Vec::new();
+    for (name, data) in packages {
+        let path = place.join(name);
+        write_file(&path, &data)?;
+        archives.push(path.display().to_string());
+    }
+    write_file(
+        &place.join("package.json"),
+        b"{ \"private\": true, \"type\": \"module\" }\n",
+    )?;
+    let mut npm = Invocation::new("npm", place)
+        .arguments(["install", "--silent", "--no-audit", "--no-fund", "--offline"])
+        .arguments(archives)
+        .inherit_environment();
+    let cache = place.join("npm cache").display().to_string();
+    npm.environment.insert("npm_config_cache".into(), cache);
+    npm.output().map(drop)
+}
+
+fn header(project: &Project, flags: &BenchJs, browser: &Path, place: &Path) -> Result<Header> {
+    let module = project.root.join("artifacts").join(format!("{}.wasm", flags.profile));
+    let size = |form: &str| -> Result<u64> { Ok(fs::metadata(module.with_extension(form))?.len()) };
+    let version_of = |program: &str| {
+        let version = Invocation::new(program, place).arguments(["--version"]).output();
+        version.map(|text| text.trim().to_owned())
+    };
+    Ok(Header {
+        format_version: FORMAT_VERSION,
+        host: Host::here()?,
+        profile: flags.profile.clone(),
+        module: ModuleSizes {
+            sha256: digest::file(&module)?,
+            size_bytes: size("wasm")?,
+            gzip_bytes: size("wasm.gz")?,
+            brotli_bytes: size("wasm.br")?,
+        },
+        core: format!("@ffmpeg/core {}", project.pins.source("ffmpeg-core")?.version),
+        browser: version_of(&browser.display().to_string())?,
+        node: format!("node {}", version_of("node")?),
+    })
+}
+
+/// What other processes compute meanwhile: all that was computed, less what the processes below this one did.
+struct Load {
+    started: Instant,
+    busy_seconds: f64,
+    own_seconds: f64,
+}
+
+impl Load {
+    fn begin() -> Option<Load> {
+        Some(Load {
+            started: Instant::now(),
+            busy_seconds: host::busy_seconds()?,
+            own_seconds: children_seconds()?,
+        })
+    }
+
+    fn end(self) -> Result<String> {
+        let busy = host::busy_seconds().unwrap_or_default() - self.busy_seconds;
+        let own = children_seconds().unwrap_or_default() - self.own_seconds;
+        let cores = thread::available_parallelism()?.get() as f64;
+        let other_share = (busy - own).max(0.0) / (cores * self.started.elapsed().as_secs_f64());
+        Ok(serde_json::to_string(&Line::Load { other_share })?)
+    }
+}
+
+/// Processor time of processes below this one that have ended.
+fn children_seconds() -> Option<f64> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
+    let seconds = |time: TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
+    Some(seconds(usage.user_time()) + seconds(usage.system_time()))
 }

@@ -97,7 +97,18 @@ export class Runtime {
   /** Compiles a module, once in a page or process. Without a source it is the one that is installed, in node. */
   static async load(source?: ModuleSource, options: RuntimeOptions = {}): Promise<Runtime> {
     checkLimit('memoryMaxBytes', options.memoryMaxBytes);
-    return new Runtime(await compile(source, options.memoryMaxBytes), options);
+    // The first job's worker starts while the module is compiled.
+    const started = hasWorkers() ? startWorker() : undefined;
+    // Why it could not be started is told by a job that needs one.
+    started?.ready.catch(() => undefined);
+    try {
+      const runtime = new Runtime(await compile(source, options.memoryMaxBytes), options);
+      if (started) runtime.keepSpare(started);
+      return runtime;
+    } catch (error) {
+      if (started) endStarted(started);
+      throw error;
+    }
   }
 
   /**

@@ -22,7 +22,7 @@ export async function uses(
   handle: FileSystemFileHandle,
   stream: ReadableStream<Uint8Array>,
 ): Promise<Uint8Array> {
-  const runtime: Runtime = await Runtime.load(module, { jobsMax: 2 });
+  const runtime: Runtime = await Runtime.load(module, { jobsMax: 2, memoryMaxBytes: 2 ** 30 });
   const files: Files = {
     'in.mp4': file,
     'more.mp4': new URL('https://media.example/in.mp4'),

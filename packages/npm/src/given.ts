@@ -234,16 +234,39 @@ function input(stream: ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>): 
   const iterator = iterate(stream);
   let rest = new Uint8Array() as Uint8Array;
   let isAtEnd = false;
+  let filling: Promise<void> | undefined;
+  const fill = async () => {
+    while (rest.byteLength === 0 && !isAtEnd) {
+      const { done, value } = await iterator.next().catch((cause: unknown) => {
+        throw streamFailed('stdin', cause);
+      });
+      if (done) isAtEnd = true;
+      else if (value instanceof Uint8Array) rest = value;
+      else throw streamFailed('stdin', 'it gave something else than a Uint8Array');
+    }
+  };
   return {
+    isReady: async (milliseconds) => {
+      if (rest.byteLength > 0 || isAtEnd) return true;
+      filling ??= fill();
+      const filled = filling.then(
+        () => true,
+        () => true,
+      );
+      if (milliseconds === undefined) return filled;
+      if (milliseconds < 1) return Promise.race([filled, soon()]);
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const late = new Promise<boolean>((resolve) => {
+        timer = setTimeout(() => resolve(false), milliseconds);
+      });
+      const isReady = await Promise.race([filled, late]);
+      clearTimeout(timer);
+      return isReady;
+    },
     read: async (_offset, length) => {
-      while (rest.byteLength === 0 && !isAtEnd) {
-        const { done, value } = await iterator.next().catch((cause: unknown) => {
-          throw streamFailed('stdin', cause);
-        });
-        if (done) isAtEnd = true;
-        else if (value instanceof Uint8Array) rest = value;
-        else throw streamFailed('stdin', 'it gave something else than a Uint8Array');
-      }
+      filling ??= fill();
+      await filling;
+      filling = undefined;
       const part = rest.subarray(0, length);
       rest = rest.subarray(length);
       return part;
@@ -255,6 +278,12 @@ function input(stream: ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>): 
       void iterator.return?.().catch(() => undefined);
     },
   };
+}
+
+/** Not ready, after what is there already has had its turn: a timer takes milliseconds. */
+async function soon(): Promise<boolean> {
+  for (let turn = 0; turn < 16; turn++) await undefined;
+  return false;
 }
 
 function iterate(stream: ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>): AsyncIterator<Uint8Array> {

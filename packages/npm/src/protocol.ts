@@ -89,6 +89,7 @@ const HEAD_SIZE_BYTES = 8;
 const WAITING = 0;
 const DATA = 1;
 const ERROR = 2;
+const LATE = 3;
 
 export const ANSWERS_SIZE_BYTES = HEAD_SIZE_BYTES + (1 << 20) + (1 << 16);
 
@@ -96,12 +97,17 @@ export const ANSWERS_SIZE_BYTES = HEAD_SIZE_BYTES + (1 << 20) + (1 << 16);
 export function answer(shared: SharedArrayBuffer, reply: Reply): void {
   const head = new Int32Array(shared, 0, 2);
   const isError = 'error' in reply;
+  const isLate = 'isLate' in reply;
   const room = shared.byteLength - HEAD_SIZE_BYTES;
-  const data = isError ? new TextEncoder().encode(JSON.stringify(reply.error)) : reply.data;
+  const data = isError
+    ? new TextEncoder().encode(JSON.stringify(reply.error))
+    : isLate
+      ? new Uint8Array()
+      : reply.data;
   const part = data.subarray(0, room);
   new Uint8Array(shared, HEAD_SIZE_BYTES).set(part);
   head[LENGTH] = part.byteLength;
-  Atomics.store(head, STATE, isError ? ERROR : DATA);
+  Atomics.store(head, STATE, isError ? ERROR : isLate ? LATE : DATA);
   Atomics.notify(head, STATE);
 }
 
@@ -112,6 +118,8 @@ export function ask(shared: SharedArrayBuffer, send: () => void): Reply {
   send();
   Atomics.wait(head, STATE, WAITING);
   const bytes = new Uint8Array(shared, HEAD_SIZE_BYTES, head[LENGTH] ?? 0).slice();
-  if (Atomics.load(head, STATE) === DATA) return { data: bytes };
+  const state = Atomics.load(head, STATE);
+  if (state === DATA) return { data: bytes };
+  if (state === LATE) return { isLate: true };
   return { error: JSON.parse(new TextDecoder().decode(bytes)) as PlainError };
 }

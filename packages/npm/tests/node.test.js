@@ -117,6 +117,28 @@ test('a writer takes an output, and reads it back', async () => {
   assert.equal(await codecs(kept), 'h264,aac');
 });
 
+test('a frame goes out before the next one comes', async () => {
+  const FRAMES = 10;
+  const lines = [];
+  let wake = () => {};
+  const stdout = new WritableStream({
+    write(chunk) {
+      lines.push(...new TextDecoder().decode(chunk).split('\n').filter((line) => /^\d/.test(line)));
+      wake();
+    },
+  });
+  async function* frames() {
+    for (let frame = 0; frame < FRAMES; frame++) {
+      yield new Uint8Array(64 * 64).fill(frame * 9);
+      while (lines.length <= frame) await new Promise((resolve) => (wake = resolve));
+    }
+  }
+  const raw = '-probesize 32 -analyzeduration 0 -f rawvideo -pix_fmt gray -s 64x64 -r 25 -i pipe:0';
+  const line = `ffmpeg -v error ${raw} -f framecrc -flush_packets 1 -`.split(' ');
+  (await runtime.run(line, { stdin: frames(), stdout, timeout: 60_000 })).expectSuccess();
+  assert.equal(lines.length, FRAMES);
+});
+
 test('streams of any length pass through', async () => {
   const { files } = await runtime.run(COPY, { files: { 'in.mp4': video } });
   const parts = [];

@@ -16,6 +16,8 @@ export interface Content {
   /** Missing where nothing can be written. */
   write?(data: Uint8Array, offset: number): Awaitable<number>;
   resize?(sizeBytes: number): void;
+  /** Whether a read would not wait, after this time at most; missing where none ever does. */
+  isReady?(milliseconds: number | undefined): Awaitable<boolean>;
   /** Called when a descriptor of it is opened. */
   open?(): void;
   /** Called when a descriptor of it is closed. */

@@ -9,9 +9,11 @@ import { ReadAhead } from './read-ahead.ts';
 
 export type Request =
   | { op: 'read'; id: number; offset: number; length: number }
+  /** Reads from a stream, unless nothing comes in this time; without one, however long it takes. */
+  | { op: 'await'; id: number; length: number; milliseconds: number | undefined }
   | { op: 'write'; id: number; offset: number; data: Uint8Array<ArrayBuffer> };
 
-export type Reply = { data: Uint8Array } | { error: PlainError };
+export type Reply = { data: Uint8Array } | { error: PlainError } | { isLate: true };
 
 /** Asks the calling thread, and waits as this thread can. */
 export type Caller = (request: Request) => Awaitable<Reply>;
@@ -20,6 +22,8 @@ export type Caller = (request: Request) => Awaitable<Reply>;
 export interface Served {
   read?(offset: number, length: number): Promise<Uint8Array>;
   write?(offset: number, data: Uint8Array<ArrayBuffer>): Promise<void>;
+  /** Whether there is something to read, after this time at most. */
+  isReady?(milliseconds: number | undefined): Promise<boolean>;
   /** Called when the job has ended, with the error if it failed. */
   end?(error?: unknown): Promise<void>;
 }
@@ -36,7 +40,11 @@ export async function serve(served: readonly Served[], request: Request): Promis
       await found?.write?.(request.offset, request.data);
       return { data: NOTHING };
     }
-    const data = (await found?.read?.(request.offset, request.length)) ?? NOTHING;
+    if (request.op === 'await' && found?.isReady && !(await found.isReady(request.milliseconds))) {
+      return { isLate: true };
+    }
+    const offset = request.op === 'read' ? request.offset : 0;
+    const data = (await found?.read?.(offset, request.length)) ?? NOTHING;
     return { data: data.subarray(0, Math.min(request.length, CALL_SIZE_MAX_BYTES)) };
   } catch (error) {
     return { error: toPlain(error) };
@@ -45,7 +53,7 @@ export async function serve(served: readonly Served[], request: Request): Promis
 
 function unwrap(reply: Reply): Uint8Array {
   if ('error' in reply) throw fromPlain(reply.error);
-  return reply.data;
+  return 'data' in reply ? reply.data : NOTHING;
 }
 
 function call(caller: Caller | undefined, name: string, request: Request): Awaitable<Uint8Array> {
@@ -132,6 +140,9 @@ export class RemoteWritableFile implements Content {
 /** A stream of the calling thread, which waits for its other end. */
 export class RemoteStream implements Content {
   readonly isStream = true;
+  /** Read when the program asked whether there is something; empty at the end. */
+  private ahead: Uint8Array | undefined;
+  private error: unknown;
 
   constructor(
     private readonly name: string,
@@ -144,6 +155,17 @@ export class RemoteStream implements Content {
   }
 
   read(into: Uint8Array): Awaitable<number> {
+    if (this.error !== undefined) throw this.error;
+    if (this.ahead) {
+      const part = this.ahead.subarray(0, into.byteLength);
+      into.set(part);
+      // The end stays the end.
+      if (part.byteLength > 0) {
+        const rest = this.ahead.subarray(part.byteLength);
+        this.ahead = rest.byteLength > 0 ? rest : undefined;
+      }
+      return part.byteLength;
+    }
     const length = Math.min(into.byteLength, CALL_SIZE_MAX_BYTES);
     const take = (data: Uint8Array) => {
       into.set(data);
@@ -151,6 +173,18 @@ export class RemoteStream implements Content {
     };
     const data = call(this.caller, this.name, { op: 'read', id: this.id, offset: 0, length });
     return data instanceof Promise ? data.then(take) : take(data);
+  }
+
+  isReady(milliseconds: number | undefined): Awaitable<boolean> {
+    if (this.ahead || this.error !== undefined || !this.caller) return true;
+    const take = (reply: Reply) => {
+      // An error is that of the read.
+      if ('error' in reply) this.error = fromPlain(reply.error);
+      else if ('data' in reply) this.ahead = reply.data;
+      return !('isLate' in reply);
+    };
+    const reply = this.caller({ op: 'await', id: this.id, length: CALL_SIZE_MAX_BYTES, milliseconds });
+    return reply instanceof Promise ? reply.then(take) : take(reply);
   }
 
   write(data: Uint8Array): Awaitable<number> {

@@ -545,14 +545,14 @@ export class Host {
     const wanted = Array.from({ length: number }, (_, index) =>
       this.subscription((subscriptions >>> 0) + index * abi.SUBSCRIPTION_SIZE_BYTES),
     );
-    // A stream counts as ready at any time: what is read from it waits then.
+    // A stream that cannot tell counts as ready at any time: what is read from it waits then.
     const now = this.clock.monotonic();
-    const first = Math.min(...wanted.map(({ wakeAt }) => wakeAt ?? 0));
-    const answer = () => {
-      const time = Math.max(this.clock.monotonic(), first);
+    const first = Math.min(...wanted.map(({ wakeAt, awaited }) => wakeAt ?? (awaited ? Infinity : 0)));
+    const answer = (isReady = false) => {
+      const time = Math.max(this.clock.monotonic(), isReady ? 0 : first);
       let written = 0;
-      for (const { userData, type, wakeAt, errno } of wanted) {
-        if (wakeAt !== undefined && wakeAt > time) continue;
+      for (const { userData, type, wakeAt, awaited, errno } of wanted) {
+        if ((wakeAt !== undefined && wakeAt > time) || (awaited && !isReady)) continue;
         const event = (events >>> 0) + written++ * abi.EVENT_SIZE_BYTES;
         this.memory.bytes(event, abi.EVENT_SIZE_BYTES).fill(0);
         this.memory.writeU64(event, userData);
@@ -562,21 +562,29 @@ export class Host {
       }
       this.memory.writeU32(happened, written);
     };
+    // Only standard input is such a stream.
+    const awaited = wanted.find((one) => one.awaited)?.awaited;
+    if (awaited) {
+      const isReady = awaited(first === Infinity ? undefined : Math.max(0, first - now));
+      return isReady instanceof Promise ? isReady.then(answer) : answer(isReady);
+    }
     if (first <= now) return answer();
     if (!this.setup.sleep) {
       this.clock.skipTo(first);
       return answer();
     }
     const slept = this.setup.sleep(first - now);
-    return slept instanceof Promise ? slept.then(answer) : answer();
+    return slept instanceof Promise ? slept.then(() => answer()) : answer();
   }
 
-  private subscription(at: number): { userData: bigint; type: number; wakeAt: number | undefined; errno: number } {
+  private subscription(at: number): Subscription {
     const userData = this.memory.readU64(at);
     const type = this.memory.readU8(at + 8);
     if (type === EventType.FD_READ || type === EventType.FD_WRITE) {
-      const errno = this.descriptors[this.memory.readU32(at + 16)] ? Errno.SUCCESS : Errno.BADF;
-      return { userData, type, wakeAt: undefined, errno };
+      const descriptor = this.descriptors[this.memory.readU32(at + 16)];
+      const content = type === EventType.FD_READ && descriptor?.kind === 'file' ? descriptor.content : undefined;
+      const awaited = content?.isReady?.bind(content);
+      return { userData, type, wakeAt: undefined, awaited, errno: descriptor ? Errno.SUCCESS : Errno.BADF };
     }
     if (type !== EventType.CLOCK) throw new Errno(Errno.INVAL);
     const id = this.memory.readU32(at + 16);
@@ -584,7 +592,8 @@ export class Host {
     const isAbsolute = (this.memory.readU16(at + 40) & 1) !== 0;
     const left = isAbsolute ? timeout - this.clock.nanoseconds(id) : timeout;
     const milliseconds = left > 0n ? Number(left) / 1e6 : 0;
-    return { userData, type, wakeAt: this.clock.monotonic() + milliseconds, errno: Errno.SUCCESS };
+    const wakeAt = this.clock.monotonic() + milliseconds;
+    return { userData, type, wakeAt, awaited: undefined, errno: Errno.SUCCESS };
   }
 
   private randomGet(pointer: number, length: number): void {
@@ -594,6 +603,15 @@ export class Host {
       crypto.getRandomValues(buffer.subarray(at, at + MOST_AT_ONCE));
     }
   }
+}
+
+/** What a guest waits for. */
+interface Subscription {
+  userData: bigint;
+  type: number;
+  wakeAt: number | undefined;
+  awaited: ((milliseconds: number | undefined) => Awaitable<boolean>) | undefined;
+  errno: number;
 }
 
 /** Ends the job with an error. */

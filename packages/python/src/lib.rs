@@ -26,7 +26,4 @@ mod _native {
     use crate::runtime::Runtime;
     #[pymodule_export]
     use crate::task::Job;
-
-    #[pymodule_export]
-    const VERSION: &str = env!("CARGO_PKG_VERSION");
 }

@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 //! What the Python package `afmpeg` calls of the runtime crate; its interface is written in Python, beside this.
 
 #![expect(missing_debug_implementations, reason = "Python shows its objects in its own way")]

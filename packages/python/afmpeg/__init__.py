@@ -47,7 +47,6 @@ from ._errors import (
     ZeroByte,
 )
 from ._modules import modules
-from ._native import VERSION as __version__
 from ._native import Frame, Progress
 from ._probe import Chapter, Format, Probe, Stream, StreamGroup
 from ._runtime import (
@@ -63,6 +62,18 @@ from ._runtime import (
     run,
     start,
 )
+
+__version__: str
+
+
+def __getattr__(name: str) -> str:
+    # The version of a release, which finding takes longer than all else here.
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("afmpeg")
+    raise AttributeError(f"module 'afmpeg' has no attribute {name!r}")
+
 
 __all__ = [
     "Busy",

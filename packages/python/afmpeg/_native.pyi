@@ -7,8 +7,6 @@ from typing import Any, final
 import numpy
 from numpy.typing import NDArray
 
-VERSION: str
-
 def shut_down() -> None: ...
 
 @final

@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 //! The crate's errors as Python's exceptions, each of a class that is named as its variant.
 
 use afmpeg::{Error, Limit, Output};

@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 //! A job's own files: inputs and outputs of the caller's, and what the program writes besides.
 
 use crate::task::Failure;

@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 //! Pictures, whose pixels Python reads and changes in place.
 
 use bytes::BytesMut;

@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 //! Where jobs must not be: in the child of a fork, and in an interpreter that ends.
 
 use crate::error;

@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 //! What the Python package `afmpeg` calls of the runtime crate; its interface is written in Python, beside this.
 
 #![expect(missing_debug_implementations, reason = "Python shows its objects in its own way")]
@@ -26,7 +29,4 @@ mod _native {
     use crate::runtime::Runtime;
     #[pymodule_export]
     use crate::task::Job;
-
-    #[pymodule_export]
-    const VERSION: &str = env!("CARGO_PKG_VERSION");
 }

@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 //! Reports of ffmpeg's progress.
 
 use pyo3::prelude::*;

@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 //! What a job is given, as Python passes it on.
 
 use crate::files::{Files, Output, PythonReader};

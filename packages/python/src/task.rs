@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
 //! A job on a thread of its own, for which Python waits in any of its ways.
 
 use crate::frame::Frame;

@@ -528,6 +528,9 @@ class Runtimes(Case):
         with self.assertRaisesRegex(TypeError, "'nonsense'"):
             afmpeg.Runtime(nonsense=3)  # type: ignore[call-arg]
 
+    def test_the_version_is_that_of_the_release(self) -> None:
+        self.assertRegex(afmpeg.__version__, r"^[0-9]+\.[0-9]+\.[0-9]+")
+
     def test_runtimes_are_closed(self) -> None:
         runtime = afmpeg.Runtime(max_concurrency=1, max_waiting=0)
         self.assertGreater(runtime.warm_up(), 0)

@@ -13,8 +13,8 @@ use crate::process::Invocation;
 const BEGINNINGS: [&str; 5] = ["COPYING", "COPYRIGHT", "LICENCE", "LICENSE", "NOTICE"];
 
 /// One text for all crates that are compiled into one of ours: who they are, and each licence's words once.
-pub fn licences(root: &Path, package: &str, offline: bool) -> Result<String> {
-    let names = compiled(root, package, offline)?;
+pub fn licences(root: &Path, package: &str, features: &str, offline: bool) -> Result<String> {
+    let names = compiled(root, package, features, offline)?;
     let metadata = cargo(root, &["metadata", "--format-version", "1"], offline).output()?;
     let metadata = MetadataCommand::parse(metadata).context("cargo metadata")?;
     let mut listing = String::new();
@@ -45,9 +45,18 @@ pub fn licences(root: &Path, package: &str, offline: bool) -> Result<String> {
 }
 
 /// The crates that code is taken of, as names and versions.
-fn compiled(root: &Path, package: &str, offline: bool) -> Result<BTreeSet<String>> {
-    let arguments = ["tree", "--package", package, "--edges", "normal", "--prefix", "none"];
-    let tree = cargo(root, &[&arguments[..], &["--format", "{p}"]].concat(), offline).output()?;
+fn compiled(root: &Path, package: &str, features: &str, offline: bool) -> Result<BTreeSet<String>> {
+    let arguments = [
+        "tree",
+        "--package",
+        package,
+        "--features",
+        features,
+        "--edges",
+        "normal",
+    ];
+    let form = ["--prefix", "none", "--format", "{p}"];
+    let tree = cargo(root, &[&arguments[..], &form].concat(), offline).output()?;
     let name = |line: &str| {
         let mut words = line.split(' ');
         Some(format!("{} {}", words.next()?, words.next()?.strip_prefix('v')?))

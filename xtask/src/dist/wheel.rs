@@ -60,7 +60,7 @@ pub fn library(project: &Project, fetcher: &Fetcher, version: &str) -> Result<Pa
         ),
     )?;
     let wheel = std::fs::read_dir(&out)?.next().context("maturin left no wheel")??;
-    let licences = crates::licences(&project.root, "afmpeg-python", fetcher.is_offline())?;
+    let licences = crates::licences(&project.root, "afmpeg-python", "command", fetcher.is_offline())?;
     repacked(&wheel.path(), command, licences, &python_version(version))
 }
 

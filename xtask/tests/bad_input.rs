@@ -14,8 +14,7 @@ use support::{Ended, Fixture, archive, files_in, response, run, serve, sha256, w
 #[test]
 fn a_name_that_is_no_profile_lists_what_names_are_made_of() {
     let fixture = Fixture::new();
-    let shipped =
-        "o2-gpl, o2-lgpl, o3-gpl, o3-gpl-full, o3-gpl-scalar, o3-lgpl, o3-lgpl-web, oz-gpl, oz-lgpl,";
+    let shipped = "o2-gpl, o2-lgpl, o3-gpl, o3-gpl-full, o3-gpl-scalar, o3-lgpl, o3-lgpl-web, oz-gpl, oz-lgpl,";
     for (name, wanted) in [
         ("o4-gpl", "`o4` is no level: o2, o3, oz"),
         ("o3-bsd", "`bsd` is no licence: gpl, lgpl"),

@@ -196,7 +196,7 @@ int afmpeg_descriptor(const void *stream)
     return ((const struct afmpeg_stream *)stream)->fd;
 }
 
-bool afmpeg_input_awaited(void)
+bool afmpeg_input_is_awaited(void)
 {
     for (int i = 0; i < stream_count; i++)
         if (wants_input(&streams[i]))

@@ -135,7 +135,6 @@ void afmpeg_phase_ended(struct __pthread *thread);
 bool afmpeg_next_destructor(struct __pthread *thread);
 
 // descriptor.c
-bool afmpeg_input_awaited(void);
 bool afmpeg_descriptors_awaited(void);
 // Waits for the first that is ready, at most so long, and does what can be done then.
 void afmpeg_poll_descriptors(int64_t timeout_ns);

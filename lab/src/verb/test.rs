@@ -209,6 +209,7 @@ fn package_crates(project: &Project, cargo: &Cargo) -> Result<()> {
             "Cargo.lock",
             "LICENSE-APACHE",
             "LICENSE-MIT",
+            "packages/python",
             "release",
             "runtime",
             "rust-toolchain.toml",

@@ -23,7 +23,7 @@ def _preference(name: str) -> tuple[bool, int, int, str]:
 def modules() -> dict[str, str]:
     """The installed modules' files by their names, such as ``o3-gpl``, the preferred one first."""
     try:
-        import afmpeg_modules  # type: ignore[import-not-found,unused-ignore]
+        import afmpeg_modules  # type: ignore[import-not-found,import-untyped,unused-ignore]
     except ModuleNotFoundError:
         return {}
     found: dict[str, str] = {}

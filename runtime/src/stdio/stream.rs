@@ -140,6 +140,10 @@ impl Stream {
     }
 
     /// Whether a call would not block, as far as that can be known.
+    #[cfg_attr(
+        not(any(unix, feature = "tokio")),
+        expect(unused_variables, reason = "only what can be waited for differs by direction")
+    )]
     pub fn readiness(&mut self, direction: Direction) -> Readiness {
         match self {
             Stream::Host(host) if !host.is_regular => Readiness::Wait,

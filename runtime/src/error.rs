@@ -120,6 +120,20 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns the message and those of the causes on one line, without repetitions.
+    pub fn chain(&self) -> String {
+        let mut message = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            let cause_message = cause.to_string();
+            if !message.contains(&cause_message) {
+                message = format!("{message}: {cause_message}");
+            }
+            source = cause.source();
+        }
+        message
+    }
+
     /// Returns the output of the job up to the error, if the job was started.
     pub fn output(&self) -> Option<&Output> {
         match self {

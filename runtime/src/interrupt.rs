@@ -162,6 +162,20 @@ impl Interrupt {
     }
 }
 
+/// The bytes that a ready pipe takes without blocking; it may not take more: `PIPE_BUF`.
+pub(crate) const PIPE_BUF_BYTES: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
+
+/// Waits for a pipe or the like, a slice of time at most; whether it can be used without blocking.
+#[cfg(unix)]
+pub(crate) fn wait_a_slice(file: &std::fs::File, flags: rustix::event::PollFlags) -> io::Result<bool> {
+    use rustix::event::{PollFd, Timespec, poll};
+    let slice = Timespec::try_from(WAIT_SLICE).map_err(|_| io::ErrorKind::InvalidInput)?;
+    match poll(&mut [PollFd::new(file, flags)], Some(&slice)) {
+        Err(rustix::io::Errno::INTR) => Ok(false),
+        ready => Ok(ready? > 0),
+    }
+}
+
 /// Repeats a call that a signal has ended, unless the signal was to end the job.
 pub(crate) fn retry<T>(interrupt: &Interrupt, mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {

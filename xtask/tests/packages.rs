@@ -248,7 +248,8 @@ impl Wheels {
         let project = Project::open(xtask::project::root().unwrap()).unwrap();
         let source = project.root.join("packages/python");
         let requirements = source.join("tests/requirements.txt");
-        let others = python_packages::install_pinned(&project.cache, &requirements, is_offline()).unwrap();
+        let others =
+            python_packages::install_pinned(&project.cache, &project.host, &requirements, is_offline()).unwrap();
         // A folder of its own is all that it takes, and works where Python has no `venv`.
         let packages = folder.path().join("packages");
         node_modules::copy(&others, &packages).unwrap();

@@ -7,20 +7,6 @@ use afmpeg::{Error, Limit, Output};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-/// An error and its causes on one line, without repetitions.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut message = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_message = cause.to_string();
-        if !message.contains(&cause_message) {
-            message = format!("{message}: {cause_message}");
-        }
-        source = cause.source();
-    }
-    message
-}
-
 /// An exception of this class of `afmpeg._errors`.
 fn make(py: Python, class: &str, message: &str, fields: &Bound<PyDict>) -> PyErr {
     let made = py
@@ -39,7 +25,7 @@ pub fn simple(py: Python, class: &str, message: &str) -> PyErr {
 pub fn exception(py: Python, error: &Error) -> PyErr {
     let fields = PyDict::new(py);
     match fill(py, error, &fields) {
-        Ok(class) => make(py, class, &chain(error), &fields),
+        Ok(class) => make(py, class, &error.chain(), &fields),
         Err(error) => error,
     }
 }

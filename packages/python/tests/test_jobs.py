@@ -611,7 +611,9 @@ print("finefine", end="")
 }
 
 PRELUDE = f"""
-import afmpeg, sys
+import afmpeg, signal, sys
+# A shell that starts programs in the background has them ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 ENDLESS = {ENDLESS!r}
 def data():
     args = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=d=200", "-c:v", "mpeg4", "out.mkv"]

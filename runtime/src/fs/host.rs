@@ -361,16 +361,6 @@ fn metadata_of(metadata: &cap_std::fs::Metadata) -> Metadata {
     }
 }
 
-/// The bytes that a ready pipe takes without blocking: `PIPE_BUF`.
-const PIPE_BUF_BYTES: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
-
-/// The longest wait before the caller can see whether the job is to end.
-#[cfg(unix)]
-const WAIT: rustix::event::Timespec = rustix::event::Timespec {
-    tv_sec: 0,
-    tv_nsec: 20_000_000,
-};
-
 /// An open file of the host.
 pub(super) struct HostFile {
     file: std::fs::File,
@@ -402,11 +392,9 @@ impl HostFile {
     /// as if it had ended.
     #[cfg(unix)]
     fn wait(&self, flags: rustix::event::PollFlags) -> io::Result<()> {
-        use rustix::event::{PollFd, poll};
-        match poll(&mut [PollFd::new(&self.file, flags)], Some(&WAIT)) {
-            Ok(0) => Err(io::ErrorKind::WouldBlock.into()),
-            Ok(_) => Ok(()),
-            Err(error) => Err(error.into()),
+        match crate::interrupt::wait_a_slice(&self.file, flags)? {
+            true => Ok(()),
+            false => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 
@@ -452,7 +440,9 @@ impl File for HostFile {
         if self.is_stream {
             #[cfg(unix)]
             self.wait(rustix::event::PollFlags::OUT)?;
-            return self.file.write(&buffer[..buffer.len().min(PIPE_BUF_BYTES)]);
+            return self
+                .file
+                .write(&buffer[..buffer.len().min(crate::interrupt::PIPE_BUF_BYTES)]);
         }
         #[cfg(unix)]
         {

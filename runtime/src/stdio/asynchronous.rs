@@ -19,6 +19,8 @@ pub struct AsyncInput {
     handle: Option<Handle>,
     /// Read when the program asked whether there is input.
     ahead: Option<io::Result<Bytes>>,
+    /// Made when the program asks for the first time.
+    buffer: Vec<u8>,
 }
 
 /// Something that is written asynchronously.
@@ -33,6 +35,7 @@ impl AsyncInput {
             reader: Box::pin(reader),
             handle: Handle::try_current().ok(),
             ahead: None,
+            buffer: Vec::new(),
         }
     }
 
@@ -40,8 +43,8 @@ impl AsyncInput {
     pub(crate) fn is_ready(&mut self) -> bool {
         if self.ahead.is_none() {
             let _entered = self.handle.as_ref().map(Handle::enter);
-            let mut buffer = vec![0; AHEAD_SIZE_BYTES];
-            let mut read = ReadBuf::new(&mut buffer);
+            self.buffer.resize(AHEAD_SIZE_BYTES, 0);
+            let mut read = ReadBuf::new(&mut self.buffer);
             let waker = waker_of_this_thread();
             let Poll::Ready(result) = self
                 .reader

@@ -1,6 +1,8 @@
 //! Standard streams that are streams of the host.
 
-use crate::interrupt::{Interrupt, retry};
+#[cfg(unix)]
+use crate::interrupt::wait_a_slice;
+use crate::interrupt::{Interrupt, PIPE_BUF_BYTES, retry};
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 #[cfg(unix)]
@@ -13,9 +15,6 @@ pub(crate) enum Direction {
     Read,
     Write,
 }
-
-/// The bytes that a ready pipe takes without blocking; it may not take more: `PIPE_BUF`.
-const PIPE_BUF_BYTES: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
 /// A stream of the host: a file, a pipe or a terminal.
 pub(crate) struct HostStream {
@@ -76,20 +75,12 @@ impl HostStream {
 /// Waits until a pipe or the like can be used without blocking, or until an interruption.
 #[cfg(unix)]
 pub(super) fn wait(file: &File, direction: Direction, interrupt: &Interrupt) -> io::Result<()> {
-    use crate::interrupt::WAIT_SLICE;
-    use rustix::event::{PollFd, Timespec, poll};
-    let slice = Timespec::try_from(WAIT_SLICE).map_err(|_| io::ErrorKind::InvalidInput)?;
-    loop {
-        let mut fds = [PollFd::new(file, direction.poll_flags())];
-        match poll(&mut fds, Some(&slice)) {
-            Ok(0) | Err(rustix::io::Errno::INTR) => {}
-            Ok(_) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        }
+    while !wait_a_slice(file, direction.poll_flags())? {
         if interrupt.check().is_some() {
             return Err(io::ErrorKind::Interrupted.into());
         }
     }
+    Ok(())
 }
 
 #[cfg(unix)]

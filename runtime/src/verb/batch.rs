@@ -1,6 +1,6 @@
 //! `afmpeg batch`: many jobs, in parallel, and none of them twice.
 
-use super::failure::{Failure, chain};
+use super::failure::Failure;
 use super::folders::Folders;
 use super::info::print;
 use super::module;
@@ -171,7 +171,7 @@ fn run_one(runtime: &Runtime, folders: &Folders, sandbox: &Sandbox, entry: &Entr
         Ok(output) if output.success() => (Some(0), None, output),
         Ok(output) => (Some(output.exit_code), Some(output.error_message()), output),
         Err(error) => {
-            let message = chain(&error);
+            let message = error.chain();
             match error {
                 Error::Limit { output, .. } => (Some(output.exit_code), Some(message), *output),
                 Error::Deadline { output } | Error::Cancelled { output } => (None, Some(message), *output),

@@ -56,21 +56,7 @@ impl From<Error> for Failure {
         };
         Failure {
             exit_code,
-            message: chain(&error),
+            message: error.chain(),
         }
     }
-}
-
-/// An error and its causes on one line, without repetitions.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut message = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_message = cause.to_string();
-        if !message.contains(&cause_message) {
-            message = format!("{message}: {cause_message}");
-        }
-        source = cause.source();
-    }
-    message
 }

@@ -66,13 +66,9 @@ fn a_socket_can_be_written_to() {
     let studio = Studio::new();
     let (mut ours, theirs) = UnixStream::pair().unwrap();
     let theirs = OwnedFd::from(theirs);
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("aot");
     // Standard output as the socket, which Node's `stdio: 'pipe'` gives.
-    let mut child = Command::new(env!("CARGO_BIN_EXE_afmpeg"))
-        .arg("--module")
-        .arg(module().path())
-        .arg("--cache-dir")
-        .arg(cache)
+    let mut child = studio
+        .command()
         .args([
             "ffmpeg",
             "-v",
@@ -86,7 +82,6 @@ fn a_socket_can_be_written_to() {
             "s16le",
             "/dev/stdout",
         ])
-        .current_dir(studio.path(""))
         .stdout(theirs)
         .spawn()
         .unwrap();

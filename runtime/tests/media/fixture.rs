@@ -122,6 +122,11 @@ impl Studio {
         self.folder.path().join(name)
     }
 
+    /// The command with the module, in this folder, for tests that speak with it while it runs.
+    pub fn command(&self) -> Command {
+        command(module().path(), self.folder.path())
+    }
+
     pub fn read(&self, name: &str) -> Vec<u8> {
         fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
@@ -225,22 +230,28 @@ pub struct Run {
     timeout: Duration,
 }
 
+/// The command with a module, in a folder.
+fn command(module: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_afmpeg"));
+    command.current_dir(folder);
+    // The settings of FFmpeg in the environment of the tests must not affect the test.
+    for variable in ["AV_LOG_FORCE_COLOR", "AV_LOG_FORCE_256COLOR", "FFREPORT"] {
+        command.env_remove(variable);
+    }
+    // Nor must a proxy, which has other ideas of this machine's own addresses.
+    for variable in ["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"] {
+        command.env_remove(variable).env_remove(variable.to_ascii_lowercase());
+    }
+    command.arg("--module").arg(module);
+    command
+        .arg("--cache-dir")
+        .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("aot"));
+    command
+}
+
 impl Run {
     fn new(module: &Path, folder: &Path, options: &str, line: &str) -> Run {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_afmpeg"));
-        command.current_dir(folder);
-        // The settings of FFmpeg in the environment of the tests must not affect the test.
-        for variable in ["AV_LOG_FORCE_COLOR", "AV_LOG_FORCE_256COLOR", "FFREPORT"] {
-            command.env_remove(variable);
-        }
-        // Nor must a proxy, which has other ideas of this machine's own addresses.
-        for variable in ["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"] {
-            command.env_remove(variable).env_remove(variable.to_ascii_lowercase());
-        }
-        command.arg("--module").arg(module);
-        command
-            .arg("--cache-dir")
-            .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("aot"));
+        let mut command = command(module, folder);
         command.args(options.split_whitespace());
         command.args(line.split_whitespace());
         command

@@ -1,10 +1,9 @@
 //! Streams that are fed and read while they last: what comes in goes out, and nobody waits for ever.
 
-use crate::fixture::{Studio, module};
+use crate::fixture::Studio;
 use afmpeg::{Job, Stdin, Stdout};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write, pipe};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -17,14 +16,10 @@ const FRAME_SIZE_BYTES: usize = 64 * 64;
 const RAW: &str = "-probesize 32 -analyzeduration 0 -f rawvideo -pix_fmt gray -s 64x64 -r 25";
 
 fn start(studio: &Studio, arguments: &str) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_afmpeg"))
-        .arg("--module")
-        .arg(module().path())
-        .arg("--cache-dir")
-        .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("aot"))
+    studio
+        .command()
         .args("ffmpeg -nostdin -y -v error".split(' '))
         .args(arguments.split(' '))
-        .current_dir(studio.path(""))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())

@@ -1,14 +1,14 @@
 //! Pictures as the library and the command make them, beside those that ffmpeg itself makes: of real files, and of those
 //! that are not as simple as they look.
 
-use crate::fixture::{SOURCE, Studio, module, real_media, runtime};
+use crate::fixture::{SOURCE, Studio, real_media, runtime};
 use crate::measure::psnr_db;
 use afmpeg::{Cancellation, Error, Frame, Frames, Job, Limit, MemoryFs};
 use serde_json::Value;
 use std::fs::File;
 use std::io::Cursor;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -457,13 +457,7 @@ fn pipes_are_looked_at_as_files_are() {
     run.stdin(studio.read("end.mp4")).fails(1, "longer than 102400 bytes");
 
     // The reader of the output may stop early.
-    let mut command = Command::new(env!("CARGO_BIN_EXE_afmpeg"));
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("aot");
-    command
-        .arg("--module")
-        .arg(module().path())
-        .arg("--cache-dir")
-        .arg(cache);
+    let mut command = studio.command();
     command.args(["probe", "--json"]).arg(studio.path("end.mp4"));
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);

@@ -71,9 +71,7 @@ const CLIENTS: &str = "conformance/clients";
 fn clients(project: &Project, fetcher: &Fetcher) -> Result<[(String, PathBuf); 2]> {
     let (cache, host, offline) = (&project.cache, &project.host, fetcher.is_offline());
     let folder = project.root.join(CLIENTS);
-    let path = folder.join("requirements.txt");
-    let requirements = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let python = python_packages::install(cache, host, &python_packages::named(&requirements), offline)?;
+    let python = python_packages::install_pinned(cache, host, &folder.join("requirements.txt"), offline)?;
     let node = node_modules::install(cache, host, &folder, offline)?;
     Ok([("clients-python".into(), python), ("clients-node".into(), node)])
 }
@@ -99,7 +97,7 @@ pub fn link(project: &Project, fetcher: &Fetcher) -> Result<()> {
         fetcher.is_offline(),
     )?;
     let requirements = project.root.join("packages/python/tests/requirements.txt");
-    python_packages::install_pinned(&project.cache, &requirements, fetcher.is_offline())?;
+    python_packages::install_pinned(&project.cache, &project.host, &requirements, fetcher.is_offline())?;
     fetcher.tree("maturin", project.pins.source("maturin")?)?;
     for (name, target) in links {
         replace_link(&folder.join(name), &target)?;

@@ -4,13 +4,12 @@ use crate::budget::Share;
 use crate::fs::{FileSystem, OpenOptions, Opened};
 use crate::interrupt::Interrupt;
 use crate::wasi::abi::{Answer, Errno, fd_flags, lookup_flags, open_flags, rights};
-use crate::wasi::calls::transfer::PIPE_WAIT;
+use crate::wasi::calls::transfer::wait_for_pipe;
 use crate::wasi::descriptors::{Descriptor, OpenDirectory, OpenFile};
 use crate::wasi::host::Host;
 use crate::wasi::memory::Memory;
 use crate::wasi::path::Resolved;
 use std::io;
-use std::time::Instant;
 
 impl Host {
     #[expect(clippy::too_many_arguments, reason = "the signature is WASI's")]
@@ -106,11 +105,7 @@ impl Host {
 fn open(file_system: &dyn FileSystem, path: &str, options: &OpenOptions, interrupt: &Interrupt) -> io::Result<Opened> {
     loop {
         match file_system.open(path, options) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let wake_up = Instant::now() + PIPE_WAIT;
-                let slept = interrupt.sleep_until(Some(wake_up));
-                slept.map_err(|_| io::ErrorKind::Interrupted)?;
-            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_for_pipe(interrupt)?,
             found => return found,
         }
     }

@@ -187,21 +187,14 @@ impl Host {
             })
             .collect();
         let is_asked = |subscription: &Subscription| matches!(subscription.wanted, Wanted::Asked(..));
-        let slice = if wanted.iter().any(is_asked) {
-            ASKED_SLICE
-        } else {
-            WAIT_SLICE
-        };
+        let asked_again = wanted.iter().any(is_asked).then(|| Instant::now() + ASKED_SLICE);
+        let until = [until, asked_again].into_iter().flatten().min();
         if streams.is_empty() {
-            let until = match wanted.iter().any(is_asked) {
-                true => Some(until.map_or(Instant::now() + slice, |until| until.min(Instant::now() + slice))),
-                false => until,
-            };
             self.interrupt.sleep_until(until).map_err(|_| Errno::Intr)?;
             return Ok(Vec::new());
         }
-        let remaining = until.map_or(slice, |until| until.saturating_duration_since(Instant::now()));
-        let slice = Timespec::try_from(remaining.min(slice)).map_err(|_| Errno::Inval)?;
+        let remaining = until.map_or(WAIT_SLICE, |until| until.saturating_duration_since(Instant::now()));
+        let slice = Timespec::try_from(remaining.min(WAIT_SLICE)).map_err(|_| Errno::Inval)?;
         let mut fds: Vec<PollFd> = streams
             .iter()
             .map(|(_, file, direction)| PollFd::from_borrowed_fd(*file, direction.poll_flags()))

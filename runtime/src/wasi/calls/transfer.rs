@@ -9,8 +9,14 @@ use crate::wasi::memory::{GuestMemory, Memory, PIECE_SIZE_BYTES, pieces, total_b
 use std::io::{self, SeekFrom};
 use std::time::{Duration, Instant};
 
-/// The interval of checks of a pipe that has no data, or no room, at the moment.
-pub const PIPE_WAIT: Duration = Duration::from_millis(5);
+/// The interval of checks of a pipe that has no data, no room or no other end at the moment.
+const PIPE_WAIT: Duration = Duration::from_millis(5);
+
+/// Waits before such a check.
+pub fn wait_for_pipe(interrupt: &Interrupt) -> io::Result<()> {
+    let slept = interrupt.sleep_until(Some(Instant::now() + PIPE_WAIT));
+    slept.map_err(|_| io::ErrorKind::Interrupted.into())
+}
 
 impl Host {
     pub fn fd_read(&mut self, memory: Memory, fd: u32, iovecs: u32, count: u32, read: u32) -> Answer {
@@ -281,10 +287,7 @@ fn wait_for<T>(
     loop {
         match retry(interrupt, || call(open)) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && open.file.is_stream() => {
-                let wake_up = Instant::now() + PIPE_WAIT;
-                interrupt
-                    .sleep_until(Some(wake_up))
-                    .map_err(|_| io::ErrorKind::Interrupted)?;
+                wait_for_pipe(interrupt)?;
             }
             done => return done,
         }

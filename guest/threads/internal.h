@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../streams.h"
 #include "../threads.h"
 
 // A first-in first-out queue of threads; all zero is an empty one. A thread is in at most one at a time: the run queue

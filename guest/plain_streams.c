@@ -36,3 +36,8 @@ void afmpeg_wait_until_readable(int fd)
 void afmpeg_wait_until_written(void)
 {
 }
+
+bool afmpeg_input_is_awaited(void)
+{
+    return false;
+}

@@ -6,6 +6,7 @@
 #ifndef AFMPEG_STREAMS_H
 #define AFMPEG_STREAMS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -26,5 +27,8 @@ int afmpeg_close(int fd);
 // cannot be suspended is not.
 void afmpeg_wait_until_readable(int fd);
 void afmpeg_wait_until_written(void);
+
+// Whether a thread waits for input.
+bool afmpeg_input_is_awaited(void);
 
 #endif

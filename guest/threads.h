@@ -30,8 +30,6 @@ int afmpeg_threads_main(int (*program)(int argc, char **argv), int argc, char **
 // usleep that lets the other threads run. Returns 0.
 int afmpeg_usleep(unsigned microseconds);
 
-#include "streams.h"
-
 // POSIX's; wasi-libc has no threads to end, so its <pthread.h> leaves the declaration out.
 _Noreturn void pthread_exit(void *result);
 

@@ -14,7 +14,6 @@
 #include "internal.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -196,7 +195,7 @@ int afmpeg_descriptor(const void *stream)
     return ((const struct afmpeg_stream *)stream)->fd;
 }
 
-bool afmpeg_input_awaited(void)
+bool afmpeg_input_is_awaited(void)
 {
     for (int i = 0; i < stream_count; i++)
         if (wants_input(&streams[i]))

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../streams.h"
 #include "../threads.h"
 
 // A first-in first-out queue of threads; all zero is an empty one. A thread is in at most one at a time: the run queue
@@ -135,7 +136,6 @@ void afmpeg_phase_ended(struct __pthread *thread);
 bool afmpeg_next_destructor(struct __pthread *thread);
 
 // descriptor.c
-bool afmpeg_input_awaited(void);
 bool afmpeg_descriptors_awaited(void);
 // Waits for the first that is ready, at most so long, and does what can be done then.
 void afmpeg_poll_descriptors(int64_t timeout_ns);

@@ -172,7 +172,7 @@ struct __pthread *afmpeg_next_runnable(const struct afmpeg_loop *loop)
     static unsigned turns;
     if (earliest != NULL)
         wake_those_due();
-    if (afmpeg_input_awaited() || (++turns % TURNS_PER_POLL == 0 && afmpeg_descriptors_awaited()))
+    if (afmpeg_input_is_awaited() || (++turns % TURNS_PER_POLL == 0 && afmpeg_descriptors_awaited()))
         afmpeg_poll_descriptors(0);
     while (runnable.first == NULL && (loop == NULL || !loop->is_over)) {
         if (afmpeg_oldest_thread == NULL)

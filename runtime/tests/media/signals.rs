@@ -1,14 +1,15 @@
 //! Keys and signals that end ffmpeg such that its outputs are whole.
 
 use crate::fixture::{SOURCE, Studio};
+use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Long enough for the program to be in the midst of its work.
-const AFTER: Duration = Duration::from_millis(1500);
+/// The file of what a program writes to its standard error.
+const SAID: &str = "said.txt";
 
 /// A program of the module, with a pipe for its keys.
 fn start(studio: &Studio, program: &str) -> Child {
@@ -17,10 +18,27 @@ fn start(studio: &Studio, program: &str) -> Child {
         .args(program.split(' '))
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
+        .stderr(File::create(studio.path(SAID)).unwrap())
         .spawn()
         .unwrap()
 }
+
+/// What the program wrote to its standard error so far.
+fn said(studio: &Studio) -> String {
+    String::from_utf8_lossy(&fs::read(studio.path(SAID)).unwrap()).into_owned()
+}
+
+/// Waits until the program has said so. Before it works it has no handlers of signals.
+fn wait_until_it_says(studio: &Studio, text: &str) {
+    let begin = Instant::now();
+    while !said(studio).contains(text) {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{}", said(studio));
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The begin of ffmpeg's line of progress.
+const PROGRESS: &str = "time=00:";
 
 /// A minute of sound, at the speed at which it is heard.
 fn encode() -> String {
@@ -45,13 +63,13 @@ fn the_first_signal_lets_the_outputs_be_finished() {
     let studio = Studio::new();
     for signal in [libc::SIGINT, libc::SIGTERM] {
         let child = start(&studio, &encode());
-        thread::sleep(AFTER);
+        wait_until_it_says(&studio, PROGRESS);
         send(&child, signal);
         let sent = Instant::now();
         let output = child.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(255), "{output:?}");
+        assert_eq!(output.status.code(), Some(255), "{}", said(&studio));
         assert!(sent.elapsed() < Duration::from_secs(20), "{:?}", sent.elapsed());
-        let said = String::from_utf8_lossy(&output.stderr);
+        let said = said(&studio);
         assert!(said.contains(&format!("received signal {signal}")), "{said}");
         check(&studio);
     }
@@ -61,7 +79,7 @@ fn the_first_signal_lets_the_outputs_be_finished() {
 fn the_second_signal_ends_it_at_once() {
     let studio = Studio::new();
     let mut child = start(&studio, &encode());
-    thread::sleep(AFTER);
+    wait_until_it_says(&studio, PROGRESS);
     send(&child, libc::SIGINT);
     // As two that come at once may be one to the system.
     let sent = Instant::now();
@@ -69,8 +87,9 @@ fn the_second_signal_ends_it_at_once() {
         send(&child, libc::SIGTERM);
     }
     let status = child.wait().unwrap();
+    // The system may deliver the two in either order.
     assert!(
-        status.signal() == Some(libc::SIGTERM) || status.code() == Some(255),
+        matches!(status.signal(), Some(libc::SIGTERM | libc::SIGINT)) || status.code() == Some(255),
         "{status:?}"
     );
     assert!(sent.elapsed() < Duration::from_secs(5));
@@ -80,18 +99,18 @@ fn the_second_signal_ends_it_at_once() {
 fn the_key_q_lets_the_outputs_be_finished() {
     let studio = Studio::new();
     let mut child = start(&studio, &encode());
-    thread::sleep(AFTER);
+    wait_until_it_says(&studio, PROGRESS);
     child.stdin.take().unwrap().write_all(b"q").unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{output:?}");
+    assert!(output.status.success(), "{}", said(&studio));
     check(&studio);
 }
 
 #[test]
 fn ffprobe_ends_by_the_signal() {
     let studio = Studio::new();
-    let child = start(&studio, "ffprobe -v error -f matroska -i pipe:0");
-    thread::sleep(AFTER / 3);
+    let child = start(&studio, "ffprobe -f matroska -i pipe:0");
+    wait_until_it_says(&studio, "ffprobe version");
     // A shell that starts programs in the background has them ignore SIGINT.
     send(&child, libc::SIGTERM);
     assert_eq!(child.wait_with_output().unwrap().status.signal(), Some(libc::SIGTERM));

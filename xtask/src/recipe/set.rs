@@ -30,6 +30,9 @@ pub struct Set {
     libraries: Vec<Spanned<String>>,
     #[serde(default)]
     components: Components<Spanned<String>>,
+    /// Native components that `all` does not mean here, unless another set of the profile names them.
+    #[serde(default)]
+    leaves_out: Components<Spanned<String>>,
     #[serde(default)]
     forbids: Components<Spanned<String>>,
     /// Parts of FFmpeg that are no components.
@@ -111,6 +114,7 @@ pub fn resolve(
     };
     resolved.take_components(&documents, libraries, all)?;
     resolved.take_libraries(libraries, all)?;
+    resolved.leave_out(&documents, libraries)?;
     for document in &documents {
         for part in &document.data.without {
             let option = format!("--disable-{}", part.get_ref());
@@ -193,14 +197,10 @@ impl Resolved {
                 check_kind(document, kind, names)?;
             }
             for (kind, names) in &document.data.components {
-                let option = KINDS
-                    .iter()
-                    .find(|(_, list)| list == kind)
-                    .map_or("", |(option, _)| option);
                 for name in names {
                     self.check_giver(document, libraries, kind, name)?;
                     if !all {
-                        let option = format!("--enable-{option}={}", name.get_ref());
+                        let option = format!("--enable-{}={}", option_of(kind), name.get_ref());
                         self.places.insert(option.clone(), document.at(name));
                         self.configure.push(option);
                     }
@@ -210,6 +210,29 @@ impl Resolved {
             for (kind, names) in &document.data.forbids {
                 let names = names.iter().map(|name| libraries.listed(kind, name.get_ref()));
                 self.forbids.entry(kind.clone()).or_default().extend(names);
+            }
+        }
+        Ok(())
+    }
+
+    fn leave_out(&mut self, documents: &[Document<Set>], libraries: &Libraries) -> Result<()> {
+        let is_named = |kind: &String, name: &str| {
+            let named = |document: &Document<Set>| {
+                let names = document.data.components.get(kind);
+                names.is_some_and(|names| names.iter().any(|one| one.get_ref() == name))
+            };
+            documents.iter().any(named)
+        };
+        for document in documents {
+            for (kind, names) in &document.data.leaves_out {
+                check_kind(document, kind, names)?;
+                for name in names.iter().filter(|name| !is_named(kind, name.get_ref())) {
+                    let option = format!("--disable-{}={}", option_of(kind), name.get_ref());
+                    self.places.insert(option.clone(), document.at(name));
+                    self.configure.push(option);
+                    let listed = libraries.listed(kind, name.get_ref());
+                    self.forbids.entry(kind.clone()).or_default().insert(listed);
+                }
             }
         }
         Ok(())
@@ -318,6 +341,12 @@ impl Resolved {
         }
         Ok(())
     }
+}
+
+/// A kind's name in options of configure: `decoder` of `decoders`.
+fn option_of(kind: &str) -> &'static str {
+    let found = KINDS.iter().find(|(_, list)| *list == kind);
+    found.map_or("", |(option, _)| option)
 }
 
 fn check_kind(document: &Document<Set>, kind: &str, names: &[Spanned<String>]) -> Result<()> {

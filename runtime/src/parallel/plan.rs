@@ -2,7 +2,7 @@
 
 use super::source::Source;
 use super::words::{self, Words};
-use crate::probe::MediaType;
+use crate::probe::{MediaType, Stream};
 use serde::Serialize;
 use std::fmt;
 
@@ -147,13 +147,42 @@ fn check_output(words: &Words) -> Result<&str, Whole> {
         }
     };
     let encoder = named(&["c", "codec", "vcodec"]).unwrap_or(usual);
+    if named(&["flags"]).is_some_and(|flags| flags.contains("ilme") || flags.contains("ildct")) {
+        return Err(Whole::new("the video is encoded interlaced"));
+    }
     match encoder {
         "copy" => Err(Whole::new("the video is copied")),
-        encoder if ENCODERS.contains(&encoder) => Ok(encoder),
+        encoder if ENCODERS.contains(&encoder) => check_rate(words, encoder).map(|()| encoder),
         encoder => Err(Whole::new(format!(
             "the encoder {encoder} is not known to begin anew at any frame"
         ))),
     }
+}
+
+/// Checks that the rate of a frame does not depend on frames long before.
+fn check_rate(words: &Words, encoder: &str) -> Result<(), Whole> {
+    let value = |names: &[&str]| {
+        names
+            .iter()
+            .find_map(|name| words.values.get(*name))
+            .map(String::as_str)
+    };
+    // It looks at the last second or so.
+    if encoder == "libopenh264" {
+        return Ok(());
+    }
+    if value(&["b", "vb"]).is_some_and(|rate| rate != "0") || value(&["maxrate", "minrate", "bufsize"]).is_some() {
+        return Err(Whole::new(
+            "its bit rate is one of the whole video: -crf, -q:v and the like are not",
+        ));
+    }
+    let wants_quality = matches!(encoder, "libvpx-vp9" | "vp9" | "mpeg4" | "mjpeg");
+    if wants_quality && value(&["crf", "q", "qscale"]).is_none() {
+        return Err(Whole::new(format!(
+            "{encoder} has no -crf or -q:v, and so a bit rate of the whole video"
+        )));
+    }
+    Ok(())
 }
 
 /// The times at which segments begin, but for the first.
@@ -210,6 +239,8 @@ fn segment(words: &Words, source: &Source, encoder: &str, start: Option<i64>, en
         trim.push(format!("start_pts={}", start - begin));
     }
     args.add(["-i", &words.input, "-map", &format!("0:{}", source.picture)]);
+    // Chapters would be a track of their own.
+    args.add(["-map_metadata", "-1", "-map_chapters", "-1"]);
     trim.extend(end.map(|end| format!("end_pts={}", end - begin)));
     let filters = [Some(format!("trim={}", trim.join(":"))), words.filters.clone()];
     args.add(["-vf", &filters.into_iter().flatten().collect::<Vec<_>>().join(",")]);
@@ -271,7 +302,8 @@ fn join(words: &Words, source: &Source, encoder: &str, partial: &str) -> Result<
     args.add(&words.of_input);
     args.add(["-i", &words.input]);
     let mut place = None;
-    for (at, index) in streams(words, source)?.into_iter().enumerate() {
+    let chosen = streams(words, source)?;
+    for (at, &index) in chosen.iter().enumerate() {
         let is_picture = index == source.picture;
         if is_picture && place.replace(at).is_some() {
             return Err(Whole::new("it maps the video twice"));
@@ -288,33 +320,13 @@ fn join(words: &Words, source: &Source, encoder: &str, partial: &str) -> Result<
     if place.is_none() {
         return Err(Whole::new("the output has no video"));
     }
-    let stream = source
-        .probe
-        .streams
-        .iter()
-        .find(|stream| stream.index == source.picture);
     for option in ["-map_metadata", "-map_chapters"] {
         if !words.other.iter().any(|word| word == option) {
             args.add([option, "1"]);
         }
     }
-    args.add([
-        "-map_metadata:s:v:0",
-        &format!("1:s:{}", source.picture),
-        "-metadata:s:v:0",
-        "encoder=",
-    ]);
-    let dispositions = stream.map(|stream| &stream.disposition).into_iter().flatten();
-    let dispositions: Vec<&str> = dispositions
-        .filter(|(_, holds)| **holds == 1)
-        .map(|(name, _)| name.as_str())
-        .collect();
-    let dispositions = if dispositions.is_empty() {
-        "0".to_owned()
-    } else {
-        dispositions.join("+")
-    };
-    args.add(["-disposition:v:0", &dispositions]);
+    args.add(tags(words, source));
+    args.add(dispositions(words, source, &chosen));
     args.add(shifted(&words.other)?);
     args.add(["-c:v", "copy"]);
     if let Some(format) = &words.format {
@@ -322,6 +334,54 @@ fn join(words: &Words, source: &Source, encoder: &str, partial: &str) -> Result<
     }
     args.add([partial]);
     Ok(args.words)
+}
+
+/// Gives the picture the tags that it has in the input. With `-map_metadata` for one stream, ffmpeg would leave those of others out.
+fn tags(words: &Words, source: &Source) -> Vec<String> {
+    if words.other.iter().any(|word| word == "-1") {
+        return Vec::new();
+    }
+    const OF_SEGMENTS: [&str; 4] = ["encoder", "handler_name", "language", "vendor_id"];
+    let tags = source.picture().into_iter().flat_map(|stream| &stream.tags);
+    let tags = tags.filter(|(name, _)| !name.eq_ignore_ascii_case("encoder"));
+    let cleared = OF_SEGMENTS.map(|name| format!("{name}="));
+    let tags = cleared
+        .into_iter()
+        .chain(tags.map(|(name, value)| format!("{name}={value}")));
+    tags.flat_map(|tag| ["-metadata:s:v:0".to_owned(), tag]).collect()
+}
+
+/// Says which streams are marked as default and the like, where that is not what ffmpeg does for itself.
+fn dispositions(words: &Words, source: &Source, chosen: &[u32]) -> Vec<String> {
+    let of_picture = source.picture().into_iter().flat_map(|stream| &stream.disposition);
+    let of_picture = of_picture
+        .filter(|(_, holds)| **holds == 1)
+        .map(|(name, _)| name.as_str());
+    let of_picture: Vec<&str> = of_picture.collect();
+    if of_picture == ["default"] {
+        return Vec::new();
+    }
+    let value = if of_picture.is_empty() {
+        "0".to_owned()
+    } else {
+        of_picture.join("+")
+    };
+    let mut args = vec!["-disposition:v:0".to_owned(), value];
+    if words.other.iter().any(|word| word.starts_with("-disposition")) {
+        return args;
+    }
+    // What it does for each kind of which there are several, unless anything is said of any stream.
+    for (kind, letter) in [(MediaType::Audio, 'a'), (MediaType::Subtitle, 's')] {
+        let streams = source.probe.streams.iter();
+        let of_kind = streams.filter(|stream| stream.codec_type == kind && chosen.contains(&stream.index));
+        let marked: Vec<bool> = of_kind
+            .map(|stream| stream.disposition.get("default") == Some(&1))
+            .collect();
+        if marked.len() > 1 && !marked.contains(&true) {
+            args.extend([format!("-disposition:{letter}:0"), "+default".to_owned()]);
+        }
+    }
+    args
 }
 
 /// The options with the number that the input has here, where they name it.
@@ -360,7 +420,7 @@ fn streams(words: &Words, source: &Source) -> Result<Vec<u32>, Whole> {
     if words.maps.is_empty() {
         chosen.push(source.picture);
         // As ffmpeg chooses: more channels, and more than that the stream that is marked.
-        let score = |stream: &&crate::probe::Stream| {
+        let score = |stream: &&Stream| {
             let is_default = stream.disposition.get("default") == Some(&1);
             (is_default, stream.channels.unwrap_or_default())
         };
@@ -373,7 +433,7 @@ fn streams(words: &Words, source: &Source) -> Result<Vec<u32>, Whole> {
         let container = words.format.as_deref().unwrap_or(ending);
         if MATROSKA.contains(&container) || WEBM.contains(&container) {
             const PICTURES: [&str; 4] = ["dvd_subtitle", "dvb_subtitle", "hdmv_pgs_subtitle", "xsub"];
-            let is_text = |stream: &&crate::probe::Stream| {
+            let is_text = |stream: &&Stream| {
                 stream
                     .codec_name
                     .as_deref()
@@ -408,7 +468,7 @@ fn streams(words: &Words, source: &Source) -> Result<Vec<u32>, Whole> {
 }
 
 /// The streams that one `-map` means.
-fn mapped(map: &str, streams: &[crate::probe::Stream]) -> Result<Vec<u32>, Whole> {
+fn mapped(map: &str, streams: &[Stream]) -> Result<Vec<u32>, Whole> {
     let unknown = || Whole::new(format!("-map {map} is not one that a plan follows"));
     let mut parts = map.trim_end_matches('?').split(':');
     if parts.next() != Some("0") {
@@ -463,5 +523,109 @@ impl Args {
     fn add(&mut self, words: impl IntoIterator<Item = impl AsRef<str>>) {
         self.words
             .extend(words.into_iter().map(|word| word.as_ref().to_owned()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write;
+
+    const PROBE: &str = r#"{
+        "format": { "format_name": "matroska,webm", "start_time": "1.500000" },
+        "streams": [
+            { "index": 0, "codec_type": "audio", "codec_name": "aac", "channels": 2, "time_base": "1/1000" },
+            { "index": 1, "codec_type": "video", "codec_name": "h264", "time_base": "1/1000", "disposition": { "default": 1 } },
+            { "index": 2, "codec_type": "audio", "codec_name": "ac3", "channels": 6, "time_base": "1/1000" },
+            { "index": 3, "codec_type": "subtitle", "codec_name": "hdmv_pgs_subtitle", "time_base": "1/1000" },
+            { "index": 4, "codec_type": "subtitle", "codec_name": "subrip", "time_base": "1/1000" }
+        ]
+    }"#;
+
+    /// A frame each 40 ms, from 1.5 s on, with a key frame each two seconds.
+    fn source(frames: i64) -> Source {
+        let mut index = String::new();
+        for frame in 0..frames {
+            let flags = if frame % 50 == 0 { "K__" } else { "___" };
+            let _ = writeln!(index, "{},{flags}", 1500 + 40 * frame);
+        }
+        Source::new(serde_json::from_str(PROBE).unwrap(), 1, &index).unwrap()
+    }
+
+    #[test]
+    fn plans_follow_from_a_command_and_its_input() {
+        let mut all = String::new();
+        for (frames, command) in [
+            (
+                300,
+                "-y -i in.mkv -vf scale=640:-2 -c:v libx264 -crf 23 -c:a aac -b:a 128k out.mp4",
+            ),
+            (
+                300,
+                "-i a/in.mkv -x264-params bframes=5 -metadata title=x -ac 2 -f matroska b/out.x",
+            ),
+            (
+                300,
+                "-i in.mkv -map 0:a:1 -map 0:v -map 0:s? -map_metadata 0 -c:v prores_ks -profile:v 3 -c:s copy out.mov",
+            ),
+            (300, "-i in.mkv -sn -crf 30 -b:v 0 -c:a libopus out.webm"),
+            (4000, "-i in.mkv -c:v libx265 -an out.mkv"),
+        ] {
+            let args: Vec<String> = command.split(' ').map(str::to_owned).collect();
+            let plan = plan(&Words::read(&args).unwrap(), &source(frames)).unwrap();
+            let _ = writeln!(all, "{command}");
+            for segment in plan.segments.iter().take(3) {
+                let _ = writeln!(
+                    all,
+                    "    {:?} to {:?}: {}",
+                    segment.start,
+                    segment.end,
+                    segment.args.join(" ")
+                );
+            }
+            let _ = writeln!(all, "    of {}; {}\n", plan.segments.len(), plan.join.join(" "));
+        }
+        insta::assert_snapshot!(all);
+    }
+
+    #[test]
+    fn each_option_and_filter_that_is_not_known_leaves_a_command_whole() {
+        for (command, reason) in [
+            ("-i in.mkv -foo 1 out.mp4", "-foo is not known"),
+            ("-i in.mkv -vf scale=2:2,tmix out.mp4", "the filter tmix"),
+            ("-i in.mkv -vf hue=H=n out.mp4", "the filter hue counts frames"),
+            (
+                "-i in.mkv -force_key_frames expr:1 out.mp4",
+                "-force_key_frames is not known",
+            ),
+            ("-i in.mkv -map 1:v out.mp4", "-map 1:v is not one that a plan follows"),
+            ("-i in.mkv -map 0:a out.mp4", "the output has no video"),
+            ("-i in.mkv -map 0:v -map 0:v out.mp4", "it maps the video twice"),
+            ("-i in.mkv -c:v libtheora out.mkv", "the encoder libtheora"),
+            ("-i in.mkv pipe:1", "the output is no file"),
+            ("-i in.mkv -crf", "-crf has no value"),
+            (
+                "-i in.mkv -c:v libx264 -b:v 1M out.mp4",
+                "its bit rate is one of the whole video",
+            ),
+            (
+                "-i in.mkv -c:v libx264 -crf 23 -maxrate 1M -bufsize 2M out.mp4",
+                "its bit rate is one of the whole video",
+            ),
+            ("-i in.mkv -c:v libx264 -flags +ilme out.mp4", "interlaced"),
+            ("-i in.mkv out.webm", "libvpx-vp9 has no -crf"),
+        ] {
+            let args: Vec<String> = command.split(' ').map(str::to_owned).collect();
+            let whole = Words::read(&args)
+                .and_then(|words| plan(&words, &source(300)))
+                .unwrap_err();
+            assert!(whole.to_string().contains(reason), "{command}: {whole}");
+        }
+        let whole = plan(
+            &Words::read(&["-i", "a", "b.mp4"].map(str::to_owned)).unwrap(),
+            &source(100),
+        )
+        .unwrap_err();
+        assert!(whole.to_string().contains("too short"), "{whole}");
     }
 }

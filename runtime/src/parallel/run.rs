@@ -1,6 +1,6 @@
 //! Carrying a plan out.
 
-use super::join::Encoded;
+use super::join::{Before, Encoded};
 use super::plan::{self, Plan, Segment, Whole};
 use super::source::Source;
 use super::words::Words;
@@ -351,7 +351,8 @@ struct State {
     read: usize,
     frames: u64,
     failed: bool,
-    last: Option<Encoded>,
+    /// What is in order.
+    before: Before,
     ready: VecDeque<Bytes>,
     first_seconds: Option<f64>,
     /// How many are in order, checked against the one before.
@@ -393,19 +394,10 @@ impl Line {
             let Some(encoded) = state.encoded[at].take() else {
                 break;
             };
-            match &state.last {
-                Some(last) => encoded.follows(last)?,
-                None => {
-                    let head = encoded.head();
-                    state.ready.push_back(head);
-                }
-            }
-            if state.first_seconds.is_none() && encoded.frames > 0 {
-                state.first_seconds = Some(encoded.first_seconds);
-            }
-            state.ready.push_back(encoded.fragments());
-            state.frames += encoded.frames;
-            state.last = Some(encoded);
+            state.frames += encoded.frames();
+            state.first_seconds = state.first_seconds.or_else(|| encoded.first_seconds());
+            let parts = encoded.follow(&mut state.before)?;
+            state.ready.extend(parts);
             state.in_order += 1;
         }
         if state.in_order == self.count && state.first_seconds.is_none() {
@@ -498,8 +490,8 @@ impl Sink {
         }
     }
 
-    fn take(&self) -> Bytes {
-        std::mem::take(&mut lock(&self.shared).bytes).into()
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut lock(&self.shared).bytes)
     }
 }
 

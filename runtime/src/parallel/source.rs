@@ -1,7 +1,7 @@
 //! What a plan has to know of the input.
 
 use super::plan::Whole;
-use crate::probe::{MediaType, Probe, Rational};
+use crate::probe::{MediaType, Probe, Rational, Stream};
 
 /// An input, as its description and the index of its picture say.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ impl Source {
 
     /// The one stream with moving pictures.
     pub fn picture_of(probe: &Probe) -> Result<u32, Whole> {
-        let is_video = |stream: &&crate::probe::Stream| stream.codec_type == MediaType::Video;
+        let is_video = |stream: &&Stream| stream.codec_type == MediaType::Video;
         let mut pictures = probe
             .streams
             .iter()
@@ -80,6 +80,11 @@ impl Source {
             time_base,
             packets,
         })
+    }
+
+    /// The stream with the picture.
+    pub fn picture(&self) -> Option<&Stream> {
+        self.probe.streams.iter().find(|stream| stream.index == self.picture)
     }
 
     /// The time at which the input begins, in units of the time base, rounded as ffmpeg does.

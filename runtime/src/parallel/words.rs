@@ -39,6 +39,8 @@ enum Acts {
     OnPicture,
     /// Sound, subtitles, the container.
     OnOther,
+    /// What is beyond a frame, or unlike anything that a plan has.
+    OnAll,
     /// Either; a specifier of streams tells, and without one both have it.
     OnBoth,
 }
@@ -215,6 +217,26 @@ const FLAGS: &[(Acts, &[&str])] = &[
     ),
     (Acts::OnInput, &["noautorotate", "autorotate", "bitexact"]),
     (Acts::OnOther, &["an", "sn", "dn"]),
+    (
+        Acts::OnAll,
+        &[
+            "accurate_seek",
+            "noaccurate_seek",
+            "benchmark",
+            "copy_unknown",
+            "copyinkf",
+            "copyts",
+            "dump",
+            "fix_sub_duration",
+            "ignore_unknown",
+            "re",
+            "report",
+            "shortest",
+            "start_at_zero",
+            "vn",
+            "xerror",
+        ],
+    ),
     (Acts::OnBoth, &["bitexact"]),
 ];
 
@@ -237,7 +259,7 @@ impl Words {
                 continue;
             };
             if has_output && name != "y" && name != "n" {
-                return Err(Whole::new(format!("-{name} follows the output")));
+                return Err(Whole::new("it has several outputs, or options after its output"));
             }
             let base = name.split(':').next().unwrap_or(name);
             let is_flag = FLAGS.iter().any(|(_, names)| names.contains(&base));

@@ -56,6 +56,11 @@ pub fn run(
         Ok(_) => Ok(Some(ExitCode::SUCCESS)),
         // As ffmpeg's after a signal.
         Err(Error::Cancelled { .. }) => Ok(Some(ExitCode::from(u8::MAX))),
+        Err(Error::Program { message, output }) => {
+            // One of the jobs, whose messages nobody has seen yet.
+            eprint!("{}", String::from_utf8_lossy(&output.stderr));
+            Err(Failure::job(message))
+        }
         Err(error) => Err(error.into()),
     }
 }

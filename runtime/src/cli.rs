@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ Examples:
   afmpeg --dir-read-only /media --dir /tmp/out ffmpeg -i /media/in.mp4 /tmp/out/out.mkv
   afmpeg ffmpeg -i in.mp4 -vf drawtext=text=Hello:fontsize=48:fontcolor=white out.mp4
   afmpeg --fonts /usr/share/fonts ffmpeg -i in.mp4 -vf subtitles=zh.srt out.mp4
+  afmpeg --parallel ffmpeg -i in.mkv -c:v libx264 -c:a aac out.mp4
   afmpeg --memory-max 512M --timeout 60 ffmpeg -i untrusted.mp4 thumbnail.png
   afmpeg probe in.mp4
   afmpeg frames in.mp4 sheet.jpg --sheet 4x3 --width 320
@@ -107,6 +109,16 @@ pub struct Sandbox {
     #[arg(long)]
     pub progress: bool,
 
+    /// Cut the video into segments and encode them at the same time, on all cores or N; what cannot be cut runs as one job,
+    /// which with `require` is an error. The output does not depend on N
+    #[arg(long, value_name = "N|require", value_parser = wish, num_args = 0..=1, default_missing_value = "",
+        require_equals = true)]
+    pub parallel: Option<Wish>,
+
+    /// With --parallel: print how the video would be cut, as JSON, and make nothing
+    #[arg(long, requires = "parallel")]
+    pub dry_run: bool,
+
     /// Folder of compiled code [default: afmpeg/aot in XDG_CACHE_HOME or ~/.cache]
     #[arg(long, value_name = "PATH", conflicts_with = "no_cache")]
     pub cache_dir: Option<PathBuf>,
@@ -114,6 +126,28 @@ pub struct Sandbox {
     /// Compile the module anew
     #[arg(long)]
     pub no_cache: bool,
+}
+
+/// What `--parallel` asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// How many segments are encoded at a time, if not as many as there are cores.
+    pub workers: Option<NonZero<usize>>,
+    pub is_required: bool,
+}
+
+fn wish(text: &str) -> Result<Wish, String> {
+    let mut wish = Wish::default();
+    for word in text.split(',').filter(|word| !word.is_empty()) {
+        match word {
+            "require" => wish.is_required = true,
+            count => {
+                let count = count.parse();
+                wish.workers = Some(count.map_err(|_| format!("`{word}` is neither a number of cores nor `require`"))?);
+            }
+        }
+    }
+    Ok(wish)
 }
 
 #[derive(Debug, Subcommand)]

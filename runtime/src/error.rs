@@ -96,6 +96,13 @@ pub enum Error {
     #[error("the video shows nothing at {}.{:03} s or later", .time.as_secs(), .time.subsec_millis())]
     NoFrame { time: Duration },
 
+    /// See [`Parallel::required`](crate::Parallel::required).
+    #[error("the command cannot be cut into segments: {reason}")]
+    Whole { reason: String },
+
+    #[error("the segments of the video cannot be joined")]
+    Segments { source: io::Error },
+
     /// A release has no such module, or its module failed verification.
     #[error("no module could be had from a release")]
     Release { source: Source },

@@ -110,6 +110,29 @@ impl Job {
         self.file_system(Fonts::GUEST_NAME, fonts.file_system())
     }
 
+    /// The file system that a path of the program lies in, and the path there.
+    pub(crate) fn place(&self, path: &str) -> Option<(Arc<dyn FileSystem>, String)> {
+        if let Some(tree) = &self.tree {
+            let places = self.directories.iter().cloned();
+            let tree = places.fold(tree.clone(), |tree, (name, file_system)| tree.place(name, file_system));
+            // As the program's C library asks.
+            let found = tree.locate(path.trim_start_matches('/'), true).ok()?;
+            return Some((found.file_system, found.path));
+        }
+        let is_absolute = path.starts_with('/');
+        let below = |name: &str| match name {
+            "." if !is_absolute => Some(path),
+            name => path.strip_prefix(name)?.strip_prefix('/'),
+        };
+        let found = self.directories.iter().filter_map(|(name, file_system)| {
+            let rest = below(name.trim_end_matches('/'))?.trim_start_matches("./");
+            Some((name.len(), file_system, rest))
+        });
+        let (_, file_system, rest) = found.max_by_key(|(length, ..)| *length)?;
+        let is_plain = !rest.is_empty() && rest.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        is_plain.then(|| (file_system.clone(), rest.to_owned()))
+    }
+
     /// Sets the source of standard input; empty by default.
     pub fn stdin(mut self, stdin: impl Into<Stdin>) -> Job {
         self.stdin = stdin.into();

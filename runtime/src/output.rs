@@ -38,7 +38,8 @@ impl Output {
     /// every failure.
     pub fn error_message(&self) -> String {
         const AFTER_EVERY_FAILURE: [&str; 5] = ["Conversion failed!", "Exiting", "frame=", "size=", "video:"];
-        const CONSEQUENCES: [&str; 5] = [
+        const CONSEQUENCES: [&str; 6] = [
+            "Error sending frames to consumers",
             "Cannot determine format of input",
             "Could not open encoder before EOF",
             "Nothing was written into output",

@@ -72,7 +72,14 @@ impl Runtime {
         let (job, called) = (job.into(), Instant::now());
         let interrupt = self.prepare(&job, called)?;
         let place = self.shared.line.enter_blocking(job.priority, &interrupt)?;
-        self.start(job, interrupt, called)?.wait(place)
+        self.start(job, interrupt, called)?.wait(Some(place))
+    }
+
+    /// Runs a job beside those that have places. It is to spend its time waiting for them.
+    pub(crate) fn run_beside(&self, job: Job) -> Result<Output, Error> {
+        let called = Instant::now();
+        let interrupt = self.prepare(&job, called)?;
+        self.start(job, interrupt, called)?.wait(None)
     }
 
     /// Runs a job if there is a free place now, otherwise returns [`Error::Busy`].
@@ -80,7 +87,7 @@ impl Runtime {
         let (job, called) = (job.into(), Instant::now());
         let interrupt = self.prepare(&job, called)?;
         let place = self.shared.line.try_enter()?;
-        self.start(job, interrupt, called)?.wait(place)
+        self.start(job, interrupt, called)?.wait(Some(place))
     }
 
     /// Returns the causes that may end a job, before it has a place.

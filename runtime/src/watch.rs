@@ -87,8 +87,8 @@ impl Watch<'_> {
         Next::Done(Err(interruption.error(output)))
     }
 
-    /// Waits on this thread; the place in line is given up on return.
-    pub fn wait(mut self, _place: Place) -> Result<Output, Error> {
+    /// Waits on this thread; a place in line is given up on return.
+    pub fn wait(mut self, _place: Option<Place>) -> Result<Output, Error> {
         let waker = waker_of_this_thread();
         self.set_waker(&waker);
         loop {

@@ -10,6 +10,7 @@ mod inherited;
 mod input;
 mod local_time;
 mod module;
+mod parallel;
 pub mod probe;
 mod progress;
 pub mod pull;

@@ -1,6 +1,6 @@
 //! A bar on the terminal.
 
-use afmpeg::{Job, Stdout};
+use afmpeg::{Job, Progress, Stdout};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,8 +29,24 @@ impl Bar {
 
     /// Makes a job of ffmpeg move this bar. ffmpeg's messages go to standard error above it.
     pub fn show(&self, job: Job) -> Job {
+        let report = self.report();
+        self.show_log(job.progress(move |progress| report(progress)))
+    }
+
+    /// Has ffmpeg's messages go to standard error above the bar.
+    pub fn show_log(&self, job: Job) -> Job {
+        let log = Log {
+            bar: self.bar.clone(),
+            duration: self.duration.clone(),
+            line: Vec::new(),
+        };
+        job.stderr(Stdout::Writer(Box::new(log)))
+    }
+
+    /// Moves this bar.
+    pub fn report(&self) -> impl Fn(&Progress) + Send + Sync + 'static {
         let (bar, duration) = (self.bar.clone(), self.duration.clone());
-        let job = job.progress(move |progress| {
+        move |progress| {
             if let Some(duration) = *duration.lock().unwrap_or_else(PoisonError::into_inner) {
                 if bar.length().is_none() {
                     bar.set_length(length(duration));
@@ -44,13 +60,7 @@ impl Bar {
                 .unwrap_or_default();
             bar.set_message(format!("frame {}{speed}", progress.frame));
             bar.tick();
-        });
-        let log = Log {
-            bar: self.bar.clone(),
-            duration: self.duration.clone(),
-            line: Vec::new(),
-        };
-        job.stderr(Stdout::Writer(Box::new(log)))
+        }
     }
 
     pub fn clear(&self) {

@@ -5,6 +5,7 @@ use super::folders::Folders;
 use super::inherited::inherited;
 use super::local_time;
 use super::module;
+use super::parallel;
 use super::progress::Bar;
 use super::signals::Passing;
 use crate::arguments::{self, Named, Program, Role};
@@ -90,29 +91,30 @@ fn start(
     let runtime = module::runtime(sandbox)?;
     // The bar takes the place of ffmpeg's own lines; ffprobe has nothing to show.
     let bar = (sandbox.progress && program == Program::Ffmpeg).then(Bar::new);
-    let words = [Some(program.name()), bar.is_some().then_some("-nostats")];
-    let job = Job::new(words.into_iter().flatten())
+    let args: Vec<OsString> = args
+        .iter()
+        .map(|arg| web_name(arg, named, |address| folders.allows(sandbox, address)))
+        .collect();
+    if program == Program::Ffmpeg
+        && let Some(wish) = sandbox.parallel
+    {
+        let set_up = |job: Job| folders.give_to(with_variables(limits(job, sandbox), sandbox), &args);
+        if let Some(done) = parallel::run(&runtime, wish, &words(&args), sandbox, bar.as_ref(), &set_up)? {
+            return Ok(done);
+        }
+    }
+    let names = [Some(program.name()), bar.is_some().then_some("-nostats")];
+    let job = Job::new(names.into_iter().flatten())
         .stdin(Stdin::Inherit)
         .stdout(Stdout::Inherit)
         .stderr(Stdout::Inherit);
-    let mut job = limits(job, sandbox);
-    for arg in args {
-        job = job.arg(web_name(arg, named, |address| folders.allows(sandbox, address)));
-    }
+    let mut job = args.iter().fold(limits(job, sandbox), Job::arg);
     for &number in &named.descriptors {
         if let Some(file) = inherited(number) {
             job = job.descriptor(number, file);
         }
     }
-    for name in PRINTING_VARIABLES {
-        if let Some(value) = env::var_os(name) {
-            job = job.env(name, value);
-        }
-    }
-    // The first value of a variable counts, so that one of the command line does.
-    if let Some(rule) = local_time::rule().filter(|_| sandbox.fixed.is_none()) {
-        job = job.env("TZ", rule);
-    }
+    job = with_variables(job, sandbox);
     if let Some(bar) = &bar {
         job = bar.show(job);
     }
@@ -121,7 +123,7 @@ fn start(
     let reads_keys = !args.iter().any(|arg| arg == "-nostdin");
     let passing = is_ffmpeg.then(|| Passing::start(&signals, reads_keys));
     job = if is_ffmpeg { job.signals(&signals) } else { job };
-    let result = runtime.run(folders.give_to(job, args));
+    let result = runtime.run(folders.give_to(job, &args));
     drop(passing);
     if let Some(bar) = bar {
         bar.clear();
@@ -145,6 +147,20 @@ fn start(
     }
     Ok(ExitCode::from(exit_code(output.exit_code)))
 }
+/// The variables of this process that the programs look at.
+fn with_variables(mut job: Job, sandbox: &Sandbox) -> Job {
+    for name in PRINTING_VARIABLES {
+        if let Some(value) = env::var_os(name) {
+            job = job.env(name, value);
+        }
+    }
+    // The first value of a variable counts, so that one of the command line does.
+    if let Some(rule) = local_time::rule().filter(|_| sandbox.fixed.is_none()) {
+        job = job.env("TZ", rule);
+    }
+    job
+}
+
 /// The limits and variables that the command line gives to every job.
 pub fn limits(job: Job, sandbox: &Sandbox) -> Job {
     let mut job = job

@@ -1,6 +1,25 @@
 //! This process's signals and terminal, passed on to ffmpeg.
 
-use afmpeg::Signals;
+use afmpeg::{Cancellation, Signals};
+
+/// Has the first signal cancel something, which ends this process in order, and the second end it at once.
+pub fn cancel(cancellation: &Cancellation) {
+    #[cfg(unix)]
+    {
+        let cancellation = cancellation.clone();
+        unix::pass_on(
+            move |_| {
+                cancellation.cancel();
+                true
+            },
+            None,
+        );
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = cancellation;
+    }
+}
 
 /// Passes signals on as long as it lives; the terminal's keys come one by one, if they are for the program.
 pub struct Passing {
@@ -14,7 +33,8 @@ impl Passing {
         #[cfg(unix)]
         {
             let keys = reads_keys.then(unix::Keys::take).flatten();
-            unix::pass_on(signals.clone(), keys.as_ref());
+            let signals = signals.clone();
+            unix::pass_on(move |number| signals.send(number), keys.as_ref());
             Passing { _keys: keys }
         }
         #[cfg(not(unix))]
@@ -27,7 +47,6 @@ impl Passing {
 
 #[cfg(unix)]
 mod unix {
-    use afmpeg::Signals;
     use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
     use signal_hook::consts::{SIGINT, SIGTERM};
     use signal_hook::iterator::Signals as Incoming;
@@ -66,9 +85,9 @@ mod unix {
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, before);
     }
 
-    /// The first signal is the program's, if it looks for any. Else, and from the second on, it ends this process as it
-    /// would have without a handler.
-    pub fn pass_on(signals: Signals, keys: Option<&Keys>) {
+    /// Gives the first signal away, if it is taken. Else, and from the second on, it ends this process as it would have
+    /// without a handler.
+    pub fn pass_on(take: impl Fn(u8) -> bool + Send + 'static, keys: Option<&Keys>) {
         // Without handlers, the first signal ends the process.
         let Ok(mut incoming) = Incoming::new([SIGINT, SIGTERM]) else {
             return;
@@ -77,7 +96,7 @@ mod unix {
         let pass = move || {
             for (count, number) in incoming.forever().enumerate() {
                 let number_of_program = u8::try_from(number).unwrap_or_default();
-                if count == 0 && signals.send(number_of_program) {
+                if count == 0 && take(number_of_program) {
                     continue;
                 }
                 before.iter().for_each(put_back);

@@ -20,6 +20,7 @@ mod library;
 mod live;
 mod measure;
 mod names;
+mod parallel;
 mod pictures;
 mod pipes;
 mod remote;

@@ -1,0 +1,563 @@
+//! Carrying a plan out.
+
+use super::join::{Before, Encoded};
+use super::plan::{self, Plan, Segment, Whole};
+use super::source::Source;
+use super::words::Words;
+use super::{Done, Parallel};
+use crate::error::Error;
+use crate::fs::{FileSystem, FileType, OpenOptions};
+use crate::interrupt::Cancellation;
+use crate::job::Job;
+use crate::limit::Limit;
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::runtime::Runtime;
+use crate::stdio::{Stdin, Stdout};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+type SetUp<'a> = &'a (dyn Fn(Job) -> Result<Job, Error> + Sync);
+
+pub fn plan(runtime: &Runtime, command: &Parallel, set_up: SetUp) -> Result<Result<Plan, Whole>, Error> {
+    Call::new(runtime, command, set_up).plan()
+}
+
+pub fn run(runtime: &Runtime, command: &Parallel, set_up: SetUp) -> Result<Done, Error> {
+    let call = Call::new(runtime, command, set_up);
+    let whole = match call.plan()? {
+        Ok(plan) => return call.carry_out(&plan),
+        Err(whole) => whole,
+    };
+    if command.is_required {
+        return Err(Error::Whole {
+            reason: whole.to_string(),
+        });
+    }
+    let mut job = call.set_up(&command.args)?;
+    if let Some(report) = command.progress.clone() {
+        job = job.progress(move |progress| report(progress));
+    }
+    let output = runtime.run(job)?;
+    Ok(Done {
+        output,
+        segments: 1,
+        whole: Some(whole),
+    })
+}
+
+pub fn run_plan(runtime: &Runtime, command: &Parallel, plan: &Plan, set_up: SetUp) -> Result<Done, Error> {
+    Call::new(runtime, command, set_up).carry_out(plan)
+}
+
+/// Where the output lies.
+struct Target {
+    file_system: Arc<dyn FileSystem>,
+    output: String,
+    partial: String,
+}
+
+/// One run of a command, and what all of its jobs share.
+struct Call<'a> {
+    runtime: &'a Runtime,
+    command: &'a Parallel,
+    set_up: SetUp<'a>,
+    called: Instant,
+    /// Ends all jobs when one has failed.
+    stop: Cancellation,
+    cpu_time: AtomicU64,
+    bytes_read: AtomicU64,
+    memory_peak_bytes: AtomicU64,
+}
+
+impl<'a> Call<'a> {
+    fn new(runtime: &'a Runtime, command: &'a Parallel, set_up: SetUp<'a>) -> Call<'a> {
+        Call {
+            runtime,
+            command,
+            set_up,
+            called: Instant::now(),
+            stop: Cancellation::new(),
+            cpu_time: AtomicU64::new(0),
+            bytes_read: AtomicU64::new(0),
+            memory_peak_bytes: AtomicU64::new(0),
+        }
+    }
+
+    /// A job of ffmpeg with the caller's files and limits.
+    fn set_up(&self, args: &[String]) -> Result<Job, Error> {
+        self.with_limits(args.iter().fold(Job::new(["ffmpeg"]), Job::arg))
+    }
+
+    fn with_limits(&self, job: Job) -> Result<Job, Error> {
+        let mut job = (self.set_up)(job)?;
+        if let Some(timeout) = job.timeout {
+            let left = timeout.saturating_sub(self.called.elapsed());
+            if left == Duration::ZERO {
+                return Err(Error::Deadline { output: Box::default() });
+            }
+            job = job.timeout(left);
+        }
+        Ok(job.cancellation(&self.stop))
+    }
+
+    fn plan(&self) -> Result<Result<Plan, Whole>, Error> {
+        let words = match Words::read(&self.command.args) {
+            Ok(words) => words,
+            Err(whole) => return Ok(Err(whole)),
+        };
+        let quiet = |job: Job| {
+            job.stdin(Stdin::Empty)
+                .stderr(Stdout::Capture { limit_bytes: 64 << 10 })
+        };
+        let whole_index = Stdout::Capture {
+            limit_bytes: INDEX_MAX_BYTES,
+        };
+        let probed = self.with_limits(Job::probe(words.input.as_str()))?;
+        let probed = quiet(probed.stdout(Stdout::Capture { limit_bytes: 64 << 20 }));
+        let probe = match self.runtime.probe(probed) {
+            Ok(probe) => probe,
+            // The job that does all says it in ffmpeg's words.
+            Err(Error::Program { message, .. }) => return Ok(Err(Whole::new(format!("the input: {message}")))),
+            Err(error) => return Err(error),
+        };
+        let read = || {
+            let picture = Source::picture_of(&probe)?;
+            Ok::<_, Whole>((picture, Source::index_args(&words.of_input, picture, &words.input)))
+        };
+        let (picture, args) = match read() {
+            Ok(read) => read,
+            Err(whole) => return Ok(Err(whole)),
+        };
+        let job = args.iter().fold(Job::new(["ffprobe"]), Job::arg);
+        let output = self.runtime.run(quiet(self.with_limits(job)?.stdout(whole_index)))?;
+        if !output.success() || output.stdout_dropped_bytes > 0 {
+            return Ok(Err(Whole::new("the input's packets cannot be listed")));
+        }
+        let index = String::from_utf8_lossy(&output.stdout);
+        match Source::new(probe, picture, &index).and_then(|source| plan::plan(&words, &source)) {
+            Ok(plan) => Ok(self.target(&plan)?.map(|_| plan)),
+            whole => Ok(whole),
+        }
+    }
+
+    /// Finds the place of the output, unless it is for ffmpeg to decide about it.
+    fn target(&self, plan: &Plan) -> Result<Result<Target, Whole>, Error> {
+        let job = self.set_up(&[])?;
+        let nowhere = || Whole::new("the output's folder was not found");
+        let (Some((file_system, output)), Some((_, partial))) = (job.place(&plan.output), job.place(&plan.partial))
+        else {
+            return Ok(Err(nowhere()));
+        };
+        match file_system.metadata(&output, true) {
+            Ok(_) if !plan.may_overwrite => return Ok(Err(Whole::new("the output exists, and -y is not given"))),
+            Ok(metadata) if metadata.file_type != FileType::File => {
+                return Ok(Err(Whole::new("the output is no file")));
+            }
+            _ => {}
+        }
+        Ok(Ok(Target {
+            file_system,
+            output,
+            partial,
+        }))
+    }
+
+    fn carry_out(&self, plan: &Plan) -> Result<Done, Error> {
+        let target = self.target(plan)?.map_err(|whole| segments(&whole.to_string()))?;
+        // That it can be written is found now rather than after all is encoded.
+        let mut options = OpenOptions::default();
+        (options.write, options.create, options.truncate, options.follow_links) = (true, true, true, true);
+        let opened = target.file_system.open(&target.partial, &options);
+        let opened = opened.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", plan.partial)));
+        drop(opened.map_err(|source| Error::Segments { source })?);
+        let result = self.encode_and_join(plan);
+        let result = result.and_then(|output| {
+            let renamed = target.file_system.rename(&target.partial, &target.output);
+            renamed.map_err(|source| Error::Segments { source }).map(|()| output)
+        });
+        if result.is_err() {
+            let _ = target.file_system.remove_file(&target.partial);
+        }
+        let mut output = result?;
+        self.add(&output);
+        output.cpu_time = Duration::from_nanos(self.cpu_time.load(Ordering::Relaxed));
+        output.bytes_read = self.bytes_read.load(Ordering::Relaxed);
+        output.memory_peak_bytes = self.memory_peak_bytes.load(Ordering::Relaxed);
+        Ok(Done {
+            output,
+            segments: plan.segments.len(),
+            whole: None,
+        })
+    }
+
+    fn add(&self, output: &Output) {
+        let nanoseconds = u64::try_from(output.cpu_time.as_nanos()).unwrap_or(u64::MAX);
+        self.cpu_time.fetch_add(nanoseconds, Ordering::Relaxed);
+        self.bytes_read.fetch_add(output.bytes_read, Ordering::Relaxed);
+        self.memory_peak_bytes
+            .fetch_max(output.memory_peak_bytes, Ordering::Relaxed);
+    }
+
+    fn encode_and_join(&self, plan: &Plan) -> Result<Output, Error> {
+        let workers = self.command.worker_count().min(plan.segments.len());
+        let line = Arc::new(Line::new(plan.segments.len(), workers));
+        let reports = Reports::new(self.command, plan.segments.len());
+        let failure = Mutex::new(None);
+        let fail = |error: Error| {
+            let mut failure = lock(&failure);
+            failure.get_or_insert(error);
+            drop(failure);
+            self.stop.cancel();
+            line.fail();
+        };
+        let joined = thread::scope(|scope| {
+            for _ in 0..workers {
+                scope.spawn(|| {
+                    while let Some(index) = line.next() {
+                        match self.encode(&plan.segments[index], &reports, index) {
+                            Ok(encoded) => {
+                                if let Err(reason) = line.put(index, encoded) {
+                                    fail(segments(reason));
+                                }
+                            }
+                            Err(error) => fail(error),
+                        }
+                    }
+                });
+            }
+            let joined = self.join(plan, &line);
+            if joined.is_err() {
+                self.stop.cancel();
+                line.fail();
+            }
+            joined
+        });
+        // The join fails as well when a segment has, and that is no news.
+        if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(error);
+        }
+        let output = joined?;
+        self.check(plan, line.frames())?;
+        reports.finish();
+        Ok(output)
+    }
+
+    /// Encodes a segment; once more if that fails, as what failed may pass.
+    fn encode(&self, segment: &Segment, reports: &Arc<Reports>, index: usize) -> Result<Encoded, Error> {
+        let attempt = || {
+            let sink = Sink::default();
+            let mut job = self.set_up(&segment.args)?;
+            sink.set_limit(job.host_memory_max_bytes);
+            if reports.report.is_some() {
+                let reports = reports.clone();
+                job = job.progress(move |progress| reports.of_segment(index, progress));
+            }
+            let job = job.stdin(Stdin::Empty).stdout(Stdout::Writer(Box::new(sink.clone())));
+            let output = self
+                .runtime
+                .run(job.stderr(Stdout::Capture { limit_bytes: 64 << 10 }))?;
+            self.add(&output);
+            sink.check()?;
+            output.into_success()?;
+            Encoded::read(sink.take()).map_err(segments)
+        };
+        match attempt() {
+            Err(Error::Program { .. } | Error::Segments { .. }) => attempt(),
+            result => result,
+        }
+    }
+
+    fn join(&self, plan: &Plan, line: &Arc<Line>) -> Result<Output, Error> {
+        let Some(first_seconds) = line.first_seconds() else {
+            return Err(segments("a segment failed"));
+        };
+        let place = |word: &String| match word.as_str() {
+            Plan::FIRST_TIME => format!("{:.6}", first_seconds - f64::from(plan::OFFSET_SECONDS)),
+            word => word.to_owned(),
+        };
+        let args: Vec<String> = plan.join.iter().map(place).collect();
+        let joined = Joined {
+            line: line.clone(),
+            current: Bytes::new(),
+            next: 0,
+        };
+        let job = self.set_up(&args)?.stdin(Stdin::Reader(Box::new(joined)));
+        self.runtime.run_beside(job)?.into_success()
+    }
+
+    /// Checks that the output has the frames of the segments.
+    fn check(&self, plan: &Plan, wanted: u64) -> Result<(), Error> {
+        let args = [
+            "-v",
+            "error",
+            "-select_streams",
+            "v:0",
+            "-count_packets",
+            "-show_entries",
+            "stream=nb_read_packets",
+        ];
+        let job = args.into_iter().fold(Job::new(["ffprobe"]), Job::arg);
+        let job = job.arg("-of").arg("csv=p=0").arg("-i").arg(&plan.partial);
+        let job = self.with_limits(job)?.stdin(Stdin::Empty);
+        let job = job.stdout(Stdout::Capture { limit_bytes: 64 << 10 });
+        let output = self
+            .runtime
+            .run(job.stderr(Stdout::Capture { limit_bytes: 64 << 10 }))?;
+        let counted = String::from_utf8_lossy(&output.stdout);
+        let counted = counted.trim().trim_end_matches(',').parse::<u64>();
+        match counted {
+            Ok(counted) if wanted == counted => Ok(()),
+            Ok(counted) => Err(segments(&format!(
+                "the joined output has {counted} frames, and its segments have {wanted}"
+            ))),
+            Err(_) => Err(segments("the joined output cannot be read")),
+        }
+    }
+}
+
+/// The most that the index of an input may take as text: that of a day of video.
+const INDEX_MAX_BYTES: usize = 256 << 20;
+
+fn segments(reason: &str) -> Error {
+    Error::Segments {
+        source: io::Error::other(reason.to_owned()),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The segments in order: which is encoded next, and which may be read.
+struct Line {
+    state: Mutex<State>,
+    changed: Condvar,
+    count: usize,
+    /// How many encoded segments may be ahead of the one that is read.
+    ahead_max: usize,
+}
+
+#[derive(Default)]
+struct State {
+    next: usize,
+    encoded: Vec<Option<Encoded>>,
+    /// The segments that were read.
+    read: usize,
+    frames: u64,
+    failed: bool,
+    /// What is in order.
+    before: Before,
+    ready: VecDeque<Bytes>,
+    first_seconds: Option<f64>,
+    /// How many are in order, checked against the one before.
+    in_order: usize,
+}
+
+impl Line {
+    fn new(count: usize, workers: usize) -> Line {
+        let state = State {
+            encoded: vec![None; count],
+            ..State::default()
+        };
+        Line {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            count,
+            ahead_max: 2 * workers,
+        }
+    }
+
+    /// The next segment to encode, once it is not too far ahead.
+    fn next(&self) -> Option<usize> {
+        let mut state = lock(&self.state);
+        while !state.failed && state.next < self.count && state.next >= state.read + self.ahead_max {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.failed || state.next == self.count {
+            return None;
+        }
+        state.next += 1;
+        Some(state.next - 1)
+    }
+
+    fn put(&self, index: usize, encoded: Encoded) -> Result<(), &'static str> {
+        let mut state = lock(&self.state);
+        state.encoded[index] = Some(encoded);
+        while state.in_order < self.count {
+            let at = state.in_order;
+            let Some(encoded) = state.encoded[at].take() else {
+                break;
+            };
+            state.frames += encoded.frames();
+            state.first_seconds = state.first_seconds.or_else(|| encoded.first_seconds());
+            let parts = encoded.follow(&mut state.before)?;
+            state.ready.extend(parts);
+            state.in_order += 1;
+        }
+        if state.in_order == self.count && state.first_seconds.is_none() {
+            return Err("no segment has a frame");
+        }
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    fn fail(&self) {
+        lock(&self.state).failed = true;
+        self.changed.notify_all();
+    }
+
+    /// The time of the first frame, once there is one.
+    fn first_seconds(&self) -> Option<f64> {
+        let mut state = lock(&self.state);
+        while !state.failed && state.first_seconds.is_none() {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.first_seconds.filter(|_| !state.failed)
+    }
+
+    fn frames(&self) -> u64 {
+        lock(&self.state).frames
+    }
+}
+
+/// The segments as one stream.
+struct Joined {
+    line: Arc<Line>,
+    current: Bytes,
+    /// How many parts were read: a head, and the fragments of each segment.
+    next: usize,
+}
+
+impl Read for Joined {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() {
+            let mut state = lock(&self.line.state);
+            if state.failed {
+                return Err(io::Error::other("a segment failed"));
+            }
+            if let Some(part) = state.ready.pop_front() {
+                self.next += 1;
+                // What is read frees the place of a segment.
+                state.read = self.next - 1;
+                self.current = part;
+                self.line.changed.notify_all();
+            } else if state.in_order == self.line.count {
+                return Ok(0);
+            } else {
+                drop(self.line.changed.wait(state).unwrap_or_else(PoisonError::into_inner));
+            }
+        }
+        let count = buffer.len().min(self.current.len());
+        buffer[..count].copy_from_slice(&self.current.split_to(count));
+        Ok(count)
+    }
+}
+
+/// Takes what a segment's job writes, up to a limit.
+#[derive(Clone, Default)]
+struct Sink {
+    shared: Arc<Mutex<Taken>>,
+}
+
+#[derive(Default)]
+struct Taken {
+    bytes: Vec<u8>,
+    limit_bytes: u64,
+    exceeds: Option<u64>,
+}
+
+impl Sink {
+    fn set_limit(&self, bytes: u64) {
+        lock(&self.shared).limit_bytes = bytes;
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let taken = lock(&self.shared);
+        match taken.exceeds {
+            None => Ok(()),
+            Some(wanted) => Err(Error::Limit {
+                limit: Limit::HostMemory,
+                allowed: taken.limit_bytes,
+                wanted,
+                output: Box::default(),
+            }),
+        }
+    }
+
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut lock(&self.shared).bytes)
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let mut taken = lock(&self.shared);
+        let wanted = (taken.bytes.len() + buffer.len()) as u64;
+        if wanted > taken.limit_bytes {
+            taken.exceeds = Some(wanted);
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        taken.bytes.extend_from_slice(buffer);
+        Ok(buffer.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The progress of all segments.
+struct Reports {
+    report: Option<Arc<dyn Fn(&Progress) + Send + Sync>>,
+    of_segments: Mutex<Vec<Progress>>,
+    started: Instant,
+}
+
+impl Reports {
+    fn new(command: &Parallel, count: usize) -> Arc<Reports> {
+        Arc::new(Reports {
+            report: command.progress.clone(),
+            of_segments: Mutex::new(vec![Progress::default(); count]),
+            started: Instant::now(),
+        })
+    }
+
+    fn of_segment(&self, index: usize, progress: &Progress) {
+        let mut of_segments = lock(&self.of_segments);
+        of_segments[index] = progress.clone();
+        self.tell(&of_segments, false);
+    }
+
+    fn finish(&self) {
+        self.tell(&lock(&self.of_segments), true);
+    }
+
+    /// The lock is held, so that one report follows another.
+    fn tell(&self, of_segments: &[Progress], finished: bool) {
+        let Some(report) = &self.report else {
+            return;
+        };
+        let elapsed = self.started.elapsed().as_secs_f64().max(1e-3);
+        let frame: u64 = of_segments.iter().map(|progress| progress.frame).sum();
+        // A segment's frames stand for its time, since its clock is that of the whole.
+        let time = of_segments
+            .iter()
+            .map(|progress| progress.time)
+            .max()
+            .unwrap_or_default();
+        report(&Progress {
+            frame,
+            fps: frame as f64 / elapsed,
+            time,
+            speed: Some(time.as_secs_f64() / elapsed),
+            total_size_bytes: None,
+            finished,
+        });
+    }
+}

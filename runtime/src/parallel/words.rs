@@ -1,0 +1,465 @@
+//! The parts of a command, and what each option acts on.
+//!
+//! Options are told by a list: one that is not in it might act across frames, so that its command is left whole.
+
+use super::plan::Whole;
+use std::collections::BTreeMap;
+
+/// A command with one input and one output.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Words {
+    pub globals: Vec<String>,
+    /// The options before the input.
+    pub of_input: Vec<String>,
+    pub input: String,
+    /// The options of the output for its picture, without filters.
+    pub picture: Vec<String>,
+    /// Those for all else of the output.
+    pub other: Vec<String>,
+    pub filters: Option<String>,
+    /// The values of `-map`.
+    pub maps: Vec<String>,
+    pub format: Option<String>,
+    pub output: String,
+    /// The kinds of streams that the output shall not have: `a`, `s`, `d`.
+    pub without: String,
+    pub may_overwrite: bool,
+    /// The output's options by their names, without specifiers of streams.
+    pub values: BTreeMap<String, String>,
+}
+
+/// What an option acts on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Acts {
+    /// The whole run.
+    Globally,
+    /// How the input is read and decoded.
+    OnInput,
+    /// The picture, frame by frame or in its encoder.
+    OnPicture,
+    /// Sound, subtitles, the container.
+    OnOther,
+    /// What is beyond a frame, or unlike anything that a plan has.
+    OnAll,
+    /// Either; a specifier of streams tells, and without one both have it.
+    OnBoth,
+}
+
+/// Options with a value.
+const VALUED: &[(Acts, &[&str])] = &[
+    (
+        Acts::Globally,
+        &[
+            "loglevel",
+            "v",
+            "stats_period",
+            "progress",
+            "filter_threads",
+            "cpuflags",
+            "max_alloc",
+        ],
+    ),
+    (
+        Acts::OnInput,
+        &[
+            "probesize",
+            "analyzeduration",
+            "fflags",
+            "f",
+            "threads",
+            "c",
+            "codec",
+            "vcodec",
+            "acodec",
+            "scodec",
+        ],
+    ),
+    (
+        Acts::OnPicture,
+        &[
+            "vcodec",
+            "vb",
+            "crf",
+            "preset",
+            "tune",
+            "level",
+            "pix_fmt",
+            "g",
+            "keyint_min",
+            "bf",
+            "refs",
+            "qmin",
+            "qmax",
+            "qdiff",
+            "maxrate",
+            "minrate",
+            "bufsize",
+            "x264-params",
+            "x264opts",
+            "x265-params",
+            "svtav1-params",
+            "aq-mode",
+            "aq-strength",
+            "rc-lookahead",
+            "me_range",
+            "me_method",
+            "motion-est",
+            "subq",
+            "trellis",
+            "coder",
+            "deadline",
+            "quality",
+            "cpu-used",
+            "row-mt",
+            "tile-columns",
+            "tile-rows",
+            "auto-alt-ref",
+            "lag-in-frames",
+            "static-thresh",
+            "sc_threshold",
+            "s",
+            "aspect",
+            "color_range",
+            "color_primaries",
+            "color_trc",
+            "colorspace",
+            "chroma_sample_location",
+            "sws_flags",
+            "threads",
+            "slices",
+            "slicecrc",
+            "context",
+            "vendor",
+            "bits_per_mb",
+            "quant_mat",
+            "mbd",
+            "cmp",
+            "subcmp",
+            "rc_mode",
+            "qcomp",
+            "b_strategy",
+            "weightp",
+            "weightb",
+            "8x8dct",
+            "partitions",
+            "direct-pred",
+            "rdoq",
+            "huffman",
+            "mpv_flags",
+        ],
+    ),
+    (
+        Acts::OnOther,
+        &[
+            "acodec",
+            "scodec",
+            "ab",
+            "ar",
+            "ac",
+            "aq",
+            "af",
+            "sample_fmt",
+            "channel_layout",
+            "ch_layout",
+            "aac_coder",
+            "cutoff",
+            "movflags",
+            "brand",
+            "video_track_timescale",
+            "metadata",
+            "map_metadata",
+            "map_chapters",
+            "disposition",
+            "max_muxing_queue_size",
+            "max_interleave_delta",
+            "vtag",
+            "atag",
+            "stag",
+            "tag",
+            "application",
+            "vbr",
+            "compression_level",
+            "reserve_index_space",
+            "cluster_time_limit",
+            "cues_to_front",
+            "default_mode",
+            "write_tmcd",
+            "muxrate",
+            "muxdelay",
+            "muxpreload",
+            "mpegts_flags",
+            "avoid_negative_ts",
+            "use_editlist",
+        ],
+    ),
+    (
+        Acts::OnBoth,
+        &[
+            "c", "codec", "b", "q", "qscale", "profile", "flags", "strict", "filter", "fflags",
+        ],
+    ),
+];
+
+/// Options without a value.
+const FLAGS: &[(Acts, &[&str])] = &[
+    (
+        Acts::Globally,
+        &[
+            "hide_banner",
+            "stats",
+            "nostats",
+            "y",
+            "n",
+            "nostdin",
+            "stdin",
+            "bitexact",
+        ],
+    ),
+    (Acts::OnInput, &["noautorotate", "autorotate", "bitexact"]),
+    (Acts::OnOther, &["an", "sn", "dn"]),
+    (
+        Acts::OnAll,
+        &[
+            "accurate_seek",
+            "noaccurate_seek",
+            "benchmark",
+            "copy_unknown",
+            "copyinkf",
+            "copyts",
+            "dump",
+            "fix_sub_duration",
+            "ignore_unknown",
+            "re",
+            "report",
+            "shortest",
+            "start_at_zero",
+            "vn",
+            "xerror",
+        ],
+    ),
+    (Acts::OnBoth, &["bitexact"]),
+];
+
+impl Words {
+    pub fn read(args: &[String]) -> Result<Words, Whole> {
+        let mut words = Words::default();
+        let mut pending: Vec<(String, Option<String>)> = Vec::new();
+        let mut args = args.iter();
+        let (mut has_input, mut has_output) = (false, false);
+        while let Some(arg) = args.next() {
+            let Some(name) = arg.strip_prefix('-').filter(|name| !name.is_empty()) else {
+                if has_output {
+                    return Err(Whole::new("it has several outputs"));
+                }
+                has_output = true;
+                words.output = arg.clone();
+                for (name, value) in pending.drain(..) {
+                    words.output_option(&name, value)?;
+                }
+                continue;
+            };
+            if has_output && name != "y" && name != "n" {
+                return Err(Whole::new("it has several outputs, or options after its output"));
+            }
+            let base = name.split(':').next().unwrap_or(name);
+            let is_flag = FLAGS.iter().any(|(_, names)| names.contains(&base));
+            let value = match is_flag {
+                true => None,
+                false => Some(
+                    args.next()
+                        .cloned()
+                        .ok_or_else(|| Whole::new(format!("-{name} has no value")))?,
+                ),
+            };
+            if name == "i" {
+                if has_input {
+                    return Err(Whole::new("it has several inputs"));
+                }
+                has_input = true;
+                words.input = value.unwrap_or_default();
+                for (name, value) in pending.drain(..) {
+                    words.input_option(&name, value)?;
+                }
+            } else if acts(base).contains(&Acts::Globally) && !(base == "bitexact" && has_input) {
+                words.may_overwrite |= base == "y";
+                words.globals.extend([Some(arg.clone()), value].into_iter().flatten());
+            } else {
+                pending.push((name.to_owned(), value));
+            }
+        }
+        if !has_input || !has_output {
+            return Err(Whole::new("it has no input and output"));
+        }
+        Ok(words)
+    }
+
+    fn input_option(&mut self, name: &str, value: Option<String>) -> Result<(), Whole> {
+        let base = name.split(':').next().unwrap_or(name);
+        if !acts(base).contains(&Acts::OnInput) {
+            return Err(Whole::new(format!("-{name} before the input may move or change it")));
+        }
+        self.of_input
+            .extend([Some(format!("-{name}")), value].into_iter().flatten());
+        Ok(())
+    }
+
+    fn output_option(&mut self, name: &str, value: Option<String>) -> Result<(), Whole> {
+        let (base, specifier) = name.split_once(':').unwrap_or((name, ""));
+        let kind = specifier.split(':').next().unwrap_or("");
+        let words = || [Some(format!("-{name}")), value.clone()].into_iter().flatten();
+        let text = value.clone().unwrap_or_default();
+        match (base, kind) {
+            ("map", _) => {
+                self.maps.push(text);
+                return Ok(());
+            }
+            ("f", _) => {
+                self.format = Some(text);
+                return Ok(());
+            }
+            ("vf", _) | ("filter", "v") => {
+                self.filters = Some(text);
+                return Ok(());
+            }
+            ("fps_mode" | "vsync", _) if matches!(text.as_str(), "vfr" | "auto" | "-1" | "2") => return Ok(()),
+            ("an" | "sn" | "dn", _) => self.without.push_str(&base[..1]),
+            _ => {}
+        }
+        let acts = acts(base);
+        let (picture, other) = match kind {
+            "v" | "V" => (acts.contains(&Acts::OnPicture) || acts.contains(&Acts::OnBoth), false),
+            "a" | "s" | "d" | "t" => (false, acts.contains(&Acts::OnOther) || acts.contains(&Acts::OnBoth)),
+            "" if acts.contains(&Acts::OnBoth) => (true, true),
+            "" => (acts.contains(&Acts::OnPicture), acts.contains(&Acts::OnOther)),
+            // Metadata of streams, of chapters, of programs.
+            _ => (false, matches!(base, "metadata" | "map_metadata" | "disposition")),
+        };
+        // A tag and a disposition of the picture belong to the container.
+        let other = other || (matches!(base, "tag" | "disposition" | "metadata" | "map_metadata") && !kind.is_empty());
+        if !picture && !other {
+            return Err(Whole::new(format!(
+                "-{name} is not known to act on each frame by itself"
+            )));
+        }
+        if picture {
+            self.values.insert(base.to_owned(), text);
+            self.picture.extend(words());
+        }
+        if other {
+            self.other.extend(words());
+        }
+        Ok(())
+    }
+}
+
+fn acts(name: &str) -> Vec<Acts> {
+    let lists = VALUED.iter().chain(FLAGS);
+    lists
+        .filter(|(_, names)| names.contains(&name))
+        .map(|(acts, _)| *acts)
+        .collect()
+}
+
+/// Filters that make a frame of one frame, by that and its time alone.
+const STATELESS: &[&str] = &[
+    "ass",
+    "avgblur",
+    "boxblur",
+    "chromashift",
+    "colorbalance",
+    "colorchannelmixer",
+    "colorlevels",
+    "colormatrix",
+    "colorspace",
+    "colortemperature",
+    "copy",
+    "crop",
+    "curves",
+    "delogo",
+    "drawbox",
+    "drawgrid",
+    "drawtext",
+    "eq",
+    "exposure",
+    "format",
+    "gblur",
+    "hflip",
+    "histeq",
+    "hue",
+    "lenscorrection",
+    "limiter",
+    "lut",
+    "lut3d",
+    "lutrgb",
+    "lutyuv",
+    "monochrome",
+    "negate",
+    "null",
+    "pad",
+    "perspective",
+    "rgbashift",
+    "rotate",
+    "scale",
+    "selectivecolor",
+    "setdar",
+    "setparams",
+    "setrange",
+    "setsar",
+    "sharpen",
+    "smartblur",
+    "subtitles",
+    "tonemap",
+    "transpose",
+    "unsharp",
+    "vflip",
+    "vibrance",
+    "vignette",
+    "zscale",
+];
+
+/// Checks that a graph is a chain of filters of which each makes a frame of one frame.
+pub fn check_filters(graph: &str) -> Result<(), Whole> {
+    if graph.contains(['[', ';']) {
+        return Err(Whole::new("its filters are more than a chain"));
+    }
+    for filter in split_filters(graph) {
+        let (name, options) = filter.split_once('=').unwrap_or((&filter, ""));
+        let name = name.split('@').next().unwrap_or(name).trim();
+        if !STATELESS.contains(&name) {
+            return Err(Whole::new(format!(
+                "the filter {name} is not known to act on each frame by itself"
+            )));
+        }
+        let counts = |word: &str| {
+            matches!(
+                word,
+                "n" | "frame_num" | "start_number" | "localtime" | "reload" | "random"
+            )
+        };
+        let mut of_options = options.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
+        if of_options.any(counts) {
+            return Err(Whole::new(format!(
+                "the filter {name} counts frames, or asks for more than a frame"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Splits at commas that are neither quoted nor escaped; quotes stay.
+fn split_filters(graph: &str) -> Vec<String> {
+    let mut filters = vec![String::new()];
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    for character in graph.chars() {
+        if character == ',' && !is_quoted && !is_escaped {
+            filters.push(String::new());
+            continue;
+        }
+        is_quoted ^= character == '\'' && !is_escaped;
+        is_escaped = character == '\\' && !is_escaped && !is_quoted;
+        if let Some(last) = filters.last_mut() {
+            last.push(character);
+        }
+    }
+    filters
+}

@@ -1,0 +1,66 @@
+//! `afmpeg --parallel ffmpeg`: one command on all cores.
+
+use super::failure::Failure;
+use super::progress::Bar;
+use super::signals;
+use crate::cli::{Sandbox, Wish};
+use afmpeg::{Cancellation, Error, Job, Parallel, Runtime, Stdin, Stdout};
+use std::process::ExitCode;
+
+/// Runs a command in segments if it can be cut. If not, it says why, and the command is to be run as ever.
+pub fn run(
+    runtime: &Runtime,
+    wish: Wish,
+    args: &[String],
+    sandbox: &Sandbox,
+    bar: Option<&Bar>,
+    set_up: &(dyn Fn(Job) -> Job + Sync),
+) -> Result<Option<ExitCode>, Failure> {
+    let mut command = Parallel::new(args);
+    if let Some(workers) = wish.workers {
+        command = command.workers(workers);
+    }
+    if let Some(bar) = bar {
+        command = command.progress(bar.report());
+    }
+    let cancellation = Cancellation::new();
+    let set_up = |job: Job| {
+        let job = set_up(job)
+            .stdin(Stdin::Empty)
+            .stdout(Stdout::Inherit)
+            .stderr(Stdout::Inherit);
+        let job = bar.into_iter().fold(job, |job, bar| bar.show_log(job));
+        job.cancellation(&cancellation)
+    };
+    let plan = match runtime.plan_parallel(&command, set_up)? {
+        Ok(plan) => plan,
+        Err(whole) if wish.is_required => {
+            return Err(Failure::from(Error::Whole {
+                reason: whole.to_string(),
+            }));
+        }
+        Err(whole) => {
+            eprintln!("afmpeg: --parallel runs this as one job: {whole}");
+            return Ok(sandbox.dry_run.then_some(ExitCode::SUCCESS));
+        }
+    };
+    if sandbox.dry_run {
+        let text = serde_json::to_string_pretty(&plan).map_err(|error| Failure::job(error.to_string()))?;
+        println!("{text}");
+        return Ok(Some(ExitCode::SUCCESS));
+    }
+    signals::cancel(&cancellation);
+    let done = runtime.run_plan(&command, &plan, set_up);
+    bar.iter().for_each(|bar| bar.clear());
+    match done {
+        Ok(_) => Ok(Some(ExitCode::SUCCESS)),
+        // As ffmpeg's after a signal.
+        Err(Error::Cancelled { .. }) => Ok(Some(ExitCode::from(u8::MAX))),
+        Err(Error::Program { message, output }) => {
+            // One of the jobs, whose messages nobody has seen yet.
+            eprint!("{}", String::from_utf8_lossy(&output.stderr));
+            Err(Failure::job(message))
+        }
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,352 @@
+//! One command in segments, beside the same command as one job: times, sound and description are the same, and the picture is as
+//! good.
+
+use crate::fixture::{Studio, module};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Sources, each by what makes it of those before.
+const SOURCES: &[(&str, &str)] = &[
+    (
+        "cfr.mkv",
+        "-f lavfi -i testsrc2=size=192x108:rate=25:duration=18 -f lavfi -i sine=frequency=440:duration=18 -c:v libx264 \
+         -preset ultrafast -bf 2 -b_strategy 0 -g 50 -c:a aac",
+    ),
+    (
+        "gaps.mkv",
+        "-i cfr.mkv -vf select=mod(n\\,7)*mod(n\\,11) -fps_mode vfr -c:v libx264 -preset ultrafast -g 40 -c:a copy",
+    ),
+    ("late.ts", "-i cfr.mkv -c:v copy -c:a mp2 -output_ts_offset 5.3"),
+    (
+        "film.mp4",
+        "-f lavfi -i testsrc2=size=192x108:rate=24000/1001:duration=16 -f lavfi -i sine=duration=16 -c:v libx264 -preset ultrafast \
+         -g 48 -c:a aac",
+    ),
+    (
+        "open.mkv",
+        "-i cfr.mkv -c:v libx264 -preset veryfast -x264-params open-gop=1:keyint=50:bframes=3 -c:a copy",
+    ),
+    (
+        "laced.mkv",
+        "-i cfr.mkv -c:v mpeg2video -q:v 3 -flags +ilme+ildct -top 1 -g 15 -bf 2 -c:a copy",
+    ),
+    ("turned.mp4", "-display_rotation 90 -i cfr.mkv -c copy"),
+    (
+        "web.webm",
+        "-i film.mp4 -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -b:v 300k -g 60 -c:a libopus",
+    ),
+    (
+        "tracks.mkv",
+        "-i cfr.mkv -i text.srt -i meta.txt -map 0:v -map 0:a -map 0:a -map 1 -map_metadata 2 -map_chapters 2 -c copy \
+         -metadata:s:v:0 language=ger -metadata:s:a:1 language=fre -disposition:a:1 comment",
+    ),
+    (
+        "cover.mp4",
+        "-i cfr.mkv -f lavfi -i color=red:size=64x64:duration=0.04 -map 0 -map 1 -c copy -c:v:1 png -disposition:v:1 attached_pic",
+    ),
+    ("sound.mkv", "-t 11 -i cfr.mkv -i cfr.mkv -map 0:v -map 1:a -c copy"),
+    ("avi.avi", "-i cfr.mkv -c:v mpeg4 -q:v 4 -g 25 -c:a mp3"),
+];
+
+const TEXT: &str = "1\n00:00:01,000 --> 00:00:03,000\nfirst\n\n2\n00:00:12,000 --> 00:00:14,000\nsecond\n";
+const META: &str = ";FFMETADATA1\ntitle=A title\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=9000\ntitle=One\n[CHAPTER]\nTIMEBASE=1/1000\n\
+                    START=9000\nEND=18000\ntitle=Two\n";
+
+/// A source, options and an output.
+const COMMANDS: &[(&str, &str, &str)] = &[
+    ("cfr.mkv", "-c:v libx264 -preset veryfast -crf 26 -c:a aac", "plain.mp4"),
+    (
+        "cfr.mkv",
+        "-c:v libx264 -preset veryfast -crf 26 -x264-params bframes=5:b-pyramid=normal -c:a copy",
+        "deep.mkv",
+    ),
+    (
+        "cfr.mkv",
+        "-vf scale=96:-2,eq=contrast=1.1 -preset ultrafast -movflags +faststart -c:a aac -ac 1",
+        "small.mp4",
+    ),
+    (
+        "cfr.mkv",
+        "-vf drawtext=text=%{pts}:fontsize=20,format=yuv420p -c:v libx264 -preset ultrafast -an",
+        "drawn.mov",
+    ),
+    ("gaps.mkv", "-c:v libx264 -preset ultrafast -bf 3 -c:a aac", "gaps.mp4"),
+    ("gaps.mkv", "-c:v libx264 -preset ultrafast -c:a copy", "gaps-again.mkv"),
+    ("late.ts", "-c:v libx264 -preset ultrafast -c:a aac", "late.mp4"),
+    ("late.ts", "-c:v libx264 -preset ultrafast -c:a copy", "late.mkv"),
+    ("film.mp4", "-c:v libopenh264 -b:v 400k -c:a copy", "film.mp4.mp4"),
+    ("open.mkv", "-c:v libx264 -preset ultrafast -c:a copy", "open.mp4"),
+    ("laced.mkv", "-c:v mpeg4 -q:v 5 -c:a copy", "laced.mp4"),
+    (
+        "turned.mp4",
+        "-c:v libx264 -preset ultrafast -c:a copy",
+        "turned-again.mov",
+    ),
+    ("web.webm", "-c:v libx264 -preset ultrafast -c:a aac", "web.mp4"),
+    (
+        "cfr.mkv",
+        "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -crf 40 -b:v 0 -c:a libopus",
+        "new.webm",
+    ),
+    ("tracks.mkv", "-c:v libx264 -preset ultrafast -c:a aac", "tracks.mp4"),
+    (
+        "tracks.mkv",
+        "-map 0 -c:v libx264 -preset ultrafast -c:a copy -c:s copy",
+        "tracks-again.mkv",
+    ),
+    (
+        "tracks.mkv",
+        "-map 0:a:1 -map 0:v -map_metadata -1 -c:v libx264 -preset ultrafast -c:a copy",
+        "order.mkv",
+    ),
+    (
+        "cover.mp4",
+        "-c:v libx264 -preset ultrafast -c:a copy",
+        "cover-less.mp4",
+    ),
+    ("sound.mkv", "-c:v libx264 -preset ultrafast -c:a copy", "sound.mp4"),
+    (
+        "cfr.mkv",
+        "-c:v libx265 -preset ultrafast -crf 28 -tag:v hvc1 -c:a copy",
+        "hevc.mp4",
+    ),
+    ("cfr.mkv", "-c:v prores_ks -profile:v 0 -c:a pcm_s16le", "edit.mov"),
+    ("cfr.mkv", "-c:v ffv1 -level 3 -g 1 -c:a flac", "archive.mkv"),
+    ("cfr.mkv", "-c:v mjpeg -q:v 5 -pix_fmt yuvj420p -an", "pictures.mov"),
+    (
+        "avi.avi",
+        "-c:v libx264 -preset ultrafast -bitexact -c:a aac",
+        "avi.mp4",
+    ),
+];
+
+/// Commands that are left whole, and words of the reason.
+const WHOLE: &[(&str, &str)] = &[
+    ("-i cfr.mkv -c copy out.mkv", "the video is copied"),
+    ("-i cfr.mkv -c:v libx264 -r 30 out.mp4", "-r is not known"),
+    ("-ss 3 -i cfr.mkv -c:v libx264 out.mp4", "-ss before the input"),
+    ("-i cfr.mkv -vf fps=30 -c:v libx264 out.mp4", "the filter fps"),
+    ("-i cfr.mkv -vf yadif -c:v libx264 out.mp4", "the filter yadif"),
+    (
+        "-i cfr.mkv -vf drawtext=text=%{n} -c:v libx264 out.mp4",
+        "counts frames",
+    ),
+    (
+        "-i cfr.mkv -filter_complex hflip -c:v libx264 out.mp4",
+        "-filter_complex is not known",
+    ),
+    ("-i cfr.mkv -i text.srt -c:v libx264 out.mp4", "several inputs"),
+    (
+        "-i cfr.mkv -c:v libx264 one.mp4 -c:v libx264 two.mp4",
+        "several outputs",
+    ),
+    ("-i cfr.mkv -c:v libx264 -b:v 1M out.mp4", "bit rate"),
+    ("-i cfr.mkv -vn out.m4a", "-vn is not known"),
+    ("-i cfr.mkv -c:v gif out.gif", "is none of mp4"),
+    (
+        "-i cfr.mkv -c:v libx264 -pass 1 -b:v 100k out.mp4",
+        "-pass is not known",
+    ),
+    ("-t 3 -i cfr.mkv -c:v libx264 out.mp4", "-t before the input"),
+    ("-i frame.mkv -c:v libx264 out.mp4", "too short"),
+    ("-i nothing.mkv -c:v libx264 out.mp4", "No such file"),
+    ("-i cfr.mkv -c:v libx264 nowhere/out.mp4", "No such file"),
+];
+
+/// Whether the module has the libraries' encoders of these options.
+fn has(encoders: &str) -> bool {
+    let mut named = encoders.split(' ').filter(|word| word.starts_with("lib"));
+    named.all(|name| module().encoders.contains(name))
+}
+
+/// Makes the first so many sources.
+fn make_sources(studio: &Studio, count: usize) {
+    studio.write("text.srt", TEXT);
+    studio.write("meta.txt", META);
+    for (name, how) in &SOURCES[..count] {
+        studio.make(format!("-v error -y {how} {name}"));
+    }
+    studio.make("-v error -i cfr.mkv -frames:v 1 -c:v libx264 frame.mkv");
+}
+
+/// What must be the same, by name.
+fn facts(studio: &Studio, file: &str) -> BTreeMap<&'static str, String> {
+    let list = |entries: &str, streams: &str| {
+        let command = format!("ffprobe -v error -select_streams {streams} -show_entries {entries} -of csv=p=0 {file}");
+        studio.afmpeg("", &command).ok().text()
+    };
+    let mut times: Vec<String> = list("packet=pts", "v:0").lines().map(str::to_owned).collect();
+    times.sort_by_key(|time| time.trim_end_matches(',').parse::<i64>().unwrap());
+    let mut probe = studio.probe(file);
+    for stream in probe["streams"].as_array_mut().unwrap() {
+        let stream = stream.as_object_mut().unwrap();
+        // The picture's encoder, and what depends on how much it made of it.
+        for name in [
+            "bit_rate",
+            "max_bit_rate",
+            "extradata_size",
+            "has_b_frames",
+            "level",
+            "refs",
+        ] {
+            stream.remove(name);
+        }
+        // What fragments do not say of a picture that is like most.
+        for (name, value) in [("color_range", "tv"), ("chroma_location", "left")] {
+            if stream.get(name).is_some_and(|one| one == value) {
+                stream.remove(name);
+            }
+        }
+        // Chapters are a track, in units that depend on the others.
+        if stream["codec_type"] == "data" {
+            stream.remove("time_base");
+        }
+        // The end of copied sound is half a millisecond off.
+        let duration = stream.remove("duration");
+        let duration = duration.and_then(|text| text.as_str()?.parse::<f64>().ok());
+        stream.remove("duration_ts");
+        let hundredths = duration.map(|duration| (duration * 100.0).round());
+        stream.insert("hundredths".to_owned(), hundredths.into());
+        if let Some(tags) = stream.get_mut("tags").and_then(Value::as_object_mut) {
+            tags.retain(|name, _| !matches!(name.to_lowercase().as_str(), "encoder"));
+        }
+        stream.retain(|name, value| name != "tags" || value.as_object().is_some_and(|tags| !tags.is_empty()));
+    }
+    let format = probe["format"].as_object_mut().unwrap();
+    for name in ["filename", "size", "bit_rate", "duration"] {
+        format.remove(name);
+    }
+    for chapter in probe["chapters"].as_array_mut().unwrap() {
+        // In units of the container's.
+        let chapter = chapter.as_object_mut().unwrap();
+        chapter.retain(|name, _| !matches!(name.as_str(), "time_base" | "start" | "end"));
+    }
+    BTreeMap::from([
+        ("times of the picture", times.join(" ")),
+        ("sound", list("packet=pts,duration,size", "a")),
+        ("subtitles", list("packet=pts,duration,size", "s")),
+        ("description", serde_json::to_string_pretty(&probe).unwrap()),
+    ])
+}
+
+#[test]
+fn what_is_made_in_segments_is_what_one_job_makes() {
+    let studio = Studio::new();
+    make_sources(&studio, SOURCES.len());
+    let mut wrong = Vec::new();
+    for (source, options, output) in COMMANDS.iter().filter(|(_, options, _)| has(options)) {
+        let command = |output: &str| format!("ffmpeg -v error -nostats -y -i {source} {options} {output}");
+        let whole = format!("whole-{output}");
+        studio.afmpeg("", &command(&whole)).ok();
+        let ended = studio.afmpeg("--parallel=require", &command(output)).end();
+        if ended.exit_code != Some(0) {
+            wrong.push(format!("{source} {options} {output}: {}", ended.stderr));
+            continue;
+        }
+        let (one, parts) = (facts(&studio, &whole), facts(&studio, output));
+        for (name, fact) in &one {
+            if *fact != parts[name] {
+                wrong.push(format!(
+                    "{source} {options} {output}: {name}: {}",
+                    difference(fact, &parts[name])
+                ));
+            }
+        }
+        let quality = |file: &str| {
+            let filters =
+                "[0:v]scale=192:108,settb=1/1000,setpts=N[a];[1:v]scale=192:108,settb=1/1000,setpts=N[b];[a][b]psnr";
+            let said = studio.make(format!("-i {file} -i {source} -lavfi {filters} -f null -"));
+            said.said_after("average:")
+                .parse::<f64>()
+                .map_or(100.0, |average| average.min(100.0))
+        };
+        let size = |file: &str| studio.read(file).len() as f64;
+        let (loss, growth) = (quality(&whole) - quality(output), size(output) / size(&whole));
+        println!("{source} {options} {output}: {loss:.3} dB less, {growth:.4} of the size");
+        if loss > 0.1 || growth > 1.03 {
+            wrong.push(format!(
+                "{source} {options} {output}: {loss:.3} dB less, {growth:.4} of the size"
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    assert_eq!(
+        studio.files("").iter().filter(|name| name.contains("partial")).count(),
+        0
+    );
+}
+
+#[test]
+fn the_number_of_cores_does_not_change_a_byte() {
+    let studio = Studio::new();
+    make_sources(&studio, 2);
+    let mut made = Vec::new();
+    for (count, name) in [(1, "1.mp4"), (2, "2.mp4"), (5, "5.mp4")] {
+        let command =
+            format!("ffmpeg -v error -y -i gaps.mkv -vf hflip -c:v libx264 -preset ultrafast -c:a aac {name}");
+        studio.afmpeg(&format!("--parallel={count},require"), &command).ok();
+        made.push(studio.read(name));
+    }
+    assert!(made[0] == made[1] && made[0] == made[2]);
+}
+
+#[test]
+fn what_cannot_be_cut_is_one_job_and_says_why() {
+    let studio = Studio::new();
+    make_sources(&studio, 1);
+    studio.write("there.mp4", "something");
+    for (command, reason) in WHOLE {
+        let ended = studio
+            .afmpeg("--parallel=require", &format!("ffmpeg -v error {command}"))
+            .end();
+        assert_eq!(ended.exit_code, Some(1), "{command}: {ended}");
+        assert!(ended.stderr.contains(reason), "{command}: {ended}");
+    }
+    let exists = "ffmpeg -v error -nostdin -i cfr.mkv -c:v libx264 there.mp4";
+    studio.afmpeg("--parallel=require", exists).fails(1, "-y is not given");
+    assert_eq!(studio.read_text("there.mp4"), "something");
+    let ended = studio
+        .afmpeg(
+            "--parallel",
+            "ffmpeg -v error -y -ss 15 -i cfr.mkv -c:v libx264 -an tail.mp4",
+        )
+        .ok();
+    assert!(
+        ended.stderr.contains("runs this as one job: -ss before the input"),
+        "{ended}"
+    );
+    assert!(!studio.read("tail.mp4").is_empty());
+}
+
+#[test]
+fn limits_and_failures_leave_no_half_of_an_output() {
+    let studio = Studio::new();
+    make_sources(&studio, 1);
+    studio.write("out.mp4", "something");
+    let command = "ffmpeg -v error -y -i cfr.mkv -c:v libx264 -preset placebo -c:a aac out.mp4";
+    studio
+        .afmpeg("--parallel=require --timeout 1", command)
+        .fails(124, "deadline");
+    let wrong = command.replace("-preset placebo", "-preset nonsense");
+    studio
+        .afmpeg("--parallel=require", &wrong)
+        .fails(1, "Error setting preset");
+    let little = command.replace("-preset placebo", "-crf 0 -preset ultrafast");
+    studio
+        .afmpeg("--parallel=require --host-memory-max 200K", &little)
+        .fails(1, "limit");
+    assert_eq!(studio.read_text("out.mp4"), "something");
+    assert_eq!(studio.files("out"), ["out.mp4"]);
+}
+
+/// The first lines, or words, that are not the same.
+fn difference(one: &str, other: &str) -> String {
+    let separator = if one.contains('\n') { '\n' } else { ' ' };
+    let (ones, others): (Vec<&str>, Vec<&str>) = (one.split(separator).collect(), other.split(separator).collect());
+    let pairs = ones.iter().zip(&others).filter(|(one, other)| one != other);
+    let first: Vec<String> = pairs
+        .take(6)
+        .map(|(one, other)| format!("{} / {}", one.trim(), other.trim()))
+        .collect();
+    format!("{} and {} parts; {}", ones.len(), others.len(), first.join("; "))
+}

@@ -8,9 +8,11 @@ mod join;
 mod plan;
 mod run;
 mod source;
+mod whole;
 mod words;
 
-pub use plan::{Plan, Segment, Whole};
+pub use plan::{Plan, Segment};
+pub use whole::Whole;
 
 use crate::error::Error;
 use crate::frames::IntoJob;
@@ -22,6 +24,9 @@ use std::fmt;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::thread;
+
+/// A caller's own code for reports.
+type Report = Arc<dyn Fn(&Progress) + Send + Sync>;
 
 /// A command of ffmpeg that may be cut into segments.
 ///
@@ -42,7 +47,7 @@ pub struct Parallel {
     args: Vec<String>,
     workers: Option<NonZero<usize>>,
     is_required: bool,
-    progress: Option<Arc<dyn Fn(&Progress) + Send + Sync>>,
+    progress: Option<Report>,
 }
 
 impl Parallel {

@@ -1,28 +1,10 @@
 //! How a command is cut: from its words and its input alone.
 
 use super::source::Source;
+use super::whole::Whole;
 use super::words::{self, Words};
 use crate::probe::{MediaType, Stream};
 use serde::Serialize;
-use std::fmt;
-
-/// Why a command is run as one job.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Whole {
-    reason: String,
-}
-
-impl Whole {
-    pub(super) fn new(reason: impl Into<String>) -> Whole {
-        Whole { reason: reason.into() }
-    }
-}
-
-impl fmt::Display for Whole {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.write_str(&self.reason)
-    }
-}
 
 /// The jobs that a command is cut into.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -1,10 +1,11 @@
 //! Carrying a plan out.
 
 use super::join::{Before, Encoded};
-use super::plan::{self, Plan, Segment, Whole};
+use super::plan::{self, Plan, Segment};
 use super::source::Source;
+use super::whole::Whole;
 use super::words::Words;
-use super::{Done, Parallel};
+use super::{Done, Parallel, Report};
 use crate::error::Error;
 use crate::fs::{FileSystem, FileType, OpenOptions};
 use crate::interrupt::Cancellation;
@@ -514,7 +515,7 @@ impl Write for Sink {
 
 /// The progress of all segments.
 struct Reports {
-    report: Option<Arc<dyn Fn(&Progress) + Send + Sync>>,
+    report: Option<Report>,
     of_segments: Mutex<Vec<Progress>>,
     started: Instant,
 }

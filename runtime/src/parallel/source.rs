@@ -1,6 +1,6 @@
 //! What a plan has to know of the input.
 
-use super::plan::Whole;
+use super::whole::Whole;
 use crate::probe::{MediaType, Probe, Rational, Stream};
 
 /// An input, as its description and the index of its picture say.

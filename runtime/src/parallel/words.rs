@@ -2,7 +2,7 @@
 //!
 //! Options are told by a list: one that is not in it might act across frames, so that its command is left whole.
 
-use super::plan::Whole;
+use super::whole::Whole;
 use std::collections::BTreeMap;
 
 /// A command with one input and one output.

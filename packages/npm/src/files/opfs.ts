@@ -207,6 +207,8 @@ export class OpfsFolder implements FileSystem {
   private readonly spare: Spare[] = [];
   private archive: Archive | undefined;
   private inodes = 0;
+  /** Lets go of the lock that says that the job's files are in use. */
+  private letGo = (): void => undefined;
 
   private constructor(
     private readonly name: string,
@@ -224,13 +226,13 @@ export class OpfsFolder implements FileSystem {
   private async read(folder: DirectoryHandle, prefix: string): Promise<void> {
     for await (const [name, handle] of folder.entries()) {
       if (name.startsWith(SPARE_PREFIX)) {
-        // Of a job that was killed.
-        if (this.isWritable) await folder.removeEntry(name).catch(() => undefined);
+        if (this.isWritable) await removeIfAbandoned(folder, name);
       } else if (handle.kind === 'directory') {
         this.folders.add(prefix + name);
-        await this.read(handle as DirectoryHandle, `${prefix}${name}/`);
+        await unlessGone(this.read(handle as DirectoryHandle, `${prefix}${name}/`));
       } else {
-        const file = await (handle as FileSystemFileHandle).getFile();
+        const file = await unlessGone((handle as FileSystemFileHandle).getFile());
+        if (!file) continue;
         this.files.set(prefix + name, { inode: ++this.inodes, content: new BlobContent(prefix + name, file) });
       }
     }
@@ -238,6 +240,7 @@ export class OpfsFolder implements FileSystem {
 
   private async makeSpare(): Promise<void> {
     const job = crypto.randomUUID();
+    this.letGo = await holdLock(job);
     try {
       for (let index = 0; index <= SPARE_FILES; index++) {
         const file = (await this.root.getFileHandle(`${SPARE_PREFIX}${job}-${index}`, { create: true })) as FileHandle;
@@ -291,6 +294,7 @@ export class OpfsFolder implements FileSystem {
       await this.root.removeEntry(file.name).catch(() => undefined);
     }
     this.made.clear();
+    this.letGo();
   }
 
   private async handle(path: string): Promise<FileSystemDirectoryHandle> {
@@ -422,7 +426,39 @@ export class OpfsFolder implements FileSystem {
   }
 }
 
+/** A file that was made before is called so, with the job's UUID and a number after it. */
 const SPARE_PREFIX = '.afmpeg-';
+const UUID_LENGTH = 36;
+
+/** The lock that a job holds as long as files of it are there: also between opening and moving them. */
+function lockName(job: string): string {
+  return `afmpeg-${job}`;
+}
+
+/** Takes the lock of a job; a worker that is killed lets go of it. */
+function holdLock(job: string): Promise<() => void> {
+  return new Promise((held, failed) => {
+    navigator.locks.request(lockName(job), () => new Promise<void>((letGo) => held(letGo))).catch(failed);
+  });
+}
+
+/** Removes a file of a job that was killed. */
+async function removeIfAbandoned(folder: DirectoryHandle, name: string): Promise<void> {
+  const job = name.slice(SPARE_PREFIX.length, SPARE_PREFIX.length + UUID_LENGTH);
+  await navigator.locks.request(lockName(job), { ifAvailable: true }, async (lock) => {
+    if (lock) await folder.removeEntry(name).catch(() => undefined);
+  });
+}
+
+/** Nothing for what another job removed or renamed after it was listed. */
+async function unlessGone<T>(found: Promise<T>): Promise<T | undefined> {
+  try {
+    return await found;
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'NotFoundError') return undefined;
+    throw error;
+  }
+}
 
 /** Copies all of a file to a place in another; gives its size. */
 function copy(from: Content, to: OpfsContent, start = 0): number {

@@ -6,6 +6,10 @@
 #ifndef AFMPEG_PACK_CODE_H
 #define AFMPEG_PACK_CODE_H
 
+#include "pack.h"
+
 #pragma clang section text = "afmpeg_code"
+// Nothing but the pack's table is seen from outside, and what is declared here is defined in the pack.
+#pragma GCC visibility push(hidden)
 
 #endif

@@ -7,11 +7,15 @@
 
 #include "state.h"
 
+#pragma GCC visibility push(hidden)
+
 uint64_t outside_call(struct pack_state *state, uint32_t import, const uint64_t *arguments);
 void outside_pause(struct pack_state *state);
 void outside_memory_allocate(struct pack_state *state, wasm_rt_memory_t *memory, uint64_t pages, uint64_t max_pages);
 uint64_t outside_memory_grow(struct pack_state *state, wasm_rt_memory_t *memory, uint64_t pages);
 void *outside_allocate(struct pack_state *state, uint64_t size_bytes);
 void outside_release(struct pack_state *state, void *memory);
+
+#pragma GCC visibility pop
 
 #endif

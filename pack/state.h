@@ -10,6 +10,8 @@
 #include "pack.h"
 #include "wasm-rt.h"
 
+#pragma GCC visibility push(hidden)
+
 struct pack_block;
 
 // It lies before the module's state, which generated code knows by its address. runtime.c has assembly that knows where the
@@ -44,5 +46,7 @@ uint64_t pack_pages(const void *instance);
 
 // Of the module: makes its memory, tables and globals, and runs `_start`.
 void pack_main(void *module);
+
+#pragma GCC visibility pop
 
 #endif

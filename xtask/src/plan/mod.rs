@@ -8,6 +8,7 @@ pub mod ffmpeg;
 pub mod finish;
 pub mod library;
 pub mod native;
+pub mod pack;
 pub mod pkg_config;
 pub mod step;
 pub mod toolchain;

@@ -11,6 +11,8 @@
 
 #define ceil(x) __builtin_ceil(x)
 #define ceilf(x) __builtin_ceilf(x)
+#define copysign(x, y) __builtin_copysign(x, y)
+#define copysignf(x, y) __builtin_copysignf(x, y)
 #define fabs(x) __builtin_fabs(x)
 #define fabsf(x) __builtin_fabsf(x)
 #define floor(x) __builtin_floor(x)

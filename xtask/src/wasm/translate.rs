@@ -41,6 +41,8 @@ const SECOND_HAS: [&str; 3] = ["/* ", "#include \"m-impl.h\"", "typedef int dumm
 pub const START: &str = "start.c";
 pub const TABLE: &str = "table.c";
 pub const OBJECTS: &str = "objects";
+/// The bytes of all data segments.
+const SEGMENTS: &str = "segments";
 
 pub fn part(number: usize) -> String {
     format!("part-{number:02}")
@@ -216,20 +218,15 @@ impl Pass for Translate {
         let header = work.read_text(HEADER)?;
         write(HEADER, header.as_bytes())?;
         let inner = work.read_text(INNER_HEADER)?;
-        let inner = types_as_arrays(&inner)?;
-        write(
-            INNER_HEADER,
-            format!("{inner}\n#include \"{}\"\n", self.overrides).as_bytes(),
-        )?;
-
         let mut texts = Vec::new();
         for name in SOURCES {
             texts.push(work.read_text(name)?);
         }
-        let mut start = String::new();
+        let (mut start, mut wrappers) = (String::new(), String::new());
         let mut functions: Vec<&str> = Vec::new();
         for (number, text) in texts.iter().enumerate() {
-            let Split { moved, rest } = split(text)?;
+            let Split { moved, rest, declared } = split(text)?;
+            wrappers.push_str(&declared);
             functions.extend(moved);
             // The other file has nothing but functions, after lines that C files begin with.
             if number == 0 {
@@ -249,11 +246,11 @@ impl Pass for Translate {
                 interface.functions
             );
         }
-        let (start, segments) = embed(&start, &interface.segments)?;
-        for number in segments {
-            write(&segment(number), interface.segments[number])?;
-        }
-        write(START, start.as_bytes())?;
+        let inner = types_as_arrays(&inner)?;
+        let inner = format!("{inner}\n{wrappers}\n#include \"{}\"\n", self.overrides);
+        write(INNER_HEADER, inner.as_bytes())?;
+        write(START, embed(&start, &interface.segments)?.as_bytes())?;
+        write(SEGMENTS, &interface.segments.concat())?;
         write(TABLE, table(&interface, &header, &digest::bytes(&data))?.as_bytes())?;
 
         let sizes: Vec<usize> = functions.iter().map(|function| function.len()).collect();
@@ -300,70 +297,77 @@ fn types_as_arrays(header: &str) -> Result<String> {
 struct Split<'a> {
     moved: Vec<&'a str>,
     rest: String,
+    /// Declarations of functions for tables, which are in the rest and whose addresses functions take.
+    declared: String,
 }
 
 /// Functions that other files may hold, and the rest of a generated file.
 fn split(text: &str) -> Result<Split<'_>> {
     let mut moved = Vec::new();
-    let mut rest = String::new();
+    let (mut rest, mut declared) = (String::new(), String::new());
     let mut at = 0;
     while at < text.len() {
         let line_end = text[at..].find('\n').map_or(text.len(), |length| at + length + 1);
         let line = &text[at..line_end];
-        let is_function = line.ends_with("{\n")
-            && !line.starts_with("static ")
-            && line.contains(" w2c_m_")
-            && line.contains("(w2c_m* instance");
-        if is_function {
-            let end = text[at..]
-                .find("\n}\n")
-                .context("a function in what wasm2c made has no end")?;
-            let end = at + end + "\n}\n".len();
-            moved.push(&text[at..end]);
-            at = end;
-        } else {
+        let is_function = line.contains(" w2c_m_") && line.contains("(w2c_m* instance") && !line.starts_with("static ");
+        let is_wrapper = line.starts_with("static ") && line.contains(" wrap_w2c_");
+        if !(is_function || is_wrapper) || line.starts_with(' ') || line.ends_with(";\n") {
             rest.push_str(line);
             at = line_end;
+            continue;
         }
+        const UNKNOWN: &str = "a function in what wasm2c made has no end";
+        let end = at + text[at..].find("\n}\n").context(UNKNOWN)? + "\n}\n".len();
+        let function = &text[at..end];
+        if is_function {
+            moved.push(function);
+        } else {
+            let function = function.trim_start_matches("static ");
+            rest.push_str(function);
+            let (head, _) = function.split_once(" {\n").context(UNKNOWN)?;
+            writeln!(declared, "{head};")?;
+        }
+        at = end;
     }
-    Ok(Split { moved, rest })
+    Ok(Split { moved, rest, declared })
 }
 
-fn segment(number: usize) -> String {
-    format!("segment-{number}")
-}
-
-/// Takes the bytes of data segments, which are written as numbers, out of a generated file: the compiler reads them from files
-/// of their own. Returns which those are.
-fn embed(text: &str, segments: &[&[u8]]) -> Result<(String, Vec<usize>)> {
-    let (mut made, mut taken) = (String::with_capacity(text.len().min(1 << 24)), Vec::new());
-    let mut rest = text;
+/// Takes the bytes of data segments, which are written as numbers, out of a generated file: the assembler has them from a file.
+fn embed(text: &str, segments: &[&[u8]]) -> Result<String> {
     const BEGIN: &str = "const u8 data_segment_data_w2c_m_d";
+    let mut made = String::new();
+    let mut embedded = String::new();
+    let mut rest = text;
     while let Some(begin) = rest.find(BEGIN) {
         let (before, after) = rest.split_at(begin);
         let form = || {
-            format!(
-                "wasm2c made a data segment of an unknown form: {}",
-                &after[..after.len().min(80)]
-            )
+            let start: String = after.chars().take(80).collect();
+            format!("wasm2c made a data segment of an unknown form: {start}")
         };
         let (number, numbers) = after[BEGIN.len()..].split_once("[] = {\n").with_context(form)?;
         let number: usize = number.parse().with_context(form)?;
         let (bytes, after) = numbers.split_once("};\n").with_context(form)?;
-        let segment_bytes = segments.get(number).with_context(form)?;
-        if bytes.matches(',').count() != segment_bytes.len() || segment_bytes.is_empty() {
+        let size_bytes = segments.get(number).with_context(form)?.len();
+        if bytes.matches(',').count() != size_bytes || size_bytes == 0 {
             bail!(form());
         }
-        write!(
-            made,
-            "{before}{BEGIN}{number}[] = {{\n#embed \"{}\"\n}};\n",
-            segment(number)
+        let from: usize = segments[..number].iter().map(|segment| segment.len()).sum();
+        let name = format!("data_segment_data_w2c_m_d{number}");
+        writeln!(
+            embedded,
+            r#"        ".globl {name}\n.hidden {name}\n{name}:\n.incbin \"{SEGMENTS}\", {from}, {size_bytes}\n""#
         )?;
-        taken.push(number);
+        made.push_str(before);
         rest = after;
     }
     made.push_str(rest);
-    Ok((made, taken))
+    if !embedded.is_empty() {
+        write!(
+            made,
+            "\n__asm__(\".pushsection .rodata.segments,\\\"a\\\"\\n\"\n{embedded}        \".popsection\\n\");\n"
+        )?;
+    }
+    Ok(made)
 }
 
 /// Splits a row into so many ranges of about the same sum.
@@ -418,7 +422,9 @@ fn table(interface: &Interface, header: &str, module_sha256: &str) -> Result<Str
             .map(|letter| format!(", {}", c_type(letter)))
             .collect();
         let result = import.results.chars().next();
-        if parameters != format!("{of_module}{plain}") || !name.starts_with(result.map_or("void ", c_type)) {
+        // Long ones are on several lines.
+        let parameters: Vec<&str> = parameters.split_whitespace().collect();
+        if parameters.join(" ") != format!("{of_module}{plain}") || !name.starts_with(result.map_or("void ", c_type)) {
             bail!(declared());
         }
         let bits = import.parameters.chars().enumerate().map(|(at, letter)| match letter {

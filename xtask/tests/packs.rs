@@ -82,7 +82,35 @@ fn pack_command() -> Command {
 }
 
 fn module(name: &str) -> Vec<u8> {
+    if name == WIDE {
+        return wide();
+    }
     wat::parse_file(root().join(format!("pack/tests/modules/{name}.wat"))).unwrap()
+}
+
+/// The one that is no file.
+const WIDE: &str = "recursion_wide";
+
+/// Recursion in a function whose frame is larger than the guard below many stacks.
+fn wide() -> Vec<u8> {
+    const VALUES: u32 = 300;
+    let lines = |line: &dyn Fn(u32) -> String| (0..VALUES).map(line).collect::<String>();
+    wat::parse_str(format!(
+        r#"(module (memory (export "memory") 1)
+            (func $down (param i32) (result v128) (local{})
+                {}
+                (v128.store (i32.const 0) (call $down (i32.and (i32.load (i32.const 4)) (i32.const 255))))
+                {}
+                (local.get 1))
+            (func (export "_start") (v128.store (i32.const 0) (call $down (i32.const 0)))))"#,
+        lines(&|_| " v128".to_owned()),
+        lines(&|at| format!("(local.set {} (v128.load offset={} (local.get 0)))", at + 1, 16 * at)),
+        lines(&|at| {
+            let value = at * 7 % VALUES + 1;
+            format!("(v128.store offset={} (local.get 0) (local.get {value}))", 16 * at)
+        }),
+    ))
+    .unwrap()
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -136,6 +164,7 @@ fn every_run_ends_as_it_should_and_the_process_goes_on() {
     let folder = fs::read_dir(root().join("pack/tests/modules")).unwrap();
     let mut found: Vec<String> = folder
         .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .chain([format!("{WIDE}.wat")])
         .collect();
     found.sort();
     assert_eq!(found, MODULES.map(|(name, _)| format!("{name}.wat")));
@@ -217,9 +246,11 @@ fn large() -> Vec<u8> {
             )
         })
         .collect();
+    let declared: String = (0..60).map(|number| format!("$f{number} ")).collect();
     let data = "abcdefgh".repeat(1_200_000 / 8);
     wat::parse_str(format!(
         r#"(module (type $t (func (param i32) (result i32))) (memory (export "memory") 32) (table 60 funcref)
+            (elem declare func {declared})
             (data (i32.const 16) "{data}") {functions}
             (func (export "_start")
                 (if (i32.ne (call $f7 (i32.const 100)) (i32.const 47)) (then unreachable))

@@ -288,7 +288,7 @@ fn same_inputs_make_the_same_bytes() {
         let errors = String::from_utf8_lossy(&said.stderr);
         assert!(said.status.success(), "{errors}");
         // Nothing was there.
-        assert!(!errors.contains("fresh") && errors.contains("3 of 3 in"), "{errors}");
+        assert!(!errors.contains("fresh") && errors.contains("4 of 4 in"), "{errors}");
         let pack = place.join(format!("large.{MACHINE}.so"));
         assert_eq!(BENCH.run(&pack, &[]), "ending 0, exit -1, pages 32\n");
         [fs::read(&pack).unwrap(), fs::read(pack.with_extension("json")).unwrap()]

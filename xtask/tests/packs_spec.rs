@@ -111,9 +111,9 @@ fn cases(file: &TestFile<'static>) -> Vec<Case> {
             WastDirective::Invoke(invoke) => call(WastExecute::Invoke(invoke), Vec::new(), None),
             WastDirective::AssertReturn { exec, results, .. } => call(exec, results, None),
             WastDirective::AssertTrap { exec, message, .. } => call(exec, Vec::new(), Some(ending(message))),
-            WastDirective::AssertExhaustion { call: invoke, message, .. } => {
-                call(WastExecute::Invoke(invoke), Vec::new(), Some(ending(message)))
-            }
+            WastDirective::AssertExhaustion {
+                call: invoke, message, ..
+            } => call(WastExecute::Invoke(invoke), Vec::new(), Some(ending(message))),
             _ => continue,
         };
         if let (Some((of, call)), Some(current), Some(case)) = (call, &current, cases.last_mut())
@@ -163,7 +163,14 @@ fn call(
             };
             let arguments = args.into_iter().map(core).collect::<Option<_>>()?;
             let name = name.to_owned();
-            (module, Body::Invoke { name, arguments, results })
+            (
+                module,
+                Body::Invoke {
+                    name,
+                    arguments,
+                    results,
+                },
+            )
         }
         WastExecute::Get { module, global, .. } => {
             let (name, result) = (global.to_owned(), results.pop()?);
@@ -191,7 +198,11 @@ impl Reencode for Shift {
     type Error = std::convert::Infallible;
 
     fn function_index(&mut self, function: u32) -> Result<u32, Error<Self::Error>> {
-        Ok(if function < self.imported { function } else { function + 2 })
+        Ok(if function < self.imported {
+            function
+        } else {
+            function + 2
+        })
     }
 }
 
@@ -200,7 +211,7 @@ fn with_calls(module: &[u8], calls: &[Call]) -> Vec<u8> {
     let features = wasmparser::WasmFeatures::all();
     let types = Validator::new_with_features(features).validate_all(module).unwrap();
     let types = types.as_ref();
-    let imported = types.core_function_count() - types.core_function_count().min(code_count(module));
+    let imported = types.function_count() - types.function_count().min(code_count(module));
     let mut shift = Shift { imported };
     let (next, failed) = (imported, imported + 1);
     let (mut type_section, mut import_section) = (TypeSection::new(), ImportSection::new());
@@ -286,7 +297,7 @@ fn with_calls(module: &[u8], calls: &[Call]) -> Vec<u8> {
     type_section.ty().function([], []);
     import_section.import("afmpeg", "next", EntityType::Function(types_count));
     import_section.import("afmpeg", "failed", EntityType::Function(types_count + 1));
-    let first = types.core_function_count() + 2;
+    let first = types.function_count() + 2;
     let index = |name: &str, kind| {
         let mut all = exports.iter();
         all.find(|export| export.0 == name && export.1 == kind).unwrap().2
@@ -333,7 +344,8 @@ fn with_calls(module: &[u8], calls: &[Call]) -> Vec<u8> {
     function_section.function(types_count + 2);
     let mut start = Function::new_with_locals_types([ValType::I32]);
     let mut code = start.instructions();
-    code.block(wasm_encoder::BlockType::Empty).loop_(wasm_encoder::BlockType::Empty);
+    code.block(wasm_encoder::BlockType::Empty)
+        .loop_(wasm_encoder::BlockType::Empty);
     code.call(next).local_tee(0).i32_const(-1).i32_eq().br_if(1);
     for number in 0..calls.len() as u32 {
         code.local_get(0).i32_const(number as i32).i32_eq();
@@ -354,8 +366,10 @@ fn with_calls(module: &[u8], calls: &[Call]) -> Vec<u8> {
     export_section.export("memory", ExportKind::Memory, 0);
 
     let mut made = Module::new();
-    made.section(&type_section).section(&import_section).section(&function_section);
-    let mut raw = |ids: &[SectionId], made: &mut Module| {
+    made.section(&type_section)
+        .section(&import_section)
+        .section(&function_section);
+    let raw = |ids: &[SectionId], made: &mut Module| {
         for id in ids {
             for (_, data) in others.iter().filter(|(of, _)| *of == *id as u8) {
                 // Its id and its size are written again.
@@ -378,7 +392,9 @@ fn with_calls(module: &[u8], calls: &[Call]) -> Vec<u8> {
 
 fn code_count(module: &[u8]) -> u32 {
     let bodies = Parser::new(0).parse_all(module);
-    bodies.filter(|payload| matches!(payload, Ok(Payload::CodeSectionEntry(_)))).count() as u32
+    bodies
+        .filter(|payload| matches!(payload, Ok(Payload::CodeSectionEntry(_))))
+        .count() as u32
 }
 
 fn push(code: &mut InstructionSink, argument: &WastArgCore) {
@@ -519,7 +535,10 @@ impl Bench {
         for part in ["downloads", "sdk", "trees"] {
             symlink(real.join(part), cache.join(part)).unwrap();
         }
-        let mut runner: Vec<String> = setting("AFMPEG_PACK_RUNNER", "").split_whitespace().map(str::to_owned).collect();
+        let mut runner: Vec<String> = setting("AFMPEG_PACK_RUNNER", "")
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect();
         runner.push(host.display().to_string());
         Bench {
             folder,
@@ -581,7 +600,7 @@ impl Bench {
 #[ignore = "makes hundreds of packs, which takes minutes"]
 fn packs_do_what_the_specification_says() {
     let only = std::env::var("AFMPEG_SPEC_FILE").ok();
-    let files = spec(SpecVersion::V2).chain(proposal(Proposal::Simd)).chain(proposal(Proposal::RelaxedSimd));
+    let files = spec(SpecVersion::V2).chain(proposal(Proposal::Simd));
     let files = files.filter(|file| only.as_ref().is_none_or(|only| file.name.starts_with(only.as_str())));
     let cases: Vec<Case> = files.flat_map(|file| cases(&file)).collect();
     let calls: usize = cases.iter().map(|case| case.calls.len()).sum();
@@ -603,5 +622,9 @@ fn packs_do_what_the_specification_says() {
     println!("{} modules, {calls} commands", cases.len());
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
     // So that nothing is left out unseen.
-    assert!(only.is_some() || (cases.len() > 500 && calls > 40_000), "{} modules, {calls} commands", cases.len());
+    assert!(
+        only.is_some() || (cases.len() > 500 && calls > 40_000),
+        "{} modules, {calls} commands",
+        cases.len()
+    );
 }

@@ -1,6 +1,6 @@
 //! Packs: native code of one module for one kind of machine, by wasm2c and the SDK's clang. docs/packs.md says what they are.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::error::usage;
 use crate::inputs::pins::Pins;
@@ -128,7 +128,9 @@ impl Module {
 pub fn plan(machine: Machine, name: &str, module: &Module, pins: &Pins, facts: &Facts) -> Result<Plan> {
     let mut steps = Steps::new(pins, facts);
     add_translate(&mut steps, module)?;
-    let mut objects = vec![add_runtime(&mut steps, machine)?, add_rest(&mut steps, machine)?];
+    let mut objects = vec![add_runtime(&mut steps, machine)?];
+    // Those that follow are made beside each other.
+    objects.push(add_rest(&mut steps, machine)?);
     for number in 0..module.parts() {
         objects.push(add_part(&mut steps, machine, number)?);
     }
@@ -220,7 +222,7 @@ fn add_rest(steps: &mut Steps, machine: Machine) -> Result<String> {
         compile_generated(machine, TABLE, "table.o"),
         Action::keep(".", ["*.o"], "."),
     ]);
-    steps.step(&name, actions, Places::default())?;
+    steps.small_step(&name, actions)?;
     Ok(name)
 }
 
@@ -232,8 +234,6 @@ fn add_part(steps: &mut Steps, machine: Machine, number: usize) -> Result<String
         compile_generated(machine, &format!("{part}.c"), &format!("{part}.o")),
         Action::keep(".", [format!("{part}.o")], "."),
     ]);
-    steps.step(&name, actions, Places::default())?;
-    let step = steps.list.last_mut().context("a step was added")?;
-    step.keeps_one_core_busy = true;
+    steps.small_step(&name, actions)?;
     Ok(name)
 }

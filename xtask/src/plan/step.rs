@@ -33,7 +33,7 @@ pub struct Step {
     /// For messages: in no key.
     #[serde(skip)]
     pub places: Places,
-    /// Its work is one process, so that as many such steps in a row are made at once as there are jobs: in no key.
+    /// Its work is one process at a time, so that as many such steps in a row are made at once as there are jobs: in no key.
     #[serde(skip)]
     pub keeps_one_core_busy: bool,
 }
@@ -355,6 +355,15 @@ impl<'a> Steps<'a> {
             places,
             keeps_one_core_busy: false,
         });
+        Ok(())
+    }
+
+    /// A step whose work is one process at a time.
+    pub fn small_step(&mut self, name: &str, actions: Vec<Action>) -> Result<()> {
+        self.step(name, actions, Places::default())?;
+        if let Some(step) = self.list.last_mut() {
+            step.keeps_one_core_busy = true;
+        }
         Ok(())
     }
 

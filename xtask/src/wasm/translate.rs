@@ -22,7 +22,6 @@ const FEATURES: WasmFeatures = WasmFeatures::WASM1
     .union(WasmFeatures::MULTI_VALUE)
     .union(WasmFeatures::MUTABLE_GLOBAL)
     .union(WasmFeatures::REFERENCE_TYPES)
-    .union(WasmFeatures::RELAXED_SIMD)
     .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
     .union(WasmFeatures::SIGN_EXTENSION)
     .union(WasmFeatures::SIMD);
@@ -49,7 +48,7 @@ pub fn part(number: usize) -> String {
 }
 
 /// What a pack's table says of its module.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Interface<'a> {
     imports: Vec<Import<'a>>,
     memory_pages: u64,
@@ -81,74 +80,15 @@ fn interface(data: &[u8]) -> Result<Interface<'_>> {
         ))
         .into());
     }
-    let mut faults = Vec::new();
-    let mut found = Interface {
-        imports: Vec::new(),
-        memory_pages: 0,
-        memory_max_pages: 0,
-        functions: 0,
-        segments: Vec::new(),
-    };
-    let mut types: Vec<FuncType> = Vec::new();
-    let (mut has_start, mut has_memory) = (false, false);
+    let mut reading = Reading::default();
     for payload in Parser::new(0).parse_all(data) {
-        match payload? {
-            Payload::TypeSection(section) => {
-                for of_type in section.into_iter_err_on_gc_types() {
-                    types.push(of_type?);
-                }
-            }
-            Payload::ImportSection(section) => {
-                for import in section.into_imports() {
-                    let import = import?;
-                    let place = format!("{}.{}", import.module, import.name);
-                    match import.ty {
-                        TypeRef::Func(index) => match import_of(import.module, import.name, &types[index as usize]) {
-                            Ok(new) => match found
-                                .imports
-                                .iter()
-                                .find(|old| (old.module, old.name) == (new.module, new.name))
-                            {
-                                None => found.imports.push(new),
-                                Some(old) if (&old.parameters, &old.results) == (&new.parameters, &new.results) => {}
-                                Some(_) => faults.push(format!("it imports {place} with two types")),
-                            },
-                            Err(fault) => faults.push(format!("it imports {place}, {fault}")),
-                        },
-                        TypeRef::Memory(_) => faults.push(format!("it imports the memory {place}")),
-                        TypeRef::Table(_) => faults.push(format!("it imports the table {place}")),
-                        TypeRef::Global(_) => faults.push(format!("it imports the global {place}")),
-                        _ => faults.push(format!("it imports {place}, which is no function")),
-                    }
-                }
-            }
-            Payload::MemorySection(section) => {
-                for memory in section {
-                    let memory = memory?;
-                    found.memory_pages = memory.initial;
-                    found.memory_max_pages = memory.maximum.unwrap_or(1 << 16);
-                }
-            }
-            Payload::ExportSection(section) => {
-                for export in section {
-                    let export = export?;
-                    has_start |= export.name == "_start" && export.kind == ExternalKind::Func;
-                    has_memory |= export.name == "memory" && export.kind == ExternalKind::Memory;
-                }
-            }
-            Payload::CodeSectionStart { count, .. } => found.functions = count as usize,
-            Payload::DataSection(section) => {
-                for segment in section {
-                    found.segments.push(segment?.data);
-                }
-            }
-            _ => {}
-        }
+        reading.payload(payload?)?;
     }
-    if !has_start {
+    let Reading { found, mut faults, .. } = reading;
+    if !reading.has_start {
         faults.push("it exports no function _start".to_owned());
     }
-    if !has_memory {
+    if !reading.has_memory {
         faults.push("it exports no memory of the name memory".to_owned());
     }
     if faults.is_empty() {
@@ -157,6 +97,80 @@ fn interface(data: &[u8]) -> Result<Interface<'_>> {
     let message = format!("no pack can be made of the module:\n  {}", faults.join("\n  "));
     let hint = "packs are made of WASI programs: they import functions only, and export _start and memory";
     Err(usage(message).hint(hint).into())
+}
+
+/// A module that is read, with what is wrong with it.
+#[derive(Default)]
+struct Reading<'a> {
+    found: Interface<'a>,
+    faults: Vec<String>,
+    types: Vec<FuncType>,
+    has_start: bool,
+    has_memory: bool,
+}
+
+impl<'a> Reading<'a> {
+    fn payload(&mut self, payload: Payload<'a>) -> Result<()> {
+        match payload {
+            Payload::TypeSection(section) => {
+                for of_type in section.into_iter_err_on_gc_types() {
+                    self.types.push(of_type?);
+                }
+            }
+            Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    self.import(import?);
+                }
+            }
+            Payload::MemorySection(section) => {
+                for memory in section {
+                    let memory = memory?;
+                    self.found.memory_pages = memory.initial;
+                    self.found.memory_max_pages = memory.maximum.unwrap_or(1 << 16);
+                }
+            }
+            Payload::ExportSection(section) => {
+                for export in section {
+                    let export = export?;
+                    self.has_start |= export.name == "_start" && export.kind == ExternalKind::Func;
+                    self.has_memory |= export.name == "memory" && export.kind == ExternalKind::Memory;
+                }
+            }
+            Payload::CodeSectionStart { count, .. } => self.found.functions = count as usize,
+            Payload::DataSection(section) => {
+                for segment in section {
+                    self.found.segments.push(segment?.data);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn import(&mut self, import: wasmparser::Import<'a>) {
+        let place = format!("{}.{}", import.module, import.name);
+        let fault = match import.ty {
+            TypeRef::Func(index) => match import_of(import.module, import.name, &self.types[index as usize]) {
+                Ok(new) => {
+                    let mut known = self.found.imports.iter();
+                    match known.find(|old| (old.module, old.name) == (new.module, new.name)) {
+                        None => {
+                            self.found.imports.push(new);
+                            return;
+                        }
+                        Some(old) if (&old.parameters, &old.results) == (&new.parameters, &new.results) => return,
+                        Some(_) => format!("it imports {place} with two types"),
+                    }
+                }
+                Err(fault) => format!("it imports {place}, {fault}"),
+            },
+            TypeRef::Memory(_) => format!("it imports the memory {place}"),
+            TypeRef::Table(_) => format!("it imports the table {place}"),
+            TypeRef::Global(_) => format!("it imports the global {place}"),
+            _ => format!("it imports {place}, which is no function"),
+        };
+        self.faults.push(fault);
+    }
 }
 
 /// An import with its type in the letters of pack.h, or why it cannot be one.
@@ -391,65 +405,65 @@ fn spread(sizes: &[usize], parts: usize) -> Vec<Range<usize>> {
     ranges
 }
 
+/// The C function of an import, which hands it to the host by its number.
+fn import_function(number: usize, import: &Import, header: &str) -> Result<String> {
+    let declared = || {
+        format!(
+            "wasm2c declared {}.{} otherwise than is known",
+            import.module, import.name
+        )
+    };
+    let comment = format!("/* import: '{}' '{}' */\n", import.module, import.name);
+    let (_, declaration) = header.split_once(&comment).with_context(declared)?;
+    let (declaration, _) = declaration.split_once(");").with_context(declared)?;
+    let (name, parameters) = declaration.split_once('(').with_context(declared)?;
+    // Long ones are on several lines.
+    let parameters = parameters.split_whitespace().collect::<Vec<_>>().join(" ");
+    let of_module = parameters.split(", ").next().with_context(declared)?;
+    let c_type = |letter: char| match letter {
+        'i' => "u32",
+        'I' => "u64",
+        'f' => "f32",
+        _ => "f64",
+    };
+    let letters = import.parameters.chars();
+    let plain: String = letters.clone().map(|letter| format!(", {}", c_type(letter))).collect();
+    let result = import.results.chars().next();
+    if parameters != format!("{of_module}{plain}") || !name.starts_with(result.map_or("void ", c_type)) {
+        bail!(declared());
+    }
+    let (mut given, mut bits) = (String::new(), Vec::new());
+    for (at, letter) in letters.enumerate() {
+        write!(given, ", {} a{at}", c_type(letter))?;
+        bits.push(match letter {
+            'f' => format!("__builtin_bit_cast(uint32_t, a{at})"),
+            'd' => format!("__builtin_bit_cast(uint64_t, a{at})"),
+            _ => format!("a{at}"),
+        });
+    }
+    if bits.is_empty() {
+        bits.push("0".to_owned());
+    }
+    let bits = bits.join(", ");
+    let call = format!("pack_call(module, {number}, arguments)");
+    let body = match result {
+        None => format!("{call};"),
+        Some('i') => format!("return (u32){call};"),
+        Some('I') => format!("return {call};"),
+        Some('f') => format!("return __builtin_bit_cast(float, (uint32_t){call});"),
+        Some(_) => format!("return __builtin_bit_cast(double, {call});"),
+    };
+    Ok(format!(
+        "\n{name}({of_module} module{given})\n{{\n    const uint64_t arguments[] = {{{bits}}};\n    {body}\n}}\n"
+    ))
+}
+
 /// The C file of calls of the host and of the table `afmpeg_pack`.
 fn table(interface: &Interface, header: &str, module_sha256: &str) -> Result<String> {
     let mut text = format!("#include \"{HEADER}\"\n#include \"state.h\"\n");
     let mut rows = String::new();
     for (number, import) in interface.imports.iter().enumerate() {
-        let comment = format!("/* import: '{}' '{}' */\n", import.module, import.name);
-        let declared = || {
-            format!(
-                "wasm2c declared {}.{} otherwise than is known",
-                import.module, import.name
-            )
-        };
-        let (_, declaration) = header.split_once(&comment).with_context(declared)?;
-        let (declaration, _) = declaration.split_once(");").with_context(declared)?;
-        let (name, parameters) = declaration.split_once('(').with_context(declared)?;
-        let of_module = parameters.split(", ").next().with_context(declared)?;
-        let c_type = |letter: char| match letter {
-            'i' => "u32",
-            'I' => "u64",
-            'f' => "f32",
-            _ => "f64",
-        };
-        let given: String = (import.parameters.chars().enumerate())
-            .map(|(at, letter)| format!(", {} a{at}", c_type(letter)))
-            .collect();
-        let plain: String = import
-            .parameters
-            .chars()
-            .map(|letter| format!(", {}", c_type(letter)))
-            .collect();
-        let result = import.results.chars().next();
-        // Long ones are on several lines.
-        let parameters: Vec<&str> = parameters.split_whitespace().collect();
-        if parameters.join(" ") != format!("{of_module}{plain}") || !name.starts_with(result.map_or("void ", c_type)) {
-            bail!(declared());
-        }
-        let bits = import.parameters.chars().enumerate().map(|(at, letter)| match letter {
-            'f' => format!("__builtin_bit_cast(uint32_t, a{at})"),
-            'd' => format!("__builtin_bit_cast(uint64_t, a{at})"),
-            _ => format!("a{at}"),
-        });
-        let bits: Vec<String> = bits.collect();
-        let bits = if bits.is_empty() {
-            "0".to_owned()
-        } else {
-            bits.join(", ")
-        };
-        let call = format!("pack_call(module, {number}, arguments)");
-        let body = match result {
-            None => format!("{call};"),
-            Some('i') => format!("return (u32){call};"),
-            Some('I') => format!("return {call};"),
-            Some('f') => format!("return __builtin_bit_cast(float, (uint32_t){call});"),
-            Some(_) => format!("return __builtin_bit_cast(double, {call});"),
-        };
-        write!(
-            text,
-            "\n{name}({of_module} module{given})\n{{\n    const uint64_t arguments[] = {{{bits}}};\n    {body}\n}}\n"
-        )?;
+        text += &import_function(number, import, header)?;
         writeln!(
             rows,
             "    {{\"{}\", \"{}\", {{\"{}\", \"{}\"}}}},",
@@ -546,6 +560,10 @@ mod tests {
             ("(module (memory 1) (memory 1))", "memories"),
             ("(module (memory 1 1 shared))", "threads"),
             ("(module (func $f return_call $f))", "tail calls"),
+            (
+                "(module (func (param v128) (drop (i32x4.relaxed_trunc_f32x4_s (local.get 0)))))",
+                "relaxed SIMD",
+            ),
         ] {
             let refused = refusal(text);
             assert!(

@@ -240,3 +240,15 @@ pub enum Forms {
     /// What a runtime loads.
     Uncompressed,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interface_is_that_of_pack_h() {
+        let root = crate::project::root().unwrap();
+        let header = fs::read_to_string(root.join("pack/pack.h")).unwrap();
+        assert!(header.contains(&format!("enum {{ AFMPEG_PACK_ABI = {ABI} }};")));
+    }
+}

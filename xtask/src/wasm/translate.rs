@@ -581,7 +581,7 @@ mod tests {
 
     #[test]
     fn functions_are_spread_by_size_and_keep_their_order() {
-        assert_eq!(spread(&[1, 1, 1, 1, 8, 1, 1, 1, 1], 2), [0..5, 5..9]);
+        assert_eq!(spread(&[1, 1, 1, 1, 8, 1, 1, 1, 1], 2), [0..4, 4..9]);
         assert_eq!(spread(&[100, 1, 1], 3), [0..0, 0..1, 1..3]);
         assert_eq!(spread(&[], 3), [0..0, 0..0, 0..0]);
         for parts in 1..20 {

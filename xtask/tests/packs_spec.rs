@@ -118,6 +118,8 @@ fn cases(file: &TestFile<'static>) -> Vec<Case> {
             case.calls.push(call);
         }
     }
+    // What no command is on says nothing.
+    cases.retain(|case| !case.calls.is_empty() || case.ending.is_some());
     cases
 }
 
@@ -428,10 +430,17 @@ fn is_as_expected(code: &mut InstructionSink, local: u32, result: &WastRetCore) 
             code.local_get(local).i64_reinterpret_f64();
             is_f64(code, pattern);
         }
+        // Of a vector's lane, any NaN will do where one with its quiet bit set is wanted: the compiler drops an operation that
+        // only sets this bit, such as a multiplication by 1. docs/packs.md says so.
         WastRetCore::V128(V128Pattern::F32x4(lanes)) => {
             for (lane, pattern) in lanes.iter().enumerate() {
                 code.local_get(local).i32x4_extract_lane(lane as u8);
-                is_f32(code, pattern);
+                match pattern {
+                    NanPattern::ArithmeticNan => {
+                        code.i32_const(i32::MAX).i32_and().i32_const(0x7f80_0000).i32_gt_u();
+                    }
+                    _ => is_f32(code, pattern),
+                }
                 if lane > 0 {
                     code.i32_and();
                 }
@@ -440,7 +449,15 @@ fn is_as_expected(code: &mut InstructionSink, local: u32, result: &WastRetCore) 
         WastRetCore::V128(V128Pattern::F64x2(lanes)) => {
             for (lane, pattern) in lanes.iter().enumerate() {
                 code.local_get(local).i64x2_extract_lane(lane as u8);
-                is_f64(code, pattern);
+                match pattern {
+                    NanPattern::ArithmeticNan => {
+                        code.i64_const(i64::MAX)
+                            .i64_and()
+                            .i64_const(0x7ff0_0000_0000_0000)
+                            .i64_gt_u();
+                    }
+                    _ => is_f64(code, pattern),
+                }
                 if lane > 0 {
                     code.i32_and();
                 }
@@ -609,6 +626,7 @@ fn packs_do_what_the_specification_says() {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let found = bench.faults(case);
+                    found.iter().for_each(|fault| eprintln!("{fault}"));
                     faults.lock().unwrap().extend(found);
                 }
             });

@@ -376,4 +376,12 @@ fn what_no_pack_can_be_made_of_is_refused() {
         }
     }
     assert!(!Path::new("pack.so").exists());
+    let mut build = Command::new(PROGRAM);
+    build
+        .arg("--root")
+        .arg(root())
+        .args("build --profile oz-lgpl --pack x86_64".split(' '));
+    let output = ended(&mut build);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("x86_64-v2-linux"));
 }

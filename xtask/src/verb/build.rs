@@ -8,6 +8,7 @@ use crate::build::facts::Tools;
 use crate::build::pack::Forms;
 use crate::build::record::{self, Record};
 use crate::build::{self, execute::Executor};
+use crate::error::environment;
 use crate::flags::{self, Build};
 use crate::progress::Progress;
 use crate::project::Project;
@@ -21,8 +22,14 @@ pub fn run(project: &Project, flags: &Build) -> Result<()> {
     if flags.dry_run {
         for name in &names {
             println!("{}", serde_json::to_string_pretty(&project.plan(name, &tools.facts)?)?);
-            // The plan of a pack begins with a module that is there.
             let module = project.root.join("artifacts").join(format!("{name}.wasm"));
+            if !machines.is_empty() && !module.is_file() {
+                let message =
+                    format!("the plan of a pack follows from its module, and artifacts/{name}.wasm is not there");
+                return Err(environment(message)
+                    .hint(format!("cargo xtask build --profile {name}"))
+                    .into());
+            }
             for machine in &machines {
                 let plan = build::pack::plan(project, &tools, *machine, name, &module)?;
                 println!("{}", serde_json::to_string_pretty(&plan)?);

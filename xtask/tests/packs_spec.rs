@@ -616,6 +616,7 @@ fn packs_do_what_the_specification_says() {
     let files = files.filter(|file| only.as_ref().is_none_or(|only| file.name.starts_with(only.as_str())));
     let cases: Vec<Case> = files.flat_map(|file| cases(&file)).collect();
     let calls: usize = cases.iter().map(|case| case.calls.len()).sum();
+    println!("{} modules, {calls} commands", cases.len());
     let bench = Bench::new();
     let next = AtomicUsize::new(0);
     let faults = Mutex::new(Vec::new());
@@ -632,7 +633,6 @@ fn packs_do_what_the_specification_says() {
         }
     });
     let faults = faults.into_inner().unwrap();
-    println!("{} modules, {calls} commands", cases.len());
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
     // So that nothing is left out unseen.
     assert!(

@@ -38,6 +38,7 @@ impl Tools {
             environment: environment(),
             unpacking: unpacking()?,
             guest: guest_files(&project.root)?,
+            pack: pack_files(&project.root)?,
             patches: patches(project)?,
             passes: wasm::digests()?,
             host: project.host.clone(),
@@ -131,10 +132,12 @@ fn unpacking() -> Result<String> {
 /// Fails if what a step took from the repository is no longer what its key was made of, as after an edit while it ran:
 /// its result would be kept under a key that it does not belong to.
 pub fn check_unchanged(project: &Project, step: &Step) -> Result<()> {
-    let (guest, patches) = (guest_files(&project.root)?, patches(project)?);
+    let (guest, pack) = (guest_files(&project.root)?, pack_files(&project.root)?);
+    let patches = patches(project)?;
     for (input, digest) in &step.inputs {
         let (now, path) = match input.split_once(' ') {
             Some(("guest", file)) => (guest.get(file), format!("guest/{file}")),
+            Some(("pack", file)) => (pack.get(file), format!("pack/{file}")),
             Some(("patches", project)) => (patches.get(project), format!("patches/{project}")),
             _ => continue,
         };
@@ -147,14 +150,25 @@ pub fn check_unchanged(project: &Project, step: &Step) -> Result<()> {
 
 /// Digests of the files below guest/ by their path there, but for its tests and texts, which reach no module.
 pub fn guest_files(root: &Path) -> Result<BTreeMap<String, String>> {
-    let root = root.join("guest");
+    files_below(root, "guest")
+}
+
+/// The same of pack/.
+pub fn pack_files(root: &Path) -> Result<BTreeMap<String, String>> {
+    files_below(root, "pack")
+}
+
+fn files_below(root: &Path, folder: &str) -> Result<BTreeMap<String, String>> {
+    let root = root.join(folder);
     let mut files = BTreeMap::new();
     for entry in walkdir::WalkDir::new(&root) {
-        let entry = entry.context("cannot list guest/")?;
+        let entry = entry.with_context(|| format!("cannot list {folder}/"))?;
         let name = entry.path().strip_prefix(&root)?;
         if entry.file_type().is_file() && !name.starts_with("tests") && name.extension().is_none_or(|kind| kind != "md")
         {
-            let name = name.to_str().context("a file name in guest/ is not UTF-8")?;
+            let name = name
+                .to_str()
+                .with_context(|| format!("a file name in {folder}/ is not UTF-8"))?;
             files.insert(name.to_owned(), digest::file(entry.path())?);
         }
     }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
+pub mod packs;
+
 use afmpeg::{Error, Job, Output, Runtime};
 use std::fmt::Write;
 use std::sync::LazyLock;

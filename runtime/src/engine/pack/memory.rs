@@ -110,6 +110,11 @@ impl Drop for EnteredStack<'_> {
     }
 }
 
+/// Maps zeroed memory, to be given back by [`unmap`].
+pub fn zeroed(size_bytes: usize) -> io::Result<NonNull<u8>> {
+    map(size_bytes, ProtFlags::READ | ProtFlags::WRITE)
+}
+
 fn map(size_bytes: usize, protection: ProtFlags) -> io::Result<NonNull<u8>> {
     // Without a promise of memory for all of it.
     let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
@@ -118,7 +123,8 @@ fn map(size_bytes: usize, protection: ProtFlags) -> io::Result<NonNull<u8>> {
     NonNull::new(address.cast()).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
 }
 
-fn unmap(address: NonNull<u8>, size_bytes: usize) {
-    // SAFETY: it was mapped in this size by its owner, which is dropped. Failing leaves it mapped, and harms nothing.
+/// Takes away what was mapped in this size, which nobody uses any more.
+pub fn unmap(address: NonNull<u8>, size_bytes: usize) {
+    // SAFETY: as its owner says. Failing leaves it mapped, and harms nothing.
     let _ = unsafe { munmap(address.as_ptr().cast(), size_bytes) };
 }

@@ -39,9 +39,6 @@ struct Context {
     panic: Option<Box<dyn Any + Send>>,
 }
 
-/// Zeroed memory for tables is allocated in units of this alignment.
-const TABLE_ALIGNMENT_BYTES: usize = 64;
-
 /// The most memory for tables of a program: wasmtime's 10,000,000 entries, of 32 bytes each.
 const TABLE_SIZE_MAX_BYTES: u64 = 320_000_000;
 
@@ -257,33 +254,25 @@ unsafe extern "C" fn grow(host: *mut c_void, _pages: u64, more_pages: u64) -> u3
 unsafe extern "C" fn allocate(host: *mut c_void, size_bytes: u64) -> *mut c_void {
     // SAFETY: as in `call`.
     let context = unsafe { context(host) };
-    let Some(layout) = table_layout(size_bytes) else {
-        return ptr::null_mut();
-    };
-    if !context.guest.limiter.take_for_table(size_bytes, size_bytes) {
+    let limiter = &mut context.guest.limiter;
+    if size_bytes > TABLE_SIZE_MAX_BYTES || !limiter.take_for_table(size_bytes, size_bytes) {
         return ptr::null_mut();
     }
-    // SAFETY: the size is not zero.
-    let memory = unsafe { alloc_zeroed(layout) };
-    if memory.is_null() {
-        context.guest.limiter.give_back(size_bytes);
+    // Of the system's own, so that nothing is kept of what is given back.
+    match memory::zeroed(size_bytes as usize) {
+        Ok(memory) => memory.as_ptr().cast(),
+        Err(_) => {
+            limiter.give_back(size_bytes);
+            ptr::null_mut()
+        }
     }
-    memory.cast()
 }
 
 unsafe extern "C" fn release(host: *mut c_void, memory: *mut c_void, size_bytes: u64) {
     // SAFETY: as in `call`.
     let context = unsafe { context(host) };
-    if let Some(layout) = table_layout(size_bytes).filter(|_| !memory.is_null()) {
-        // SAFETY: the pack gives back what it got by `allocate`, with its size.
-        unsafe { dealloc(memory.cast(), layout) };
+    if let Some(memory) = NonNull::new(memory) {
+        memory::unmap(memory.cast(), size_bytes as usize);
         context.guest.limiter.give_back(size_bytes);
     }
-}
-
-fn table_layout(size_bytes: u64) -> Option<Layout> {
-    if size_bytes == 0 || size_bytes > TABLE_SIZE_MAX_BYTES {
-        return None;
-    }
-    Layout::from_size_align(usize::try_from(size_bytes).ok()?, TABLE_ALIGNMENT_BYTES).ok()
 }

@@ -74,6 +74,7 @@ macro_rules! for_each_call {
         }
     } };
 }
+#[cfg(feature = "compiler")]
 pub(crate) use for_each_call;
 
 /// Ends the program with an exit code.

@@ -13,7 +13,7 @@ use crate::preempt::{self, Code, Landing, Thread};
 pub(crate) use abi::ending;
 use load::Loaded;
 use memory::{Memory, SignalStack};
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::ffi::c_void;
@@ -176,7 +176,9 @@ impl Instance {
         // SAFETY: the size is not zero.
         match NonNull::new(unsafe { alloc_zeroed(layout) }) {
             Some(address) => Ok(Instance { address, layout }),
-            None => handle_alloc_error(layout),
+            None => Err(Error::Instantiate {
+                source: io::Error::from(io::ErrorKind::OutOfMemory).into(),
+            }),
         }
     }
 }

@@ -85,6 +85,9 @@ pub(crate) fn exit(code: u32) -> Ending {
 /// What the functions that are missing answer.
 pub(crate) const MISSING: u32 = Errno::Nosys as u32;
 
+/// Runs a function on the program's state and memory, with as many arguments as it has parameters, each in 64 bits.
+type Call = fn(&mut Guest, &mut [u8], &[u64]) -> Result<u64, Ending>;
+
 /// A function of the host as a pack calls it.
 #[cfg_attr(
     not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))),
@@ -95,8 +98,7 @@ pub(crate) struct Function {
     /// The types of the parameters, as in a pack: a character each.
     pub parameters: &'static [u8],
     pub results: &'static [u8],
-    /// The arguments are as many as the parameters, each in 64 bits.
-    pub call: fn(&mut Guest, memory: &mut [u8], arguments: &[u64]) -> Result<u64, Ending>,
+    pub call: Call,
 }
 
 /// A parameter's type.

@@ -1,24 +1,21 @@
 //! Compiled code, kept on disk for the next process.
 //!
-//! Compiled code runs as native code, so it is used only if it was written by somebody who may run code as this user
-//! anyway: the user or root. The folder, its entries, and each folder above it must belong to one of them, and nobody
-//! else may be able to write there; a folder above may be world-writable if it is sticky, as `/tmp` is. Modes are
-//! checked, access control lists are not. Windows has neither; there, only folders below the user's own local
-//! application data are used.
+//! Compiled code runs as native code, so it is used only if nobody else could have written it: see [`crate::trust`].
 //!
 //! Entries are written under another name, synced and renamed, and never changed afterwards. An entry's name contains a
 //! hash of all that its content depends on, its size, so that a truncated file is recognised, and its digest. The file
 //! that an entry is written to, `new-KEY`, is locked before the code is compiled. A process that needs the same code
 //! waits for the lock, which ends with its owner's process; an unlocked one is a leftover.
 
+use crate::cache_status::CacheStatus;
 use crate::error::Error;
+use crate::trust::{Reason, distrust, distrust_parents};
 use cap_fs_ext::{FollowSymlinks, MetadataExt, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, OpenOptions};
-use std::fmt;
 use std::fs::{File, TryLockError};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 use wasmtime::{Engine, Module};
 
@@ -38,36 +35,7 @@ const UNFINISHED: &str = "new-";
 const LOCK_PATIENCE: Duration = Duration::from_secs(120);
 const LOCK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The outcome of the cache of compiled code when a [`Runtime`](crate::Runtime) was made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CacheStatus {
-    /// No folder was given: the module was compiled, and its code is not kept.
-    Off,
-    /// The code was loaded from the cache.
-    Hit,
-    /// The module was compiled, and its code is stored for the next process.
-    Stored,
-    /// The module was compiled and its code could not be stored, so the next process compiles it again. The runtime
-    /// works.
-    Unusable { folder: PathBuf, reason: String },
-}
-
-impl fmt::Display for CacheStatus {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            CacheStatus::Off => formatter.write_str("compiled code is not kept"),
-            CacheStatus::Hit => formatter.write_str("compiled code was found"),
-            CacheStatus::Stored => formatter.write_str("compiled code was stored"),
-            CacheStatus::Unusable { folder, reason } => {
-                write!(formatter, "compiled code is not kept in {}: {reason}", folder.display())
-            }
-        }
-    }
-}
-
-/// The reason why the cache was not used, as text. It is never a reason to fail.
-type Reason = String;
+// The reason why the cache was not used is never a reason to fail.
 
 pub(crate) struct Cache {
     dir: Dir,
@@ -396,55 +364,4 @@ fn open_folder(path: &Path) -> io::Result<File> {
 #[cfg(not(unix))]
 fn open_folder(path: &Path) -> io::Result<File> {
     Ok(Dir::open_ambient_dir(path, cap_std::ambient_authority())?.into_std_file())
-}
-
-/// Why somebody else than this user and root could have changed what has this metadata, if so.
-#[cfg(unix)]
-fn distrust(metadata: &std::fs::Metadata) -> Option<Reason> {
-    use std::os::unix::fs::MetadataExt;
-    let (user, owner) = (rustix::process::geteuid().as_raw(), metadata.uid());
-    if owner != user && owner != 0 {
-        return Some(format!("it belongs to user {owner}, and not to user {user} or root"));
-    }
-    let mode = metadata.mode() & 0o777;
-    (mode & 0o022 != 0).then(|| format!("its mode is {mode:03o}, which lets other users write"))
-}
-
-/// Why somebody else could put another folder in the place of one that lies here, if so.
-#[cfg(unix)]
-fn distrust_parents(parent: &Path) -> io::Result<Option<Reason>> {
-    use std::os::unix::fs::MetadataExt;
-    for folder in parent.ancestors() {
-        let metadata = std::fs::symlink_metadata(folder)?;
-        // In a sticky folder, everybody can only move what is their own.
-        let sticky = metadata.mode() & 0o1000 != 0;
-        let user = rustix::process::geteuid().as_raw();
-        let foreign = metadata.uid() != user && metadata.uid() != 0;
-        if foreign || !sticky && metadata.mode() & 0o022 != 0 {
-            let reason = distrust(&metadata).unwrap_or_default();
-            return Ok(Some(format!("of the folder {} above it: {reason}", folder.display())));
-        }
-    }
-    Ok(None)
-}
-
-/// Windows has no modes; what lies where is decided by [`distrust_parents`].
-#[cfg(not(unix))]
-fn distrust(_metadata: &std::fs::Metadata) -> Option<Reason> {
-    None
-}
-
-/// The user's local application data are that user's and the system's alone; any other folder may be anybody's.
-#[cfg(windows)]
-fn distrust_parents(parent: &Path) -> io::Result<Option<Reason>> {
-    use known_folders::{KnownFolder, get_known_folder_path};
-    let own = get_known_folder_path(KnownFolder::LocalAppData).ok_or(io::ErrorKind::NotFound)?;
-    Ok((!parent.starts_with(own.canonicalize()?))
-        .then(|| format!("on Windows only folders below {} are trusted", own.display())))
-}
-
-/// Without a way to find out who can write, no folder is trusted.
-#[cfg(not(any(unix, windows)))]
-fn distrust_parents(_parent: &Path) -> io::Result<Option<Reason>> {
-    Ok(Some("on this system it cannot be told who can write to it".to_owned()))
 }

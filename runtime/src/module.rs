@@ -1,8 +1,11 @@
 //! A module's bytes, as they are or compressed.
 
 use crate::error::Error;
+use sha2::{Digest, Sha256};
 use std::borrow::Cow;
+use std::fs::File;
 use std::io::{self, Read};
+use std::path::Path;
 
 const WASM_MAGIC: &[u8] = b"\0asm";
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
@@ -31,6 +34,38 @@ pub(crate) fn decompress(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
     }
     Ok(read_all(start.chain(decoder))?.into())
 }
+
+/// The SHA-256 of a module's WebAssembly, by which its packs know it.
+pub(crate) fn digest(bytes: &[u8]) -> Result<[u8; 32], Error> {
+    Ok(Sha256::digest(decompress(bytes)?).into())
+}
+
+/// The same of a file, without holding all of it if it is not compressed.
+pub(crate) fn digest_of_file(path: &Path) -> Result<[u8; 32], Error> {
+    let unreadable = |source| Error::ModuleUnreadable {
+        path: path.to_owned(),
+        source,
+    };
+    let mut file = File::open(path).map_err(unreadable)?;
+    let mut hash = Sha256::new();
+    let mut part = vec![0; PART_SIZE_BYTES];
+    let mut is_first = true;
+    loop {
+        match file.read(&mut part) {
+            Ok(count) if is_first && !part[..count].starts_with(WASM_MAGIC) => {
+                return digest(&std::fs::read(path).map_err(unreadable)?);
+            }
+            Ok(0) => return Ok(hash.finalize().into()),
+            Ok(count) => hash.update(&part[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(unreadable(error)),
+        }
+        is_first = false;
+    }
+}
+
+/// A file is read in parts of this size.
+const PART_SIZE_BYTES: usize = 256 << 10;
 
 fn read_all(reader: impl Read) -> Result<Vec<u8>, Error> {
     let mut wasm = Vec::new();

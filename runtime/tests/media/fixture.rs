@@ -71,7 +71,7 @@ pub fn shims() -> TempDir {
         .open(folder.path().join("afmpeg.toml"))
         .unwrap();
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("aot");
-    writeln!(policy, "cache-dir = {cache:?}").unwrap();
+    writeln!(policy, "cache-dir = {cache:?}\nengine = {:?}", inputs::engine()).unwrap();
     folder
 }
 
@@ -80,10 +80,7 @@ pub fn runtime() -> &'static afmpeg::Runtime {
     static RUNTIME: OnceLock<afmpeg::Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
         let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("aot");
-        afmpeg::Runtime::builder()
-            .cache_folder(cache)
-            .from_file(&module().path)
-            .unwrap()
+        inputs::builder().cache_folder(cache).from_file(&module().path).unwrap()
     })
 }
 
@@ -242,7 +239,7 @@ fn command(module: &Path, folder: &Path) -> Command {
     for variable in ["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"] {
         command.env_remove(variable).env_remove(variable.to_ascii_lowercase());
     }
-    command.arg("--module").arg(module);
+    command.arg("--module").arg(module).args(["--engine", inputs::engine()]);
     command
         .arg("--cache-dir")
         .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("aot"));

@@ -1,7 +1,7 @@
 //! The real program, stopped at any time. Damaged media are `cargo xtask fuzz`'s.
 
+use crate::engine;
 use crate::fixture::module;
-use crate::inputs;
 use afmpeg::{Error, Job, Runtime};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ const LATE: Duration = Duration::from_millis(500);
 /// The module, in this process: a crash of the host would end the test.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("aot");
-    inputs::builder()
+    engine::builder()
         .cache_folder(cache)
         .from_file(module().path())
         .unwrap()

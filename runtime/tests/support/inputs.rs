@@ -14,22 +14,6 @@ pub fn module() -> PathBuf {
     existing(path, "cargo xtask build --profile o3-gpl")
 }
 
-/// What runs the module: wasmtime, or where the variable AFMPEG_TEST_ENGINE is `pack` the pack beside it.
-pub fn engine() -> &'static str {
-    match std::env::var_os("AFMPEG_TEST_ENGINE") {
-        Some(engine) if engine == "pack" => "pack",
-        _ => "wasmtime",
-    }
-}
-
-/// The same for the library.
-pub fn builder() -> afmpeg::RuntimeBuilder {
-    afmpeg::Runtime::builder().engine(match engine() {
-        "pack" => afmpeg::Engine::Pack,
-        _ => afmpeg::Engine::Wasmtime,
-    })
-}
-
 /// H.264 and AAC, as a camera's software makes them.
 pub fn video() -> PathBuf {
     input("video.mp4")

@@ -107,14 +107,7 @@ pub fn plan(words: &Words, source: &Source) -> Result<Plan, Whole> {
 
 /// The encoder of the picture, if the output is one that a plan makes.
 fn check_output(words: &Words) -> Result<&str, Whole> {
-    let named = |options: &[&str]| {
-        options
-            .iter()
-            .find_map(|name| words.values.get(*name))
-            .map(String::as_str)
-    };
-    let ending = words.output.rsplit_once('.').map_or("", |(_, ending)| ending);
-    let container = words.format.as_deref().unwrap_or(ending);
+    let container = words.container();
     let is = |names: &[&str]| names.contains(&container);
     if words.output.contains("://") || words.output.starts_with("pipe:") || words.output == "-" {
         return Err(Whole::new("the output is no file"));
@@ -128,8 +121,11 @@ fn check_output(words: &Words) -> Result<&str, Whole> {
             )));
         }
     };
-    let encoder = named(&["c", "codec", "vcodec"]).unwrap_or(usual);
-    if named(&["flags"]).is_some_and(|flags| flags.contains("ilme") || flags.contains("ildct")) {
+    let encoder = words.encoder().unwrap_or(usual);
+    if words
+        .value(&["flags"])
+        .is_some_and(|flags| flags.contains("ilme") || flags.contains("ildct"))
+    {
         return Err(Whole::new("the video is encoded interlaced"));
     }
     match encoder {
@@ -143,23 +139,18 @@ fn check_output(words: &Words) -> Result<&str, Whole> {
 
 /// Checks that the rate of a frame does not depend on frames long before.
 fn check_rate(words: &Words, encoder: &str) -> Result<(), Whole> {
-    let value = |names: &[&str]| {
-        names
-            .iter()
-            .find_map(|name| words.values.get(*name))
-            .map(String::as_str)
-    };
     // It looks at the last second or so.
     if encoder == "libopenh264" {
         return Ok(());
     }
-    if value(&["b", "vb"]).is_some_and(|rate| rate != "0") || value(&["maxrate", "minrate", "bufsize"]).is_some() {
+    let has_rate = words.value(&["b", "vb"]).is_some_and(|rate| rate != "0");
+    if has_rate || words.value(&["maxrate", "minrate", "bufsize"]).is_some() {
         return Err(Whole::new(
             "its bit rate is one of the whole video: -crf, -q:v and the like are not",
         ));
     }
     let wants_quality = matches!(encoder, "libvpx-vp9" | "vp9" | "mpeg4" | "mjpeg");
-    if wants_quality && value(&["crf", "q", "qscale"]).is_none() {
+    if wants_quality && words.value(&["crf", "q", "qscale"]).is_none() {
         return Err(Whole::new(format!(
             "{encoder} has no -crf or -q:v, and so a bit rate of the whole video"
         )));
@@ -226,11 +217,7 @@ fn segment(words: &Words, source: &Source, encoder: &str, start: Option<i64>, en
     trim.extend(end.map(|end| format!("end_pts={}", end - begin)));
     let filters = [Some(format!("trim={}", trim.join(":"))), words.filters.clone()];
     args.add(["-vf", &filters.into_iter().flatten().collect::<Vec<_>>().join(",")]);
-    if !words
-        .values
-        .keys()
-        .any(|name| matches!(name.as_str(), "c" | "codec" | "vcodec"))
-    {
+    if words.encoder().is_none() {
         args.add(["-c:v", encoder]);
     }
     let mut picture = words.picture.clone();
@@ -270,12 +257,11 @@ fn container(encoder: &str) -> &'static str {
 fn join(words: &Words, source: &Source, encoder: &str, partial: &str) -> Result<Vec<String>, Whole> {
     let mut args = Args::default();
     args.add(&words.globals);
-    let format = if encoder.starts_with("prores") { "mov" } else { "mp4" };
     args.add([
         "-nostdin",
         "-y",
         "-f",
-        format,
+        container(encoder),
         "-itsoffset",
         Plan::FIRST_TIME,
         "-i",
@@ -411,8 +397,7 @@ fn streams(words: &Words, source: &Source) -> Result<Vec<u32>, Whole> {
         // The first of equals.
         let best = audio.rev().max_by_key(score);
         chosen.extend(best.map(|stream| stream.index));
-        let ending = words.output.rsplit_once('.').map_or("", |(_, ending)| ending);
-        let container = words.format.as_deref().unwrap_or(ending);
+        let container = words.container();
         if MATROSKA.contains(&container) || WEBM.contains(&container) {
             const PICTURES: [&str; 4] = ["dvd_subtitle", "dvb_subtitle", "hdmv_pgs_subtitle", "xsub"];
             let is_text = |stream: &&Stream| {

@@ -63,6 +63,15 @@ struct Target {
     partial: String,
 }
 
+/// Removes what is not whole, also where a caller's own code panics.
+struct Half<'a>(&'a Target);
+
+impl Drop for Half<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.file_system.remove_file(&self.0.partial);
+    }
+}
+
 /// One run of a command, and what all of its jobs share.
 struct Call<'a> {
     runtime: &'a Runtime,
@@ -112,10 +121,6 @@ impl<'a> Call<'a> {
             Ok(words) => words,
             Err(whole) => return Ok(Err(whole)),
         };
-        let quiet = |job: Job| {
-            job.stdin(Stdin::Empty)
-                .stderr(Stdout::Capture { limit_bytes: 64 << 10 })
-        };
         let whole_index = Stdout::Capture {
             limit_bytes: INDEX_MAX_BYTES,
         };
@@ -162,6 +167,10 @@ impl<'a> Call<'a> {
             }
             _ => {}
         }
+        // It may be somebody's.
+        if file_system.metadata(&partial, false).is_ok() {
+            return Ok(Err(Whole::new(format!("{} is there already", plan.partial))));
+        }
         Ok(Ok(Target {
             file_system,
             output,
@@ -177,15 +186,11 @@ impl<'a> Call<'a> {
         let opened = target.file_system.open(&target.partial, &options);
         let opened = opened.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", plan.partial)));
         drop(opened.map_err(|source| Error::Segments { source })?);
-        let result = self.encode_and_join(plan);
-        let result = result.and_then(|output| {
-            let renamed = target.file_system.rename(&target.partial, &target.output);
-            renamed.map_err(|source| Error::Segments { source }).map(|()| output)
-        });
-        if result.is_err() {
-            let _ = target.file_system.remove_file(&target.partial);
-        }
-        let mut output = result?;
+        let half = Half(&target);
+        let mut output = self.encode_and_join(plan)?;
+        let renamed = target.file_system.rename(&target.partial, &target.output);
+        renamed.map_err(|source| Error::Segments { source })?;
+        std::mem::forget(half);
         self.add(&output);
         output.cpu_time = Duration::from_nanos(self.cpu_time.load(Ordering::Relaxed));
         output.bytes_read = self.bytes_read.load(Ordering::Relaxed);
@@ -220,6 +225,7 @@ impl<'a> Call<'a> {
         let joined = thread::scope(|scope| {
             for _ in 0..workers {
                 scope.spawn(|| {
+                    let _ends = EndsAll(&self.stop, &line);
                     while let Some(index) = line.next() {
                         match self.encode(&plan.segments[index], &reports, index) {
                             Ok(encoded) => {
@@ -232,6 +238,7 @@ impl<'a> Call<'a> {
                     }
                 });
             }
+            let _ends = EndsAll(&self.stop, &line);
             let joined = self.join(plan, &line);
             if joined.is_err() {
                 self.stop.cancel();
@@ -259,10 +266,9 @@ impl<'a> Call<'a> {
                 let reports = reports.clone();
                 job = job.progress(move |progress| reports.of_segment(index, progress));
             }
-            let job = job.stdin(Stdin::Empty).stdout(Stdout::Writer(Box::new(sink.clone())));
             let output = self
                 .runtime
-                .run(job.stderr(Stdout::Capture { limit_bytes: 64 << 10 }))?;
+                .run(quiet(job).stdout(Stdout::Writer(Box::new(sink.clone()))))?;
             self.add(&output);
             sink.check()?;
             output.into_success()?;
@@ -305,11 +311,10 @@ impl<'a> Call<'a> {
         ];
         let job = args.into_iter().fold(Job::new(["ffprobe"]), Job::arg);
         let job = job.arg("-of").arg("csv=p=0").arg("-i").arg(&plan.partial);
-        let job = self.with_limits(job)?.stdin(Stdin::Empty);
-        let job = job.stdout(Stdout::Capture { limit_bytes: 64 << 10 });
+        let job = quiet(self.with_limits(job)?);
         let output = self
             .runtime
-            .run(job.stderr(Stdout::Capture { limit_bytes: 64 << 10 }))?;
+            .run(job.stdout(Stdout::Capture { limit_bytes: 64 << 10 }))?;
         let counted = String::from_utf8_lossy(&output.stdout);
         let counted = counted.trim().trim_end_matches(',').parse::<u64>();
         match counted {
@@ -322,8 +327,26 @@ impl<'a> Call<'a> {
     }
 }
 
+/// Lets no thread wait for one that panics, as it does where a caller's own code has.
+struct EndsAll<'a>(&'a Cancellation, &'a Line);
+
+impl Drop for EndsAll<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.cancel();
+            self.1.fail();
+        }
+    }
+}
+
 /// The most that the index of an input may take as text: that of a day of video.
 const INDEX_MAX_BYTES: usize = 256 << 20;
+
+/// Has a job read nothing, and keep its messages.
+fn quiet(job: Job) -> Job {
+    job.stdin(Stdin::Empty)
+        .stderr(Stdout::Capture { limit_bytes: 64 << 10 })
+}
 
 fn segments(reason: &str) -> Error {
     Error::Segments {

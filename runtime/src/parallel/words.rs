@@ -24,8 +24,8 @@ pub struct Words {
     /// The kinds of streams that the output shall not have: `a`, `s`, `d`.
     pub without: String,
     pub may_overwrite: bool,
-    /// The output's options by their names, without specifiers of streams.
-    pub values: BTreeMap<String, String>,
+    /// The options of the picture by their names, without specifiers of streams.
+    values: BTreeMap<String, String>,
 }
 
 /// What an option acts on.
@@ -291,6 +291,22 @@ impl Words {
             return Err(Whole::new("it has no input and output"));
         }
         Ok(words)
+    }
+
+    /// The value of the first of these options of the picture that is given.
+    pub fn value(&self, names: &[&str]) -> Option<&str> {
+        names.iter().find_map(|name| self.values.get(*name)).map(String::as_str)
+    }
+
+    /// The encoder of the picture, if it is named.
+    pub fn encoder(&self) -> Option<&str> {
+        self.value(&["c", "codec", "vcodec"])
+    }
+
+    /// The output's format, or its ending if none is named.
+    pub fn container(&self) -> &str {
+        let ending = self.output.rsplit_once('.').map_or("", |(_, ending)| ending);
+        self.format.as_deref().unwrap_or(ending)
     }
 
     fn input_option(&mut self, name: &str, value: Option<String>) -> Result<(), Whole> {

@@ -147,6 +147,7 @@ fn start(
     }
     Ok(ExitCode::from(exit_code(output.exit_code)))
 }
+
 /// The variables of this process that the programs look at.
 fn with_variables(mut job: Job, sandbox: &Sandbox) -> Job {
     for name in PRINTING_VARIABLES {

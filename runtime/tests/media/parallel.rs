@@ -1,7 +1,8 @@
 //! One command in segments, beside the same command as one job: times, sound and description are the same, and the picture is as
 //! good.
 
-use crate::fixture::{Studio, module};
+use crate::fixture::{Studio, module, runtime};
+use afmpeg::{Access, Job, Parallel};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -305,6 +306,12 @@ fn what_cannot_be_cut_is_one_job_and_says_why() {
     let exists = "ffmpeg -v error -nostdin -i cfr.mkv -c:v libx264 there.mp4";
     studio.afmpeg("--parallel=require", exists).fails(1, "-y is not given");
     assert_eq!(studio.read_text("there.mp4"), "something");
+    studio.write("new.partial.mp4", "somebody's");
+    let in_the_way = "ffmpeg -v error -i cfr.mkv -c:v libx264 new.mp4";
+    studio
+        .afmpeg("--parallel=require", in_the_way)
+        .fails(1, "new.partial.mp4 is there already");
+    assert_eq!(studio.read_text("new.partial.mp4"), "somebody's");
     let ended = studio
         .afmpeg(
             "--parallel",
@@ -316,6 +323,24 @@ fn what_cannot_be_cut_is_one_job_and_says_why() {
         "{ended}"
     );
     assert!(!studio.read("tail.mp4").is_empty());
+}
+
+#[test]
+fn a_panic_of_the_callers_own_code_ends_the_call() {
+    let studio = Studio::new();
+    make_sources(&studio, 1);
+    for part in ["end_pts", "start_pts=12000", "out.partial.mp4"] {
+        let args = ["-v", "error", "-i", "cfr.mkv", "-c:v", "libx264", "out.mp4"];
+        let command = Parallel::new(args).required();
+        let set_up = |job: Job| {
+            assert!(!format!("{job:?}").contains(part), "a panic in the job with {part}");
+            job.dir(".", studio.path(""), Access::ReadWrite)
+        };
+        let run = || runtime().run_parallel(&command, set_up);
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+        assert!(ended.is_err(), "{part}");
+        assert!(studio.files("out").is_empty(), "{part}");
+    }
 }
 
 #[test]

@@ -1,19 +1,21 @@
 //! Making a runtime: from which module, and with which settings.
 
+use crate::cache::Place;
 #[cfg(feature = "compiler")]
-use crate::cache;
+use crate::cache::{self, Kind};
 use crate::cache_status::CacheStatus;
 use crate::capacity::{Capacity, CapacityBuilder};
 #[cfg(feature = "compiler")]
 use crate::engine::wasmtime::{self, compile};
 use crate::engine::{Engine, EngineStatus, Program, pack};
 use crate::error::Error;
+#[cfg(feature = "compiler")]
 use crate::module;
+use crate::module::Of;
 use crate::pack::{Pack, PackError};
 use crate::preempt::Preemption;
 use crate::runtime::Runtime;
 use std::path::{Path, PathBuf};
-use std::thread;
 
 impl Runtime {
     /// Creates a runtime that keeps no compiled code on disk; see [`Runtime::builder`] for one that does.
@@ -121,11 +123,11 @@ impl RuntimeBuilder {
             Engine::Wasmtime => self.compiled_file(path, read, EngineStatus::Wasmtime),
             Engine::Pack => {
                 let pack = self.pack.clone().map_or_else(|| Pack::beside(path), Ok)?;
-                self.packed(&pack, || module::digest_of_file(path).map(Some))
+                self.packed(&pack, Of::File(path))
             }
             Engine::Auto => {
                 let pack = match self.pack_beside(path) {
-                    Ok(Some(pack)) => self.packed(&pack, || module::digest_of_file(path).map(Some)),
+                    Ok(Some(pack)) => self.packed(&pack, Of::File(path)),
                     Ok(None) => return self.compiled_file(path, read, EngineStatus::Wasmtime),
                     Err(error) => Err(error),
                 };
@@ -153,11 +155,11 @@ impl RuntimeBuilder {
         match (pack, self.engine) {
             (Some(pack), Engine::Pack) => {
                 let bytes = source.bytes()?;
-                self.packed(&pack, || module::digest(&bytes).map(Some))
+                self.packed(&pack, Of::Bytes(&bytes))
             }
             (None, Engine::Pack) => Err(Pack::missing(source.path()?)),
             // The list that names the pack names its module, too.
-            (Some(pack), _) => match self.packed(&pack, || Ok(None)) {
+            (Some(pack), _) => match self.packed(&pack, Of::Record) {
                 Err(error @ Error::Pack { .. }) if cfg!(feature = "compiler") => {
                     let reason = error.chain();
                     self.compiled(&source.bytes()?, EngineStatus::PackRefused { reason })
@@ -171,7 +173,7 @@ impl RuntimeBuilder {
     /// Creates a runtime from a module's bytes, which may be compressed with gzip or brotli.
     pub fn from_bytes(&self, bytes: &[u8]) -> Result<Runtime, Error> {
         match (self.engine, &self.pack) {
-            (Engine::Pack, Some(pack)) => self.packed(pack, || module::digest(bytes).map(Some)),
+            (Engine::Pack, Some(pack)) => self.packed(pack, Of::Bytes(bytes)),
             (Engine::Pack, None) => Err(Error::NoPack),
             _ => self.compiled(bytes, EngineStatus::Wasmtime),
         }
@@ -179,7 +181,7 @@ impl RuntimeBuilder {
 
     /// Creates a runtime from a pack alone, without the module that it was made from.
     pub fn from_pack(&self, pack: &Pack) -> Result<Runtime, Error> {
-        self.packed(pack, || Ok(None))
+        self.packed(pack, Of::Record)
     }
 
     /// The pack that lies beside a module, unless epochs are asked for, by which it cannot be stopped.
@@ -190,31 +192,19 @@ impl RuntimeBuilder {
         }
     }
 
-    /// A runtime by a pack, which must be one of the module of this digest.
-    fn packed(
-        &self,
-        pack: &Pack,
-        module_sha256: impl FnOnce() -> Result<Option<[u8; 32]>, Error> + Send,
-    ) -> Result<Runtime, Error> {
+    /// A runtime by a pack, which must be one of this module.
+    fn packed(&self, pack: &Pack, of: Of<'_>) -> Result<Runtime, Error> {
         self.check_capacities()?;
         if self.preemption == Preemption::Epochs {
             return Err(pack.refused(PackError::Epochs));
         }
-        // Each is as long as all else of a start.
-        let (program, module_sha256) = thread::scope(|scope| {
-            let module_sha256 = scope.spawn(module_sha256);
-            let program = pack::Program::load(pack);
-            (program, module_sha256.join())
-        });
-        let module_sha256 = module_sha256.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        let program = program?;
-        pack.check_module(module_sha256)
-            .map_err(|source| pack.refused(source))?;
+        let place = self.cache_folder.as_deref().map(|folder| self.place(folder));
+        let (program, cache_status) = pack::Program::load(pack, of, place)?;
         let engine_status = EngineStatus::Pack {
             path: pack.path().to_owned(),
             machine: program.machine().to_owned(),
         };
-        self.runtime(Program::Pack(program), engine_status, CacheStatus::NotNeeded)
+        self.runtime(Program::Pack(program), engine_status, cache_status)
     }
 
     #[cfg(not(feature = "compiler"))]
@@ -241,18 +231,12 @@ impl RuntimeBuilder {
     ) -> Result<Runtime, Error> {
         self.check_capacities()?;
         if let Some(folder) = &self.cache_folder {
-            let unreadable = |source| Error::ModuleUnreadable {
-                path: path.to_owned(),
-                source,
-            };
-            // Hashed piece by piece: a module whose code is cached need not be in memory.
-            let file = std::fs::File::open(path).map_err(unreadable)?;
-            let hash = cache::hash(file).map_err(unreadable)?;
+            // Read piece by piece: a module whose code is cached need not be in memory.
+            let hash = Of::File(path).hash()?;
             let engine = wasmtime::engine(self.preemption)?;
-            let key = cache::key(&engine, &hash, crate::bulk::SOURCE);
-            let cached =
-                cache::Cache::open(folder, self.verify_cached_code).and_then(|cache| cache.load(&engine, &key));
-            if let Ok(Some(module)) = cached {
+            let key = wasmtime::key(&engine, hash);
+            let read = |file| wasmtime::kept(&engine, file);
+            if let Some(module) = cache::find(self.place(folder), Kind::Compiled, &key, read) {
                 let program = wasmtime::Program::new(engine, &module, self.preemption)?;
                 return self.runtime(Program::Compiled(program.into()), engine_status, CacheStatus::Hit);
             }
@@ -267,13 +251,26 @@ impl RuntimeBuilder {
         let compile = || compile(&engine, &module::decompress(bytes)?);
         let (module, cache_status) = match &self.cache_folder {
             Some(folder) => {
-                let key = cache::key(&engine, &blake3::hash(bytes), crate::bulk::SOURCE);
-                cache::through(folder, self.verify_cached_code, &engine, &key, compile)?
+                let key = wasmtime::key(&engine, Of::Bytes(bytes).hash()?);
+                let read = |file| wasmtime::kept(&engine, file);
+                let make = || {
+                    let module = compile()?;
+                    let bytes = wasmtime::to_keep(&module);
+                    Ok((module, bytes))
+                };
+                cache::through(self.place(folder), Kind::Compiled, &key, read, make)?
             }
             None => (compile()?, CacheStatus::Off),
         };
         let program = wasmtime::Program::new(engine, &module, self.preemption)?;
         self.runtime(Program::Compiled(program.into()), engine_status, cache_status)
+    }
+
+    fn place<'a>(&self, folder: &'a Path) -> Place<'a> {
+        Place {
+            folder,
+            verify: self.verify_cached_code,
+        }
     }
 
     fn check_capacities(&self) -> Result<(), Error> {

@@ -82,7 +82,6 @@ mod budget;
 mod builder;
 #[cfg(feature = "compiler")]
 mod bulk;
-#[cfg(feature = "compiler")]
 mod cache;
 mod cache_status;
 mod capacity;

@@ -4,8 +4,11 @@ use super::calls::{self, WASI, for_each_call};
 use super::guest::{Ending, Guest, Limiter};
 use super::{Ran, Stop, WASM_STACK_SIZE_BYTES};
 use crate::bulk;
+use crate::cache::Key;
 use crate::error::Error;
 use crate::preempt::{Code, CodeMap, Preemption, Thread};
+use crate::trust::Reason;
+use std::fs::File;
 use std::sync::OnceLock;
 use std::time::Instant;
 use wasmtime::{
@@ -51,6 +54,24 @@ pub(crate) fn compile(engine: &Engine, wasm: &[u8]) -> Result<Module, Error> {
     Module::validate(engine, wasm).map_err(invalid)?;
     let cut = bulk::cut(wasm).map_err(|source| Error::ModuleInvalid { source: source.into() })?;
     Module::new(engine, cut.as_deref().unwrap_or(wasm)).map_err(invalid)
+}
+
+/// The key of a module's code in the cache.
+pub(crate) fn key(engine: &Engine, module: Option<blake3::Hash>) -> Key {
+    Key::new()
+        .with(module.as_ref().map_or(&[], |hash| hash.as_bytes()))
+        .with(bulk::SOURCE.as_bytes())
+        .with_hash_of(&engine.precompile_compatibility_hash())
+}
+
+/// Takes a module's code from the cache.
+pub(crate) fn kept(engine: &Engine, file: File) -> Result<Module, Reason> {
+    // SAFETY: only the cache calls this, with what `to_keep` gave for the same module and the same compiler.
+    unsafe { Module::deserialize_open_file(engine, file) }.map_err(|error| format!("{error:#}"))
+}
+
+pub(crate) fn to_keep(module: &Module) -> Result<Vec<u8>, Reason> {
+    module.serialize().map_err(|error| error.to_string())
 }
 
 /// A store's data for one job.

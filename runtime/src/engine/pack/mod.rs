@@ -7,7 +7,10 @@ mod memory;
 use super::calls::Function;
 use super::guest::{Ending, Guest};
 use super::{CALLERS_STACK_SIZE_BYTES, Ran, Stop, WASM_STACK_SIZE_BYTES};
+use crate::cache::Place;
+use crate::cache_status::CacheStatus;
 use crate::error::Error;
+use crate::module::Of;
 use crate::pack::{Pack, PackError};
 use crate::preempt::{self, Code, Landing, Thread};
 pub(crate) use abi::ending;
@@ -43,16 +46,15 @@ struct Context {
 const TABLE_SIZE_MAX_BYTES: u64 = 320_000_000;
 
 impl Program {
-    /// Loads a pack.
-    pub fn load(pack: &Pack) -> Result<Program, Error> {
-        let load = || {
-            let loaded = load::load(pack)?;
-            preempt::handle_traps().map_err(|error| PackError::Load {
+    /// Loads a pack of a module, through the folder of compiled code if there is one.
+    pub fn load(pack: &Pack, of: Of<'_>, place: Option<Place>) -> Result<(Program, CacheStatus), Error> {
+        let (loaded, status) = load::load(pack, of, place)?;
+        preempt::handle_traps().map_err(|error| {
+            pack.refused(PackError::Load {
                 reason: format!("its traps cannot be handled: {error}"),
-            })?;
-            Ok(Program { loaded })
-        };
-        load().map_err(|source| pack.refused(source))
+            })
+        })?;
+        Ok((Program { loaded }, status))
     }
 
     pub fn machine(&self) -> &'static str {

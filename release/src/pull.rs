@@ -48,11 +48,22 @@ struct PackRecord {
     module_sha256: String,
     pack_sha256: String,
     size_bytes: u64,
+    /// Its forms, by the files' names.
+    #[serde(default)]
+    files: BTreeMap<String, PackFile>,
+}
+
+#[derive(Deserialize)]
+struct PackFile {
+    sha256: String,
+    size_bytes: u64,
 }
 
 /// The verified facts about a pack.
 struct VerifiedPack {
     pack: Form,
+    /// What is downloaded.
+    carried: Form,
     path: PathBuf,
     record: Vec<u8>,
     files: Vec<(String, Vec<u8>)>,
@@ -86,7 +97,8 @@ struct Listed {
     files: Vec<(String, Vec<u8>)>,
 }
 
-/// One form of a module.
+/// One form of a module or a pack.
+#[derive(Clone)]
 struct Form {
     file: String,
     sha256: String,
@@ -215,12 +227,23 @@ impl Pull {
         let path = self.cache_folder.join("modules");
         let path = path.join(format!("{}.{machine}.so", parsed.module_sha256));
         files.push((record_file, record.clone()));
-        Ok(Some(VerifiedPack {
-            pack: Form {
-                file,
-                sha256: parsed.pack_sha256,
-                size_bytes: parsed.size_bytes,
+        let pack = Form {
+            file: file.clone(),
+            sha256: parsed.pack_sha256,
+            size_bytes: parsed.size_bytes,
+        };
+        let packed_file = file + ".br";
+        let carried = match parsed.files.get(&packed_file) {
+            Some(packed) if sums.get(&packed_file) == Some(&packed.sha256) => Form {
+                file: packed_file,
+                sha256: packed.sha256.clone(),
+                size_bytes: packed.size_bytes,
             },
+            _ => pack.clone(),
+        };
+        Ok(Some(VerifiedPack {
+            pack,
+            carried,
             path,
             record,
             files,
@@ -234,14 +257,15 @@ impl Pull {
         };
         let VerifiedPack {
             pack,
+            carried,
             path,
             record,
             files,
         } = verified;
         let _lock = self.keep_folders()?;
         if !path.is_file() || check(&path, &pack.sha256).is_err() {
-            let downloaded = self.download(&source, &pack)?;
-            self.keep_module(&downloaded, &pack, &pack, &path)?;
+            let downloaded = self.download(&source, &carried)?;
+            self.keep_module(&downloaded, &carried, &pack, &path)?;
             fs::remove_file(&downloaded).map_err(Error::file(&downloaded))?;
         }
         write(&path.with_extension("json"), |file| file.write_all(&record))?;

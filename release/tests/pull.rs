@@ -19,6 +19,7 @@ const NAME: &str = "o3-gpl@9.0.2-1";
 
 const PACK: &[u8] = b"native code";
 const PACK_FILES: [&str; 2] = ["o3-gpl.x86_64-v2-linux.json", "o3-gpl.x86_64-v2-linux.so"];
+const PACKED_FILE: &str = "o3-gpl.x86_64-v2-linux.so.br";
 const MACHINES: [&str; 2] = ["x86_64-v3-linux", "x86_64-v2-linux"];
 
 struct Release {
@@ -68,7 +69,12 @@ impl Release {
 
     fn sign(&self, version: &str) {
         let mut names = vec!["o3-gpl.json", "o3-gpl.wasm", "o3-gpl.wasm.br"];
-        names.extend(PACK_FILES.into_iter().filter(|name| self.path(name).exists()));
+        names.extend(
+            PACK_FILES
+                .into_iter()
+                .chain([PACKED_FILE])
+                .filter(|name| self.path(name).exists()),
+        );
         let line = |name| format!("{}  {name}\n", sha256(&fs::read(self.path(name)).unwrap()));
         let sums: String = names.into_iter().map(line).collect();
         let comment = trusted_comment(version);
@@ -173,6 +179,25 @@ fn a_pack_comes_with_its_record_and_only_as_it_is_listed() {
     let kept = release.pull().pack(&MACHINES).unwrap().unwrap();
     assert_eq!((kept.path, kept.record), (pulled.path, pulled.record));
     assert!(release.pull().pack(&MACHINES[..1]).unwrap().is_none());
+    // Compressed, where the record and the list say so: what is not needed may be missing.
+    let packed = brotli(PACK);
+    let record = json!({
+        "files": { PACKED_FILE: { "sha256": sha256(&packed), "size_bytes": packed.len() } },
+        "module_sha256": sha256(MODULE),
+        "pack_sha256": sha256(PACK),
+        "size_bytes": PACK.len(),
+    });
+    release.write(PACK_FILES[0], record.to_string().as_bytes());
+    release.write(PACKED_FILE, &packed);
+    release.sign("9.0.2-1");
+    fs::remove_file(release.path(PACK_FILES[1])).unwrap();
+    fs::remove_dir_all(release.cache.path()).unwrap();
+    let pulled = pack().unwrap().unwrap();
+    assert_eq!(fs::read(&pulled.path).unwrap(), PACK);
+    // Which unpacks to something else.
+    release.write(PACKED_FILE, &brotli(b"native c0de"));
+    fs::remove_dir_all(release.cache.path()).unwrap();
+    assert!(pack().is_err());
 }
 
 #[test]

@@ -150,6 +150,14 @@ impl RuntimeBuilder {
             (Engine::Wasmtime, _) => None,
             (_, Some(pack)) => Some(pack.clone()),
             (Engine::Auto, None) if self.preemption == Preemption::Epochs => None,
+            // A place may have the module alone.
+            (Engine::Auto, None) if cfg!(feature = "compiler") => match source.pack() {
+                Ok(pack) => pack,
+                Err(error) => {
+                    let reason = error.chain();
+                    return self.compiled(&source.bytes()?, EngineStatus::PackRefused { reason });
+                }
+            },
             (_, None) => source.pack()?,
         };
         match (pack, self.engine) {

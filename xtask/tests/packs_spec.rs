@@ -148,7 +148,7 @@ fn can_be_packed(module: &[u8]) -> bool {
         return false;
     };
     let is_known = |import: &wasmparser::Import| import.module == "spectest" && matches!(import.ty, TypeRef::Func(_));
-    imports.iter().flatten().all(is_known) && xtask::wasm::translate::check(&with_calls(module, &[])).is_ok()
+    imports.iter().flatten().all(is_known) && xtask::translate::check(&with_calls(module, &[])).is_ok()
 }
 
 /// A command, and the module that it is for.

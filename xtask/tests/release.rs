@@ -174,7 +174,7 @@ fn write_pack(root: &Path, profile: &str) {
         };
         files.insert(format!("{name}.{form}"), file);
     }
-    let passes = wasm::digests().unwrap();
+    let passes = facts::passes().unwrap();
     let record = pack::Record {
         abi: 1,
         clang: "a test compiler".into(),

@@ -14,6 +14,7 @@ use crate::lock;
 use crate::plan::step::{Facts, Step};
 use crate::process::{self, Invocation};
 use crate::project::Project;
+use crate::translate;
 use crate::wasm;
 
 /// The variable that names an unpacked Binaryen to use, of the pinned version.
@@ -40,7 +41,7 @@ impl Tools {
             guest: guest_files(&project.root)?,
             pack: pack_files(&project.root)?,
             patches: patches(project)?,
-            passes: wasm::digests()?,
+            passes: passes()?,
             host: project.host.clone(),
         };
         Ok(Tools { sdk, wasm_opt, facts })
@@ -151,6 +152,13 @@ pub fn check_unchanged(project: &Project, step: &Step) -> Result<()> {
 /// Digests of the files below guest/ by their path there, but for its tests and texts, which reach no module.
 pub fn guest_files(root: &Path) -> Result<BTreeMap<String, String>> {
     files_below(root, "guest")
+}
+
+/// The digests of passes over modules, and of that which packs begin with.
+pub fn passes() -> Result<BTreeMap<String, String>> {
+    let mut passes = wasm::digests()?;
+    passes.insert(translate::NAME.to_owned(), translate::digest()?);
+    Ok(passes)
 }
 
 /// The same of pack/.

@@ -11,7 +11,6 @@ use crate::dist::{self, Files, check_files};
 use crate::error::environment;
 use crate::plan::pack::{MACHINES, Machine};
 use crate::project::Project;
-use crate::wasm;
 
 /// A pack in artifacts/, and what its files are called there without their endings.
 #[derive(Debug)]
@@ -55,7 +54,7 @@ fn read(project: &Project, artifacts: &Path, module: &ModuleRecord, machine: Mac
     if record.pack != facts::pack_files(&project.root)? {
         stale.push("pack/".to_owned());
     }
-    let passes = wasm::digests()?;
+    let passes = facts::passes()?;
     let changed = record
         .passes
         .iter()

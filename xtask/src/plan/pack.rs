@@ -5,8 +5,8 @@ use anyhow::Result;
 use crate::error::usage;
 use crate::inputs::pins::Pins;
 use crate::plan::step::{Action, Facts, Places, Plan, Steps, words};
+use crate::translate::{self, OBJECTS, PREFIX, START, TABLE, Translate};
 use crate::wasm::compress::Compress;
-use crate::wasm::translate::{self, OBJECTS, PREFIX, START, TABLE, Translate};
 
 /// The pin of wasm2c and of the headers that its code includes.
 pub const TRANSLATOR: &str = "wabt";

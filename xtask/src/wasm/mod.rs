@@ -9,7 +9,6 @@ pub mod optimise;
 pub mod origins;
 pub mod share;
 pub mod suspend;
-pub mod translate;
 pub mod widen;
 
 use std::collections::BTreeMap;
@@ -71,7 +70,7 @@ impl Work<'_> {
 /// The digest of every pass: of its source files and of the crates that work for it, with what those depend on.
 pub fn digests() -> Result<BTreeMap<String, String>> {
     const MODULE: &str = include_str!("module.rs");
-    let passes: [(&str, &[&str], &[&str]); 8] = [
+    let passes: [(&str, &[&str], &[&str]); 7] = [
         (
             compress::NAME,
             &[include_str!("compress.rs")],
@@ -90,7 +89,6 @@ pub fn digests() -> Result<BTreeMap<String, String>> {
             &[include_str!("suspend.rs"), MODULE],
             &["wasm-encoder", "wasmparser"],
         ),
-        (translate::NAME, &[include_str!("translate.rs")], &["wasmparser"]),
         (
             widen::NAME,
             &[include_str!("widen.rs"), MODULE],

@@ -2,14 +2,16 @@
 //! table by which the runtime knows the pack. docs/packs.md has the whole way.
 
 use std::fmt::Write as _;
+use std::fs;
 use std::ops::Range;
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use wasmparser::{ExternalKind, FuncType, Parser, Payload, TypeRef, ValType, Validator, WasmFeatures};
 
-use crate::digest;
+use crate::digest::{self, Key};
 use crate::error::usage;
+use crate::lock;
 use crate::wasm::{Pass, Work};
 
 pub const NAME: &str = "translate";
@@ -207,6 +209,21 @@ fn import_of<'a>(module: &'a str, name: &'a str, of_type: &FuncType) -> Result<I
     })
 }
 
+/// The digest of what this pass's result depends on. It is none of those of [`crate::wasm::digests`], so that modules do not
+/// depend on it.
+pub fn digest() -> Result<String> {
+    let key = Key::new("pass").field(include_str!("translate.rs"));
+    Ok(key.field(lock::digest(&["wasmparser"])?).finish())
+}
+
+fn read(work: &Work, file: &str) -> Result<Vec<u8>> {
+    fs::read(work.folder.join(file)).with_context(|| format!("cannot read {file}"))
+}
+
+fn read_text(work: &Work, file: &str) -> Result<String> {
+    fs::read_to_string(work.folder.join(file)).with_context(|| format!("cannot read {file}"))
+}
+
 /// Makes the files that are compiled. What wasm2c made lies in the work folder.
 #[derive(Debug, Serialize)]
 pub struct Translate {
@@ -224,17 +241,20 @@ impl Pass for Translate {
     }
 
     fn run(&self, work: &Work) -> Result<()> {
-        let data = work.read(&self.module)?;
+        let data = read(work, &self.module)?;
         let interface = interface(&data)?;
-        let write = |name: &str, text: &[u8]| work.write(&format!("{}/{name}", self.to), text);
-        std::fs::create_dir_all(work.folder.join(&self.to))?;
+        let write = |name: &str, text: &[u8]| {
+            let path = work.folder.join(&self.to).join(name);
+            fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+        };
+        fs::create_dir_all(work.folder.join(&self.to))?;
 
-        let header = work.read_text(HEADER)?;
+        let header = read_text(work, HEADER)?;
         write(HEADER, header.as_bytes())?;
-        let inner = work.read_text(INNER_HEADER)?;
+        let inner = read_text(work, INNER_HEADER)?;
         let mut texts = Vec::new();
         for name in SOURCES {
-            texts.push(work.read_text(name)?);
+            texts.push(read_text(work, name)?);
         }
         let (mut start, mut wrappers) = (String::new(), String::new());
         let mut functions: Vec<&str> = Vec::new();

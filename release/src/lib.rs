@@ -15,5 +15,5 @@ mod sums;
 pub use error::Error;
 pub use http::{Http, Redirects, agent};
 pub use location::Location;
-pub use pull::{Module, Pull};
+pub use pull::{Module, Pack, Pull};
 pub use sums::{PublicKey, Reference, SIGNATURE, SUMS, parse_key, sha256, trusted_comment, verify};

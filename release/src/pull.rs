@@ -32,6 +32,43 @@ pub struct Module {
     pub bytes: Vec<u8>,
 }
 
+/// A pack of a module, and its record.
+#[derive(Debug, Clone)]
+pub struct Pack {
+    /// The pack's path in the cache, beside its module and with its record. Whoever loads it compares the file with the
+    /// record again.
+    pub path: PathBuf,
+    /// The bytes of the record that were verified.
+    pub record: Vec<u8>,
+}
+
+/// The fields of a pack's record that are needed to verify it.
+#[derive(Deserialize)]
+struct PackRecord {
+    module_sha256: String,
+    pack_sha256: String,
+    size_bytes: u64,
+    /// Its forms, by the files' names.
+    #[serde(default)]
+    files: BTreeMap<String, PackFile>,
+}
+
+#[derive(Deserialize)]
+struct PackFile {
+    sha256: String,
+    size_bytes: u64,
+}
+
+/// The verified facts about a pack.
+struct VerifiedPack {
+    pack: Form,
+    /// What is downloaded.
+    carried: Form,
+    path: PathBuf,
+    record: Vec<u8>,
+    files: Vec<(String, Vec<u8>)>,
+}
+
 /// The fields of a record that are needed to verify the module.
 #[derive(Deserialize)]
 struct Record {
@@ -54,7 +91,14 @@ struct Verified {
     files: Vec<(String, Vec<u8>)>,
 }
 
-/// One form of a module.
+/// The digests of a release's files, and the files that say so.
+struct Listed {
+    sums: BTreeMap<String, String>,
+    files: Vec<(String, Vec<u8>)>,
+}
+
+/// One form of a module or a pack.
+#[derive(Clone)]
 struct Form {
     file: String,
     sha256: String,
@@ -118,6 +162,141 @@ impl Pull {
         }
     }
 
+    /// Returns the module's pack for the first of these machines for which the release has one; `None` if it has none.
+    pub fn pack(&self, machines: &[&str]) -> Result<Option<Pack>, Error> {
+        if let Ok(Some(pack)) = self.cached_pack(machines) {
+            return Ok(Some(pack));
+        }
+        let mut failures = Vec::new();
+        for location in &self.locations {
+            match self.fetch_pack(location, machines) {
+                Ok(pack) => return Ok(pack),
+                Err(error) => failures.push((location.to_string(), error)),
+            }
+        }
+        match failures.len() {
+            0 => self.cached_pack(machines),
+            1 => Err(failures.remove(0).1),
+            _ => Err(Error::Everywhere {
+                reference: self.reference.to_string(),
+                failures,
+            }),
+        }
+    }
+
+    /// Returns the pack if the cache has all of it, and an error if the cached files fail verification.
+    fn cached_pack(&self, machines: &[&str]) -> Result<Option<Pack>, Error> {
+        let source = Source::Folder(self.release_folder());
+        let verified = match self.verified_pack(&source, machines) {
+            Err(Error::Missing { .. }) => return Ok(None),
+            verified => verified?,
+        };
+        let pack = verified.map(|VerifiedPack { path, record, .. }| Pack { path, record });
+        Ok(pack.filter(|pack| pack.path.is_file()))
+    }
+
+    /// Verifies signature, sums and the record of the first of these machines for which there is a pack.
+    fn verified_pack(&self, source: &Source, machines: &[&str]) -> Result<Option<VerifiedPack>, Error> {
+        let name = &self.reference.name;
+        let Listed { sums, mut files } = self.listed(source)?;
+        let listed = machines.iter().find_map(|machine| {
+            let file = format!("{name}.{machine}.so");
+            Some((machine, sums.get(&file)?, file))
+        });
+        let Some((machine, wanted, file)) = listed else {
+            return Ok(None);
+        };
+        let record_file = format!("{name}.{machine}.json");
+        let record_wanted = sums.get(&record_file).ok_or_else(|| Error::NotListed {
+            place: source.address(SUMS),
+            file: record_file.clone(),
+        })?;
+        let record = source.small(&record_file)?;
+        same_digest(&source.address(&record_file), record_wanted, &sha256(&record))?;
+        let contradiction = |reason: String| Error::Record {
+            name: format!("{name}.{machine}"),
+            reason,
+        };
+        let parsed: PackRecord = serde_json::from_slice(&record).map_err(|error| contradiction(error.to_string()))?;
+        if parsed.pack_sha256 != *wanted {
+            return Err(contradiction(format!("the digest of {file} is another")));
+        }
+        if sums.get(&format!("{name}.wasm")) != Some(&parsed.module_sha256) {
+            return Err(contradiction("it is of another module".to_owned()));
+        }
+        let path = self.cache_folder.join("modules");
+        let path = path.join(format!("{}.{machine}.so", parsed.module_sha256));
+        files.push((record_file, record.clone()));
+        let pack = Form {
+            file: file.clone(),
+            sha256: parsed.pack_sha256,
+            size_bytes: parsed.size_bytes,
+        };
+        let packed_file = file + ".br";
+        let carried = match parsed.files.get(&packed_file) {
+            Some(packed) if sums.get(&packed_file) == Some(&packed.sha256) => Form {
+                file: packed_file,
+                sha256: packed.sha256.clone(),
+                size_bytes: packed.size_bytes,
+            },
+            _ => pack.clone(),
+        };
+        Ok(Some(VerifiedPack {
+            pack,
+            carried,
+            path,
+            record,
+            files,
+        }))
+    }
+
+    fn fetch_pack(&self, location: &Location, machines: &[&str]) -> Result<Option<Pack>, Error> {
+        let source = Source::open(location, &self.reference, Redirects::To(self.redirect_hosts.clone()))?;
+        let Some(verified) = self.verified_pack(&source, machines)? else {
+            return Ok(None);
+        };
+        let VerifiedPack {
+            pack,
+            carried,
+            path,
+            record,
+            files,
+        } = verified;
+        let _lock = self.keep_folders()?;
+        if !path.is_file() || check(&path, &pack.sha256).is_err() {
+            let downloaded = self.download(&source, &carried)?;
+            self.keep_module(&downloaded, &carried, &pack, &path)?;
+            fs::remove_file(&downloaded).map_err(Error::file(&downloaded))?;
+        }
+        write(&path.with_extension("json"), |file| file.write_all(&record))?;
+        self.keep_release(files)?;
+        Ok(Some(Pack { path, record }))
+    }
+
+    /// Makes the folders that are written to, and locks them.
+    fn keep_folders(&self) -> Result<File, Error> {
+        for folder in [
+            &self.cache_folder.join("partial"),
+            &self.cache_folder.join("modules"),
+            &self.release_folder(),
+        ] {
+            create_private(folder).map_err(Error::file(folder))?;
+        }
+        let lock_path = self.cache_folder.join("lock");
+        let lock = File::create(&lock_path).map_err(Error::file(&lock_path))?;
+        lock.lock().map_err(Error::file(&lock_path))?;
+        Ok(lock)
+    }
+
+    /// Keeps the small files of the release.
+    fn keep_release(&self, files: Vec<(String, Vec<u8>)>) -> Result<(), Error> {
+        for (name, data) in files {
+            let target = self.release_folder().join(name);
+            write(&target, |file| file.write_all(&data))?;
+        }
+        Ok(())
+    }
+
     fn module_path(&self, form: &Form) -> PathBuf {
         self.cache_folder.join("modules").join(format!("{}.wasm", form.sha256))
     }
@@ -149,9 +328,11 @@ impl Pull {
     /// Verifies signature, sums and record, and returns their facts about the module.
     fn verified(&self, source: &Source, carried: &str) -> Result<Verified, Error> {
         let name = &self.reference.name;
-        let (signature, sums) = (source.small(SIGNATURE)?, source.small(SUMS)?);
         let place = source.address(SUMS);
-        let listed = sums::verify(&place, &sums, &signature, &self.public_key, &self.reference.version)?;
+        let Listed {
+            sums: listed,
+            mut files,
+        } = self.listed(source)?;
         let digest_of = |file: &str| {
             listed.get(file).ok_or_else(|| Error::NotListed {
                 place: place.clone(),
@@ -181,15 +362,22 @@ impl Pull {
                 _ => Err(contradiction(format!("the digest of {file} is another"))),
             }
         };
+        files.push((record_file.clone(), record));
         Ok(Verified {
             module: form("wasm")?,
             carried: form(carried)?,
-            files: [
-                (record_file.clone(), record),
-                (SIGNATURE.to_owned(), signature),
-                (SUMS.to_owned(), sums),
-            ]
-            .into(),
+            files,
+        })
+    }
+
+    /// Verifies signature and sums.
+    fn listed(&self, source: &Source) -> Result<Listed, Error> {
+        let (signature, sums) = (source.small(SIGNATURE)?, source.small(SUMS)?);
+        let place = source.address(SUMS);
+        let listed = sums::verify(&place, &sums, &signature, &self.public_key, &self.reference.version)?;
+        Ok(Listed {
+            sums: listed,
+            files: [(SIGNATURE.to_owned(), signature), (SUMS.to_owned(), sums)].into(),
         })
     }
 
@@ -197,25 +385,13 @@ impl Pull {
         let source = Source::open(location, &self.reference, Redirects::To(self.redirect_hosts.clone()))?;
         let Verified { module, carried, files } = self.verified(&source, source.form())?;
         let path = self.module_path(&module);
-        for folder in [
-            &self.cache_folder.join("partial"),
-            &self.cache_folder.join("modules"),
-            &self.release_folder(),
-        ] {
-            create_private(folder).map_err(Error::file(folder))?;
-        }
-        let lock_path = self.cache_folder.join("lock");
-        let lock = File::create(&lock_path).map_err(Error::file(&lock_path))?;
-        lock.lock().map_err(Error::file(&lock_path))?;
+        let _lock = self.keep_folders()?;
         if !path.is_file() || check(&path, &module.sha256).is_err() {
             let downloaded = self.download(&source, &carried)?;
             self.keep_module(&downloaded, &carried, &module, &path)?;
             fs::remove_file(&downloaded).map_err(Error::file(&downloaded))?;
         }
-        for (name, data) in files {
-            let target = self.release_folder().join(name);
-            write(&target, |file| file.write_all(&data))?;
-        }
+        self.keep_release(files)?;
         read(path, &module)
     }
 

@@ -17,6 +17,11 @@ use tempfile::TempDir;
 const MODULE: &[u8] = b"\0asm and then what a module holds, which is longer when it is unpacked unpacked unpacked";
 const NAME: &str = "o3-gpl@9.0.2-1";
 
+const PACK: &[u8] = b"native code";
+const PACK_FILES: [&str; 2] = ["o3-gpl.x86_64-v2-linux.json", "o3-gpl.x86_64-v2-linux.so"];
+const PACKED_FILE: &str = "o3-gpl.x86_64-v2-linux.so.br";
+const MACHINES: [&str; 2] = ["x86_64-v3-linux", "x86_64-v2-linux"];
+
 struct Release {
     folder: TempDir,
     cache: TempDir,
@@ -63,9 +68,15 @@ impl Release {
     }
 
     fn sign(&self, version: &str) {
-        let names = ["o3-gpl.json", "o3-gpl.wasm", "o3-gpl.wasm.br"];
+        let mut names = vec!["o3-gpl.json", "o3-gpl.wasm", "o3-gpl.wasm.br"];
+        names.extend(
+            PACK_FILES
+                .into_iter()
+                .chain([PACKED_FILE])
+                .filter(|name| self.path(name).exists()),
+        );
         let line = |name| format!("{}  {name}\n", sha256(&fs::read(self.path(name)).unwrap()));
-        let sums: String = names.map(line).concat();
+        let sums: String = names.into_iter().map(line).collect();
         let comment = trusted_comment(version);
         let signature = minisign::sign(None, &self.keys.sk, sums.as_bytes(), Some(&comment), None).unwrap();
         self.write(SUMS, sums.as_bytes());
@@ -115,6 +126,78 @@ fn brotli(data: &[u8]) -> Vec<u8> {
     let mut packed = Vec::new();
     brotli::BrotliCompress(&mut &*data, &mut packed, &brotli::enc::BrotliEncoderParams::default()).unwrap();
     packed
+}
+
+#[test]
+fn a_pack_comes_with_its_record_and_only_as_it_is_listed() {
+    let release = Release::new();
+    let folder = release.folder.path().to_str().unwrap();
+    let pack = || release.pull().from(folder.parse().unwrap()).pack(&MACHINES);
+    let add_of = |module: &[u8], pack: &[u8], recorded: &[u8]| {
+        let record = json!({
+            "module_sha256": sha256(module),
+            "pack_sha256": sha256(recorded),
+            "size_bytes": recorded.len(),
+        });
+        release.write(PACK_FILES[0], record.to_string().as_bytes());
+        release.write(PACK_FILES[1], pack);
+    };
+    let add = |pack: &[u8], recorded: &[u8]| add_of(MODULE, pack, recorded);
+    assert!(pack().unwrap().is_none());
+    // There, and not listed.
+    add(PACK, PACK);
+    assert!(pack().unwrap().is_none());
+    // The record says something else than the list.
+    add(PACK, b"another pack");
+    release.sign("9.0.2-1");
+    assert!(matches!(pack(), Err(Error::Record { .. })));
+    add_of(b"another module", PACK, PACK);
+    release.sign("9.0.2-1");
+    assert!(matches!(pack(), Err(Error::Record { .. })));
+    add(PACK, PACK);
+    release.sign("9.0.2-1");
+    release.write(PACK_FILES[1], b"naughty mode");
+    assert!(pack().is_err());
+    release.write(PACK_FILES[1], b"native c0de");
+    assert!(matches!(pack(), Err(Error::Digest { .. })));
+    assert!(
+        matches!(release.pull().pack(&MACHINES), Ok(None)),
+        "nothing of it is kept"
+    );
+    release.write(PACK_FILES[1], PACK);
+    let pulled = pack().unwrap().unwrap();
+    assert_eq!(fs::read(&pulled.path).unwrap(), PACK);
+    let module = release.pull_folder().unwrap();
+    assert_eq!(
+        pulled.path,
+        module.with_extension("x86_64-v2-linux.so"),
+        "beside its module"
+    );
+    assert_eq!(fs::read(pulled.path.with_extension("json")).unwrap(), pulled.record);
+    assert_eq!(pulled.record, fs::read(release.path(PACK_FILES[0])).unwrap());
+    // From the cache alone.
+    let kept = release.pull().pack(&MACHINES).unwrap().unwrap();
+    assert_eq!((kept.path, kept.record), (pulled.path, pulled.record));
+    assert!(release.pull().pack(&MACHINES[..1]).unwrap().is_none());
+    // Compressed, where the record and the list say so: what is not needed may be missing.
+    let packed = brotli(PACK);
+    let record = json!({
+        "files": { PACKED_FILE: { "sha256": sha256(&packed), "size_bytes": packed.len() } },
+        "module_sha256": sha256(MODULE),
+        "pack_sha256": sha256(PACK),
+        "size_bytes": PACK.len(),
+    });
+    release.write(PACK_FILES[0], record.to_string().as_bytes());
+    release.write(PACKED_FILE, &packed);
+    release.sign("9.0.2-1");
+    fs::remove_file(release.path(PACK_FILES[1])).unwrap();
+    fs::remove_dir_all(release.cache.path()).unwrap();
+    let pulled = pack().unwrap().unwrap();
+    assert_eq!(fs::read(&pulled.path).unwrap(), PACK);
+    // Which unpacks to something else.
+    release.write(PACKED_FILE, &brotli(b"native c0de"));
+    fs::remove_dir_all(release.cache.path()).unwrap();
+    assert!(pack().is_err());
 }
 
 #[test]

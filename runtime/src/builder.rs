@@ -1,16 +1,21 @@
 //! Making a runtime: from which module, and with which settings.
 
-use crate::bulk;
-use crate::cache::{self, Cache, CacheStatus};
+use crate::cache::Place;
+#[cfg(feature = "compiler")]
+use crate::cache::{self, Kind};
+use crate::cache_status::CacheStatus;
 use crate::capacity::{Capacity, CapacityBuilder};
-use crate::engine;
+#[cfg(feature = "compiler")]
+use crate::engine::wasmtime::{self, compile};
+use crate::engine::{Engine, EngineStatus, Program, pack};
 use crate::error::Error;
+#[cfg(feature = "compiler")]
 use crate::module;
+use crate::module::Of;
+use crate::pack::{Pack, PackError};
 use crate::preempt::Preemption;
 use crate::runtime::Runtime;
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use wasmtime::{Engine, ExternType, Module};
 
 impl Runtime {
     /// Creates a runtime that keeps no compiled code on disk; see [`Runtime::builder`] for one that does.
@@ -35,9 +40,24 @@ pub struct RuntimeBuilder {
     own_capacity: Option<CapacityBuilder>,
     capacity: Option<Capacity>,
     preemption: Preemption,
+    engine: Engine,
+    pack: Option<Pack>,
 }
 
 impl RuntimeBuilder {
+    /// Chooses what runs the module; see [`Engine`].
+    pub fn engine(mut self, engine: Engine) -> RuntimeBuilder {
+        self.engine = engine;
+        self
+    }
+
+    /// Runs the module by this pack, which must have been made from it.
+    pub fn pack(mut self, pack: &Pack) -> RuntimeBuilder {
+        self.pack = Some(pack.clone());
+        self.engine = Engine::Pack;
+        self
+    }
+
     /// Keeps compiled code in this folder, so that the next process starts in milliseconds; by default it is not kept.
     ///
     /// A missing folder is created, for this user alone. Its files run as native code: they must belong to this user or
@@ -93,85 +113,197 @@ impl RuntimeBuilder {
     /// Creates a runtime from a module's file, which may be compressed with gzip or brotli.
     pub fn from_file(&self, path: impl AsRef<Path>) -> Result<Runtime, Error> {
         let path = path.as_ref();
-        let unreadable = |source| Error::ModuleUnreadable {
-            path: path.to_owned(),
-            source,
+        let read = || {
+            std::fs::read(path).map_err(|source| Error::ModuleUnreadable {
+                path: path.to_owned(),
+                source,
+            })
         };
-        if let Some(folder) = &self.cache_folder {
-            // Hashed piece by piece: a module whose code is cached need not be in memory.
-            let file = File::open(path).map_err(unreadable)?;
-            let hash = cache::hash(file).map_err(unreadable)?;
-            let engine = self.engine()?;
-            let key = cache::key(&engine, &hash, bulk::SOURCE);
-            let cached = Cache::open(folder, self.verify_cached_code).and_then(|cache| cache.load(&engine, &key));
-            if let Ok(Some(module)) = cached {
-                return self.runtime(engine, &module, CacheStatus::Hit);
+        match self.engine {
+            Engine::Wasmtime => self.compiled_file(path, read, EngineStatus::Wasmtime),
+            Engine::Pack => {
+                let pack = self.pack.clone().map_or_else(|| Pack::beside(path), Ok)?;
+                self.packed(&pack, Of::File(path))
+            }
+            Engine::Auto => {
+                let pack = match self.pack_beside(path) {
+                    Ok(Some(pack)) => self.packed(&pack, Of::File(path)),
+                    Ok(None) => return self.compiled_file(path, read, EngineStatus::Wasmtime),
+                    Err(error) => Err(error),
+                };
+                match pack {
+                    Err(error @ Error::Pack { .. }) if cfg!(feature = "compiler") => {
+                        let reason = error.chain();
+                        self.compiled_file(path, read, EngineStatus::PackRefused { reason })
+                    }
+                    pack => pack,
+                }
             }
         }
-        self.from_bytes(&std::fs::read(path).map_err(unreadable)?)
     }
 
-    /// Creates a runtime from a module of a release, which is verified first, and downloaded if needed.
+    /// Creates a runtime from a module of a release, which is verified first, and downloaded if needed; or from its pack,
+    /// as [`engine`](RuntimeBuilder::engine) says.
     #[cfg(feature = "pull")]
     pub fn from_source(&self, source: &crate::ModuleSource) -> Result<Runtime, Error> {
-        self.from_bytes(&source.bytes()?)
+        let pack = match (self.engine, &self.pack) {
+            (Engine::Wasmtime, _) => None,
+            (_, Some(pack)) => Some(pack.clone()),
+            (Engine::Auto, None) if self.preemption == Preemption::Epochs => None,
+            // A place may have the module alone.
+            (Engine::Auto, None) if cfg!(feature = "compiler") => match source.pack() {
+                Ok(pack) => pack,
+                Err(error) => {
+                    let reason = error.chain();
+                    return self.compiled(&source.bytes()?, EngineStatus::PackRefused { reason });
+                }
+            },
+            (_, None) => source.pack()?,
+        };
+        match (pack, self.engine) {
+            (Some(pack), Engine::Pack) => {
+                let bytes = source.bytes()?;
+                self.packed(&pack, Of::Bytes(&bytes))
+            }
+            (None, Engine::Pack) => Err(Pack::missing(source.path()?)),
+            // The list that names the pack names its module, too.
+            (Some(pack), _) => match self.packed(&pack, Of::Record) {
+                Err(error @ Error::Pack { .. }) if cfg!(feature = "compiler") => {
+                    let reason = error.chain();
+                    self.compiled(&source.bytes()?, EngineStatus::PackRefused { reason })
+                }
+                runtime => runtime,
+            },
+            (None, _) => self.compiled(&source.bytes()?, EngineStatus::Wasmtime),
+        }
     }
 
     /// Creates a runtime from a module's bytes, which may be compressed with gzip or brotli.
     pub fn from_bytes(&self, bytes: &[u8]) -> Result<Runtime, Error> {
-        let engine = self.engine()?;
-        let compile = || compile(&engine, bytes);
+        match (self.engine, &self.pack) {
+            (Engine::Pack, Some(pack)) => self.packed(pack, Of::Bytes(bytes)),
+            (Engine::Pack, None) => Err(Error::NoPack),
+            _ => self.compiled(bytes, EngineStatus::Wasmtime),
+        }
+    }
+
+    /// Creates a runtime from a pack alone, without the module that it was made from.
+    pub fn from_pack(&self, pack: &Pack) -> Result<Runtime, Error> {
+        self.packed(pack, Of::Record)
+    }
+
+    /// The pack that lies beside a module, unless epochs are asked for, by which it cannot be stopped.
+    fn pack_beside(&self, module: &Path) -> Result<Option<Pack>, Error> {
+        match self.preemption {
+            Preemption::Signals => Pack::find(module),
+            Preemption::Epochs => Ok(None),
+        }
+    }
+
+    /// A runtime by a pack, which must be one of this module.
+    fn packed(&self, pack: &Pack, of: Of<'_>) -> Result<Runtime, Error> {
+        self.check_capacities()?;
+        if self.preemption == Preemption::Epochs {
+            return Err(pack.refused(PackError::Epochs));
+        }
+        let place = self.cache_folder.as_deref().map(|folder| self.place(folder));
+        let (program, cache_status) = pack::Program::load(pack, of, place)?;
+        let engine_status = EngineStatus::Pack {
+            path: pack.path().to_owned(),
+            machine: program.machine().to_owned(),
+        };
+        self.runtime(Program::Pack(program), engine_status, cache_status)
+    }
+
+    #[cfg(not(feature = "compiler"))]
+    fn compiled_file(
+        &self,
+        _path: &Path,
+        _read: impl FnOnce() -> Result<Vec<u8>, Error>,
+        _engine_status: EngineStatus,
+    ) -> Result<Runtime, Error> {
+        Err(Error::NoCompiler)
+    }
+
+    #[cfg(not(feature = "compiler"))]
+    fn compiled(&self, _bytes: &[u8], _engine_status: EngineStatus) -> Result<Runtime, Error> {
+        Err(Error::NoCompiler)
+    }
+
+    #[cfg(feature = "compiler")]
+    fn compiled_file(
+        &self,
+        path: &Path,
+        read: impl FnOnce() -> Result<Vec<u8>, Error>,
+        engine_status: EngineStatus,
+    ) -> Result<Runtime, Error> {
+        self.check_capacities()?;
+        if let Some(folder) = &self.cache_folder {
+            // Read piece by piece: a module whose code is cached need not be in memory.
+            let hash = Of::File(path).hash()?;
+            let engine = wasmtime::engine(self.preemption)?;
+            let key = wasmtime::key(&engine, hash);
+            let read = |file| wasmtime::kept(&engine, file);
+            if let Some(module) = cache::find(self.place(folder), Kind::Compiled, &key, read) {
+                let program = wasmtime::Program::new(engine, &module, self.preemption)?;
+                return self.runtime(Program::Compiled(program.into()), engine_status, CacheStatus::Hit);
+            }
+        }
+        self.compiled(&read()?, engine_status)
+    }
+
+    #[cfg(feature = "compiler")]
+    fn compiled(&self, bytes: &[u8], engine_status: EngineStatus) -> Result<Runtime, Error> {
+        self.check_capacities()?;
+        let engine = wasmtime::engine(self.preemption)?;
+        let compile = || compile(&engine, &module::decompress(bytes)?);
         let (module, cache_status) = match &self.cache_folder {
             Some(folder) => {
-                let key = cache::key(&engine, &blake3::hash(bytes), bulk::SOURCE);
-                cache::through(folder, self.verify_cached_code, &engine, &key, compile)?
+                let key = wasmtime::key(&engine, Of::Bytes(bytes).hash()?);
+                let read = |file| wasmtime::kept(&engine, file);
+                let make = || {
+                    let module = compile()?;
+                    let bytes = wasmtime::to_keep(&module);
+                    Ok((module, bytes))
+                };
+                cache::through(self.place(folder), Kind::Compiled, &key, read, make)?
             }
             None => (compile()?, CacheStatus::Off),
         };
-        self.runtime(engine, &module, cache_status)
+        let program = wasmtime::Program::new(engine, &module, self.preemption)?;
+        self.runtime(Program::Compiled(program.into()), engine_status, cache_status)
     }
 
-    fn engine(&self) -> Result<Engine, Error> {
-        if self.capacity.is_some() && self.own_capacity.is_some() {
-            return Err(Error::TwoCapacities);
+    fn place<'a>(&self, folder: &'a Path) -> Place<'a> {
+        Place {
+            folder,
+            verify: self.verify_cached_code,
         }
-        engine::engine(self.preemption).map_err(|source| Error::Engine { source: source.into() })
     }
 
-    fn runtime(&self, engine: Engine, module: &Module, cache_status: CacheStatus) -> Result<Runtime, Error> {
-        check_program(module)?;
-        let linker = engine::linker(&engine).map_err(|source| Error::Engine { source: source.into() })?;
-        let program = linker.instantiate_pre(module).map_err(|source| Error::NotAProgram {
-            reason: source.to_string(),
-        })?;
+    fn check_capacities(&self) -> Result<(), Error> {
+        match (&self.capacity, self.own_capacity) {
+            (Some(_), Some(_)) => Err(Error::TwoCapacities),
+            _ => Ok(()),
+        }
+    }
+
+    fn runtime(
+        &self,
+        program: Program,
+        engine_status: EngineStatus,
+        cache_status: CacheStatus,
+    ) -> Result<Runtime, Error> {
         let capacity = match &self.capacity {
             Some(capacity) => capacity.clone(),
             None => self.own_capacity.unwrap_or_default().build()?,
         };
-        Ok(Runtime::new(engine, program, capacity, self.preemption, cache_status))
-    }
-}
-
-fn compile(engine: &Engine, bytes: &[u8]) -> Result<Module, Error> {
-    let wasm = module::decompress(bytes)?;
-    let invalid = |source: wasmtime::Error| Error::ModuleInvalid { source: source.into() };
-    Module::validate(engine, &wasm).map_err(invalid)?;
-    let cut = bulk::cut(&wasm).map_err(|source| Error::ModuleInvalid { source: source.into() })?;
-    Module::new(engine, cut.as_deref().unwrap_or(&wasm)).map_err(invalid)
-}
-
-fn check_program(module: &Module) -> Result<(), Error> {
-    let missing = |reason: &str| {
-        Err(Error::NotAProgram {
-            reason: reason.to_owned(),
-        })
-    };
-    match module.get_export("_start") {
-        Some(ExternType::Func(start)) if start.params().len() == 0 && start.results().len() == 0 => {}
-        _ => return missing("it exports no function `_start` without parameters and results"),
-    }
-    match module.get_export("memory") {
-        Some(ExternType::Memory(memory)) if !memory.is_64() && !memory.is_shared() => Ok(()),
-        _ => missing("it exports no 32-bit memory called `memory`"),
+        Ok(Runtime::new(
+            program,
+            capacity,
+            self.preemption,
+            engine_status,
+            cache_status,
+        ))
     }
 }

@@ -6,6 +6,7 @@
 //! whether the job must end. Smaller operations stay where they are, behind a comparison, or without one if the size is
 //! a small constant.
 
+use crate::engine::CHECK;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use wasm_encoder::reencode::{Error, Reencode, utils};
@@ -17,9 +18,6 @@ use wasmparser::{CompositeInnerType, ExternalKind, Operator, Parser, Payload, Ty
 
 /// This file's text, as a part of the name under which compiled code is kept.
 pub(crate) const SOURCE: &str = include_str!("bulk.rs");
-
-/// The function that is called between pieces: it returns, or ends the program.
-pub(crate) const CHECK: (&str, &str) = ("afmpeg", "check");
 
 /// Operations up to this size stay inline. For larger ones the cost of a call is small beside their own.
 const INLINE_MAX_BYTES: i32 = 4 << 10;

@@ -1,34 +1,28 @@
-//! Compiled code, kept on disk for the next process.
+//! Compiled code and verified packs, kept on disk for the next process.
 //!
-//! Compiled code runs as native code, so it is used only if it was written by somebody who may run code as this user
-//! anyway: the user or root. The folder, its entries, and each folder above it must belong to one of them, and nobody
-//! else may be able to write there; a folder above may be world-writable if it is sticky, as `/tmp` is. Modes are
-//! checked, access control lists are not. Windows has neither; there, only folders below the user's own local
-//! application data are used.
+//! Compiled code runs as native code, so it is used only if nobody else could have written it: see [`crate::trust`].
 //!
 //! Entries are written under another name, synced and renamed, and never changed afterwards. An entry's name contains a
 //! hash of all that its content depends on, its size, so that a truncated file is recognised, and its digest. The file
 //! that an entry is written to, `new-KEY`, is locked before the code is compiled. A process that needs the same code
 //! waits for the lock, which ends with its owner's process; an unlocked one is a leftover.
 
+use crate::cache_status::CacheStatus;
 use crate::error::Error;
+use crate::trust::{Reason, distrust, distrust_parents};
 use cap_fs_ext::{FollowSymlinks, MetadataExt, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, OpenOptions};
-use std::fmt;
 use std::fs::{File, TryLockError};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
-use wasmtime::{Engine, Module};
 
 /// Changed whenever the content of entries or their names change.
-const FORMAT: &str = "afmpeg-aot-3";
+const FORMAT: &str = "afmpeg-aot-4";
 
-/// About the number of modules that a developer uses at a time; the oldest entries are removed first.
+/// About the number of modules that a developer uses at a time; of each kind, the oldest entries are removed first.
 const ENTRIES_MAX: usize = 16;
-
-const EXTENSION: &str = ".cwasm";
 
 /// The prefix of an entry's name while it is written.
 const UNFINISHED: &str = "new-";
@@ -38,57 +32,50 @@ const UNFINISHED: &str = "new-";
 const LOCK_PATIENCE: Duration = Duration::from_secs(120);
 const LOCK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The outcome of the cache of compiled code when a [`Runtime`](crate::Runtime) was made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CacheStatus {
-    /// No folder was given: the module was compiled, and its code is not kept.
-    Off,
-    /// The code was loaded from the cache.
-    Hit,
-    /// The module was compiled, and its code is stored for the next process.
-    Stored,
-    /// The module was compiled and its code could not be stored, so the next process compiles it again. The runtime
-    /// works.
-    Unusable { folder: PathBuf, reason: String },
+// The reason why the cache was not used is never a reason to fail.
+
+/// What an entry is, which its name ends with.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    #[cfg(feature = "compiler")]
+    Compiled,
+    #[cfg(target_os = "linux")]
+    Pack,
 }
 
-impl fmt::Display for CacheStatus {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+impl Kind {
+    fn extension(self) -> &'static str {
         match self {
-            CacheStatus::Off => formatter.write_str("compiled code is not kept"),
-            CacheStatus::Hit => formatter.write_str("compiled code was found"),
-            CacheStatus::Stored => formatter.write_str("compiled code was stored"),
-            CacheStatus::Unusable { folder, reason } => {
-                write!(formatter, "compiled code is not kept in {}: {reason}", folder.display())
-            }
+            #[cfg(feature = "compiler")]
+            Kind::Compiled => ".cwasm",
+            #[cfg(target_os = "linux")]
+            Kind::Pack => ".so",
         }
     }
 }
 
-/// The reason why the cache was not used, as text. It is never a reason to fail.
-type Reason = String;
-
-pub(crate) struct Cache {
+struct Cache {
     dir: Dir,
+    kind: Kind,
     /// Entries are read whole and compared with their digests.
     verify: bool,
 }
 
 impl Cache {
-    pub fn open(path: &Path, verify: bool) -> Result<Cache, Reason> {
-        let folder = prepare(path).map_err(|error| format!("it cannot be opened: {error}"))??;
+    fn open(place: Place, kind: Kind) -> Result<Cache, Reason> {
+        let folder = prepare(place.folder).map_err(|error| format!("it cannot be opened: {error}"))??;
         Ok(Cache {
             dir: Dir::from_std_file(folder),
-            verify,
+            kind,
+            verify: place.verify,
         })
     }
 
     /// Returns the code of this key if it is there, complete and trustworthy. An entry that is certainly damaged or
     /// untrustworthy is removed; after any other failure nothing is changed.
-    pub fn load(&self, engine: &Engine, key: &str) -> Result<Option<Module>, Reason> {
+    fn load<T>(&self, key: &str, read: impl Fn(File) -> Result<T, Reason>) -> Result<Option<T>, Reason> {
         let unreadable = |error: io::Error| format!("it cannot be read: {error}");
-        for name in self.names(key, EXTENSION).map_err(unreadable)? {
+        for name in self.names(key, self.kind.extension()).map_err(unreadable)? {
             let Some(file) = self.open_entry(&name).map_err(unreadable)? else {
                 self.remove(&name);
                 continue;
@@ -97,14 +84,11 @@ impl Cache {
                 self.remove(&name);
                 continue;
             }
-            // SAFETY: the file lies in a folder that nobody but this user and root can write to, and it was written
-            // there by `Unfinished::store` from the output of the same compiler for the same module; it has the size
-            // that it was written with.
-            match unsafe { Module::deserialize_open_file(engine, file) } {
-                Ok(module) => return Ok(Some(module)),
+            match read(file) {
+                Ok(code) => return Ok(Some(code)),
                 // Damage is proved by the digest. Else there is no memory, no descriptor, or the disk has trouble.
                 Err(_) if !self.is_whole(&name).map_err(unreadable)? => self.remove(&name),
-                Err(error) => return Err(format!("the code in it cannot be loaded: {error:#}")),
+                Err(error) => return Err(format!("the code in it cannot be loaded: {error}")),
             }
         }
         Ok(None)
@@ -123,7 +107,7 @@ impl Cache {
         options.read(true).follow(FollowSymlinks::No);
         let file = self.dir.open_with(name, &options)?.into_std();
         let metadata = file.metadata()?;
-        let size_bytes = parts(name).and_then(|(size, _)| size.parse().ok());
+        let size_bytes = self.parts(name).and_then(|(size, _)| size.parse().ok());
         let good = metadata.is_file() && Some(metadata.len()) == size_bytes && distrust(&metadata).is_none();
         Ok(good.then_some(file))
     }
@@ -133,11 +117,13 @@ impl Cache {
         let Some(file) = self.open_entry(name)? else {
             return Ok(false);
         };
-        Ok(parts(name).is_some_and(|(_, digest)| hash(file).is_ok_and(|hash| hash.to_hex().as_str() == digest)))
+        Ok(self
+            .parts(name)
+            .is_some_and(|(_, digest)| hash(file).is_ok_and(|hash| hash.to_hex().as_str() == digest)))
     }
 
     /// Returns the file to write the code of this key to, once no other process has it.
-    pub fn lock(&self, key: &str) -> Result<Unfinished<'_>, Reason> {
+    fn lock(&self, key: &str) -> Result<Unfinished<'_>, Reason> {
         let unwritable = |error: io::Error| format!("it cannot be written: {error}");
         let name = format!("{UNFINISHED}{key}");
         let started = Instant::now();
@@ -205,6 +191,12 @@ impl Cache {
         Ok(names)
     }
 
+    /// The size and the digest in an entry's name.
+    fn parts<'a>(&self, name: &'a str) -> Option<(&'a str, &'a str)> {
+        let mut parts = name.strip_suffix(self.kind.extension())?.split('-').skip(1);
+        Some((parts.next()?, parts.next()?))
+    }
+
     /// An entry that cannot be removed only costs space; the next process tries again.
     fn remove(&self, name: &str) {
         let _ = self.dir.remove_file(name);
@@ -223,7 +215,7 @@ impl Cache {
             Some(metadata.modified().ok()?.into_std())
         };
         let mut dated: Vec<_> = self
-            .names("", EXTENSION)
+            .names("", self.kind.extension())
             .unwrap_or_default()
             .into_iter()
             .map(|name| (written(&name), name))
@@ -236,15 +228,16 @@ impl Cache {
 }
 
 /// An entry that only this process may write. It is deleted when this is dropped, unless it was stored.
-pub(crate) struct Unfinished<'a> {
+struct Unfinished<'a> {
     cache: &'a Cache,
     file: File,
     name: Option<String>,
 }
 
 impl Unfinished<'_> {
-    pub fn store(mut self, key: &str, code: &[u8]) -> Result<(), Reason> {
-        let name = format!("{key}-{}-{}{EXTENSION}", code.len(), blake3::hash(code).to_hex());
+    fn store(mut self, key: &str, code: &[u8]) -> Result<(), Reason> {
+        let extension = self.cache.kind.extension();
+        let name = format!("{key}-{}-{}{extension}", code.len(), blake3::hash(code).to_hex());
         self.write(&name, code)
             .map_err(|error| format!("it cannot be written: {error}"))?;
         self.name = None;
@@ -278,48 +271,55 @@ impl Drop for Unfinished<'_> {
     }
 }
 
-/// The size and the digest in an entry's name.
-fn parts(name: &str) -> Option<(&str, &str)> {
-    let mut parts = name.strip_suffix(EXTENSION)?.split('-').skip(1);
-    Some((parts.next()?, parts.next()?))
+/// Where code is kept.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub folder: &'a Path,
+    /// Entries are read whole and compared with their digests.
+    pub verify: bool,
 }
 
-/// Returns the code of a module, through the cache in this folder. Processes that need the same code at once compile it
-/// once.
-pub(crate) fn through(
-    folder: &Path,
-    verify: bool,
-    engine: &Engine,
-    key: &str,
-    compile: impl Fn() -> Result<Module, Error>,
-) -> Result<(Module, CacheStatus), Error> {
-    let attempt = || -> Result<Result<(Module, CacheStatus), Error>, Reason> {
-        let cache = Cache::open(folder, verify)?;
-        if let Some(module) = cache.load(engine, key)? {
-            return Ok(Ok((module, CacheStatus::Hit)));
+/// Takes code that is there from its file. That file lies in a folder that nobody but this user and root can write to, was
+/// written there by [`through`] for the same key, and has the size that it was written with.
+#[cfg(feature = "compiler")]
+pub(crate) fn find<T>(place: Place, kind: Kind, key: &Key, read: impl Fn(File) -> Result<T, Reason>) -> Option<T> {
+    let cache = Cache::open(place, kind).ok()?;
+    cache.load(&key.name(), read).ok().flatten()
+}
+
+/// Takes code from a file, as [`find`] does, or makes it, with the bytes to keep or why they cannot be. Processes that need
+/// the same code at once make it once.
+pub(crate) fn through<T>(
+    place: Place,
+    kind: Kind,
+    key: &Key,
+    read: impl Fn(File) -> Result<T, Reason>,
+    make: impl Fn() -> Result<(T, Result<Vec<u8>, Reason>), Error>,
+) -> Result<(T, CacheStatus), Error> {
+    let key = key.name();
+    let attempt = || -> Result<Result<(T, CacheStatus), Error>, Reason> {
+        let cache = Cache::open(place, kind)?;
+        if let Some(code) = cache.load(&key, &read)? {
+            return Ok(Ok((code, CacheStatus::Hit)));
         }
-        let unfinished = cache.lock(key)?;
+        let unfinished = cache.lock(&key)?;
         // Another process may have stored it while this one waited.
-        if let Some(module) = cache.load(engine, key)? {
-            return Ok(Ok((module, CacheStatus::Hit)));
+        if let Some(code) = cache.load(&key, &read)? {
+            return Ok(Ok((code, CacheStatus::Hit)));
         }
-        let module = match compile() {
-            Ok(module) => module,
+        let (code, bytes) = match make() {
+            Ok(made) => made,
             Err(error) => return Ok(Err(error)),
         };
-        let stored = module
-            .serialize()
-            .map_err(|error| error.to_string())
-            .and_then(|code| unfinished.store(key, &code));
-        let status = match stored {
+        let status = match bytes.and_then(|bytes| unfinished.store(&key, &bytes)) {
             Ok(()) => CacheStatus::Stored,
-            Err(reason) => unusable(folder, reason),
+            Err(reason) => unusable(place.folder, reason),
         };
-        Ok(Ok((module, status)))
+        Ok(Ok((code, status)))
     };
     match attempt() {
         Ok(result) => result,
-        Err(reason) => Ok((compile()?, unusable(folder, reason))),
+        Err(reason) => Ok((make()?.0, unusable(place.folder, reason))),
     }
 }
 
@@ -330,32 +330,46 @@ fn unusable(folder: &Path, reason: Reason) -> CacheStatus {
     }
 }
 
-/// The hash of a module's file, as it is: a compressed module is not decompressed to be found.
-///
-/// With SHA-256 the digest would take longer than all else of a start from the cache.
-pub(crate) fn hash(file: File) -> io::Result<blake3::Hash> {
+fn hash(file: File) -> io::Result<blake3::Hash> {
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(file)?;
     Ok(hasher.finalize())
 }
 
-/// The name of the entry for a module of such a hash on this engine, compiled after it was rewritten in this way.
-pub(crate) fn key(engine: &Engine, module: &blake3::Hash, rewrite: &str) -> String {
-    struct KeyHasher(blake3::Hasher);
-    impl Hasher for KeyHasher {
-        fn write(&mut self, bytes: &[u8]) {
-            self.0.update(bytes);
-        }
-        fn finish(&self) -> u64 {
-            0
-        }
+/// The start of an entry's name, by all that the content depends on.
+pub(crate) struct Key(blake3::Hasher);
+
+impl Key {
+    pub fn new() -> Key {
+        Key(blake3::Hasher::new_derive_key(FORMAT))
     }
-    let mut hasher = KeyHasher(blake3::Hasher::new_derive_key(FORMAT));
-    hasher.0.update(module.as_bytes());
-    hasher.0.update(&(rewrite.len() as u64).to_le_bytes());
-    hasher.0.update(rewrite.as_bytes());
-    engine.precompile_compatibility_hash().hash(&mut hasher);
-    hasher.0.finalize().to_hex().to_string()
+
+    pub fn with(mut self, part: &[u8]) -> Key {
+        self.0.update(&(part.len() as u64).to_le_bytes());
+        self.0.update(part);
+        self
+    }
+
+    #[cfg(feature = "compiler")]
+    pub fn with_hash_of(mut self, part: &impl Hash) -> Key {
+        part.hash(&mut self);
+        self
+    }
+
+    fn name(&self) -> String {
+        self.0.finalize().to_hex().to_string()
+    }
+}
+
+/// What some types can tell only to one.
+impl Hasher for Key {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        0
+    }
 }
 
 /// The folder, made if it does not exist, and open; or why others could change what lies in it.
@@ -396,55 +410,4 @@ fn open_folder(path: &Path) -> io::Result<File> {
 #[cfg(not(unix))]
 fn open_folder(path: &Path) -> io::Result<File> {
     Ok(Dir::open_ambient_dir(path, cap_std::ambient_authority())?.into_std_file())
-}
-
-/// Why somebody else than this user and root could have changed what has this metadata, if so.
-#[cfg(unix)]
-fn distrust(metadata: &std::fs::Metadata) -> Option<Reason> {
-    use std::os::unix::fs::MetadataExt;
-    let (user, owner) = (rustix::process::geteuid().as_raw(), metadata.uid());
-    if owner != user && owner != 0 {
-        return Some(format!("it belongs to user {owner}, and not to user {user} or root"));
-    }
-    let mode = metadata.mode() & 0o777;
-    (mode & 0o022 != 0).then(|| format!("its mode is {mode:03o}, which lets other users write"))
-}
-
-/// Why somebody else could put another folder in the place of one that lies here, if so.
-#[cfg(unix)]
-fn distrust_parents(parent: &Path) -> io::Result<Option<Reason>> {
-    use std::os::unix::fs::MetadataExt;
-    for folder in parent.ancestors() {
-        let metadata = std::fs::symlink_metadata(folder)?;
-        // In a sticky folder, everybody can only move what is their own.
-        let sticky = metadata.mode() & 0o1000 != 0;
-        let user = rustix::process::geteuid().as_raw();
-        let foreign = metadata.uid() != user && metadata.uid() != 0;
-        if foreign || !sticky && metadata.mode() & 0o022 != 0 {
-            let reason = distrust(&metadata).unwrap_or_default();
-            return Ok(Some(format!("of the folder {} above it: {reason}", folder.display())));
-        }
-    }
-    Ok(None)
-}
-
-/// Windows has no modes; what lies where is decided by [`distrust_parents`].
-#[cfg(not(unix))]
-fn distrust(_metadata: &std::fs::Metadata) -> Option<Reason> {
-    None
-}
-
-/// The user's local application data are that user's and the system's alone; any other folder may be anybody's.
-#[cfg(windows)]
-fn distrust_parents(parent: &Path) -> io::Result<Option<Reason>> {
-    use known_folders::{KnownFolder, get_known_folder_path};
-    let own = get_known_folder_path(KnownFolder::LocalAppData).ok_or(io::ErrorKind::NotFound)?;
-    Ok((!parent.starts_with(own.canonicalize()?))
-        .then(|| format!("on Windows only folders below {} are trusted", own.display())))
-}
-
-/// Without a way to find out who can write, no folder is trusted.
-#[cfg(not(any(unix, windows)))]
-fn distrust_parents(_parent: &Path) -> io::Result<Option<Reason>> {
-    Ok(Some("on this system it cannot be told who can write to it".to_owned()))
 }

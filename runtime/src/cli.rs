@@ -1,6 +1,6 @@
 //! The whole command line.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -52,6 +52,11 @@ pub struct Sandbox {
     /// The module to run: a .wasm file, or one compressed with gzip or brotli [default: see below]
     #[arg(long, value_name = "PATH")]
     pub module: Option<PathBuf>,
+
+    /// What runs the module: wasmtime, which compiles it, or its pack, native code made before, NAME.MACHINE.so beside it; auto
+    /// takes the pack if there is one
+    #[arg(long, value_enum, default_value = "auto")]
+    pub engine: Engine,
 
     /// A folder that the program may read and write, by its own name or as GUEST; may be repeated
     #[arg(long, value_name = "HOST[::GUEST]", value_parser = folder)]
@@ -148,6 +153,23 @@ fn wish(text: &str) -> Result<Wish, String> {
         }
     }
     Ok(wish)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Engine {
+    Auto,
+    Wasmtime,
+    Pack,
+}
+
+impl From<Engine> for afmpeg::Engine {
+    fn from(engine: Engine) -> afmpeg::Engine {
+        match engine {
+            Engine::Auto => afmpeg::Engine::Auto,
+            Engine::Wasmtime => afmpeg::Engine::Wasmtime,
+            Engine::Pack => afmpeg::Engine::Pack,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,6 +4,7 @@ use crate::command::Contradiction;
 use crate::fs::Exceeded;
 use crate::limit::Limit;
 use crate::output::Output;
+use crate::pack::PackError;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -32,6 +33,16 @@ pub enum Error {
 
     #[error("the module is not a program that can be run: {reason}")]
     NotAProgram { reason: String },
+
+    #[error("the pack {} cannot be used", .path.display())]
+    Pack { path: PathBuf, source: PackError },
+
+    #[error("a module's bytes have no pack beside them: give the builder one, or use wasmtime")]
+    NoPack,
+
+    /// The crate was built without the feature `compiler`, and no pack is given.
+    #[error("this build has no compiler: give it a pack of the module")]
+    NoCompiler,
 
     #[error("the WebAssembly engine does not work on this machine")]
     Engine { source: Source },
@@ -194,7 +205,7 @@ impl Output {
 pub struct Trap {
     /// A description of the trap by the engine.
     pub reason: String,
-    /// The function it happened in: its name where the module has names, otherwise its number.
+    /// The function it happened in: its name where the module has names, otherwise its number. A pack does not tell.
     pub function: Option<String>,
     /// The job's output up to the trap.
     pub output: Output,

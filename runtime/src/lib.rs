@@ -64,6 +64,8 @@
 //!   [`MemoryFs::add_writer`] one that is backed by a writer at offsets, such as a multipart upload.
 //! - A [`Tree`] gives a job files under the names that they have on the host.
 //! - [`Stdin`] and [`Stdout`] are pipes of any length, in bounded memory.
+//! - A [`Pack`] is a module as native code, which is faster and needs no compiler; [`Engine`] chooses between it and
+//!   wasmtime. Without the feature `compiler` the crate runs packs alone.
 //! - With the feature `pull`, `ModuleSource` downloads a module by name, and verifies its signature.
 //! - [`Job::progress`] reports ffmpeg's progress.
 //!
@@ -78,8 +80,10 @@
 mod asynchronous;
 mod budget;
 mod builder;
+#[cfg(feature = "compiler")]
 mod bulk;
 mod cache;
+mod cache_status;
 mod capacity;
 pub mod command;
 mod engine;
@@ -93,6 +97,7 @@ mod job;
 mod limit;
 mod module;
 mod output;
+mod pack;
 mod parallel;
 mod preempt;
 pub mod probe;
@@ -108,12 +113,14 @@ mod source;
 mod stdio;
 mod supervisor;
 mod trace;
+mod trust;
 mod wasi;
 mod watch;
 
 pub use builder::RuntimeBuilder;
-pub use cache::CacheStatus;
+pub use cache_status::CacheStatus;
 pub use capacity::{Capacity, CapacityBuilder, Stats};
+pub use engine::{Engine, EngineStatus};
 pub use error::{Error, Trap};
 pub use fonts::Fonts;
 pub use frames::{Frame, Frames, IntoJob};
@@ -123,6 +130,7 @@ pub use interrupt::Cancellation;
 pub use job::Job;
 pub use limit::Limit;
 pub use output::{Output, Timings};
+pub use pack::{Pack, PackError};
 pub use parallel::{Done, Parallel, Plan, Segment, Whole};
 pub use preempt::Preemption;
 pub use probe::Probe;

@@ -40,7 +40,7 @@ fn command() -> Result<ExitCode, verb::Failure> {
         Command::Frames(args) => verb::frames::run(args, &sandbox),
         Command::Batch(args) => verb::batch::run(args, &sandbox),
         Command::Compile => verb::compile::run(&sandbox),
-        Command::Pull(args) => verb::pull::run(args),
+        Command::Pull(args) => verb::pull::run(args, sandbox.engine),
         Command::Info(args) => verb::info::run(args, &sandbox),
         Command::Completions { shell } => {
             let mut script = Vec::new();

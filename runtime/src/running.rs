@@ -1,13 +1,12 @@
 //! A job's thread as others see it.
 
-use crate::engine;
+use crate::engine::{self, Program};
 use crate::error::Error;
 use crate::output::{Figures, Output};
 use crate::preempt::{self, Preemption};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::thread::{self, JoinHandle};
-use wasmtime::Engine;
 
 /// The number of attempts to stop a program, one right after the other. About one in some tens finds a program that is
 /// mostly in short calls of the engine in its own code.
@@ -18,7 +17,7 @@ pub(crate) struct Running {
     pub thread: preempt::Thread,
     pub figures: Arc<Figures>,
     preemption: Preemption,
-    engine: Engine,
+    program: Arc<Program>,
     outcome: Mutex<Outcome>,
     handle: Mutex<Option<JoinHandle<()>>>,
 }
@@ -38,14 +37,14 @@ impl Running {
     /// Runs a job on a thread of its own, which may need more stack than the caller's thread has.
     pub fn start(
         preemption: Preemption,
-        engine: &Engine,
+        program: &Arc<Program>,
         work: impl FnOnce(&Running) -> Result<Output, Error> + Send + 'static,
     ) -> Result<Arc<Running>, Error> {
         let running = Arc::new(Running {
             thread: preempt::Thread::default(),
             figures: Arc::default(),
             preemption,
-            engine: engine.clone(),
+            program: program.clone(),
             outcome: Mutex::default(),
             handle: Mutex::default(),
         });
@@ -83,11 +82,7 @@ impl Running {
 
     /// Tries to stop the program, whose deadline has passed or whose cancellation has come.
     fn stop(&self) {
-        match self.preemption {
-            Preemption::Signals => self.thread.stop(),
-            // All programs on the engine check for an interruption; those without one continue.
-            Preemption::Epochs => self.engine.increment_epoch(),
-        }
+        self.program.stop(&self.thread, self.preemption);
     }
 
     /// Tries to stop the program many times, one right after the other.

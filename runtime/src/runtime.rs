@@ -1,14 +1,13 @@
 //! A compiled module and the jobs that run on it.
 
-use crate::bulk;
-use crate::cache::CacheStatus;
+use crate::cache_status::CacheStatus;
 use crate::capacity::{Capacity, Stats};
-use crate::engine::{self, Ending, State};
+use crate::engine::{Ending, EngineStatus, Guest, Program, Ran, Stop};
 use crate::error::{Error, Trap};
 use crate::interrupt::Interrupt;
 use crate::job::Job;
-use crate::output::{Figures, Output, Timings};
-use crate::preempt::{CodeMap, Preemption};
+use crate::output::{Output, Timings};
+use crate::preempt::Preemption;
 use crate::queue::Member;
 use crate::running::Running;
 use crate::sandbox;
@@ -17,11 +16,10 @@ use crate::trace::JobSpan;
 use crate::wasi::{Host, cpu_time_of_this_thread};
 use crate::watch::Watch;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-use wasmtime::{Engine, InstancePre};
 
-/// A module, compiled once, that runs any number of jobs.
+/// A module, compiled once or loaded as a pack, that runs any number of jobs.
 ///
 /// Cloning is cheap; all clones share the compiled code and the limit of jobs at a time. Jobs share nothing else: each
 /// has its own memory, files and limits.
@@ -31,31 +29,29 @@ pub struct Runtime {
 }
 
 struct Shared {
-    engine: Engine,
-    program: InstancePre<State>,
+    program: Arc<Program>,
     line: Member,
     capacity: Capacity,
     preemption: Preemption,
-    code_map: OnceLock<CodeMap>,
+    engine_status: EngineStatus,
     cache_status: CacheStatus,
 }
 
 impl Runtime {
     pub(crate) fn new(
-        engine: Engine,
-        program: InstancePre<State>,
+        program: Program,
         capacity: Capacity,
         preemption: Preemption,
+        engine_status: EngineStatus,
         cache_status: CacheStatus,
     ) -> Runtime {
         Runtime {
             shared: Arc::new(Shared {
-                engine,
-                program,
+                program: Arc::new(program),
                 line: Member::new(capacity.shared.queue.clone()),
                 capacity,
                 preemption,
-                code_map: OnceLock::new(),
+                engine_status,
                 cache_status,
             }),
         }
@@ -113,25 +109,16 @@ impl Runtime {
         let memory_max_bytes = job.memory_max_bytes;
         let (host, tails) = sandbox::host(job, interrupt.clone(), &self.shared.capacity.shared.open_files)?;
         let host_memory = host.account.host_memory().clone();
-        if interrupt.is_possible() && self.shared.preemption == Preemption::Signals {
-            self.shared.code_map()?;
+        if interrupt.is_possible() {
+            self.shared.program.prepare_stops()?;
         }
         let shared = self.shared.clone();
         let (job_tails, job_interrupt, job_span) = (tails.clone(), interrupt.clone(), span.clone());
         let work = move |running: &Running| {
-            let run = || {
-                shared.run(
-                    host,
-                    &job_tails,
-                    memory_max_bytes,
-                    &job_interrupt,
-                    queue,
-                    &running.figures,
-                )
-            };
-            job_span.in_scope(|| running.thread.run(shared.code_map.get(), run))
+            let run = || shared.run(host, &job_tails, memory_max_bytes, &job_interrupt, queue, running);
+            job_span.in_scope(run)
         };
-        let running = Running::start(self.shared.preemption, &self.shared.engine, work)?;
+        let running = Running::start(self.shared.preemption, &self.shared.program, work)?;
         Ok(Watch {
             running,
             supervisor: &self.shared.capacity.shared.supervisor,
@@ -154,11 +141,14 @@ impl Runtime {
     /// and prepares interruptions. Returns the time that it took.
     pub fn warm_up(&self) -> Result<Duration, Error> {
         let started = Instant::now();
-        if self.shared.preemption == Preemption::Signals {
-            self.shared.code_map()?;
-        }
+        self.shared.program.prepare_stops()?;
         self.run(Job::new(["ffmpeg", "-version"]).stdout(Stdout::Discard))?;
         Ok(started.elapsed())
+    }
+
+    /// Returns what runs the programs.
+    pub fn engine_status(&self) -> &EngineStatus {
+        &self.shared.engine_status
     }
 
     /// Returns the outcome of the cache of compiled code when this runtime was made.
@@ -191,6 +181,7 @@ impl fmt::Debug for Runtime {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         formatter
             .debug_struct("Runtime")
+            .field("engine", &self.shared.engine_status)
             .field("preemption", &self.shared.preemption)
             .field("capacity", &self.shared.capacity)
             .finish_non_exhaustive()
@@ -198,16 +189,6 @@ impl fmt::Debug for Runtime {
 }
 
 impl Shared {
-    /// Determined for the first job that needs it, since it takes a moment.
-    fn code_map(&self) -> Result<&CodeMap, Error> {
-        if let Some(code_map) = self.code_map.get() {
-            return Ok(code_map);
-        }
-        let code_map = CodeMap::new(&self.engine, self.program.module());
-        let code_map = code_map.map_err(|source| Error::Engine { source: source.into() })?;
-        Ok(self.code_map.get_or_init(|| code_map))
-    }
-
     fn run(
         &self,
         host: Host,
@@ -215,76 +196,48 @@ impl Shared {
         memory_max_bytes: u64,
         interrupt: &Interrupt,
         queue: Duration,
-        figures: &Arc<Figures>,
+        running: &Running,
     ) -> Result<Output, Error> {
-        let started = Instant::now();
-        let mut store = engine::store(&self.engine, host, memory_max_bytes, self.preemption, figures);
-        let start = engine::instantiate(&self.program, &mut store);
-        let instantiate = started.elapsed();
-        let result = match start {
-            Ok(start) => start.call(&mut store, ()),
-            Err(error) if error.is::<wasmtime::Trap>() || error.is::<Ending>() => Err(error),
-            // The module's own memory may be larger than the job's limit.
-            Err(error) => {
-                return Err(match store.data().exceeded() {
-                    Some(exceeded) => Error::limit(exceeded, Output::default()),
-                    None => Error::Instantiate { source: error.into() },
-                });
-            }
-        };
-
-        let state = store.data();
+        let guest = Guest::new(host, memory_max_bytes, running.figures.clone());
+        let Ran {
+            instantiate,
+            run,
+            stop,
+            guest,
+        } = self.program.run(guest, &running.thread)?;
         let mut output = Output {
             timings: Timings {
                 queue,
                 instantiate,
-                run: started.elapsed() - instantiate,
+                run,
             },
             cpu_time: cpu_time_of_this_thread().unwrap_or_default(),
-            host_memory_peak_bytes: state.host.account.host_memory().peak(),
+            host_memory_peak_bytes: guest.host.account.host_memory().peak(),
             ..tails.output()
         };
-        figures.tell(&mut output);
-        let trapped = match result {
-            Ok(()) => None,
-            Err(error) => match error.downcast_ref::<Ending>() {
-                Some(Ending::Exit(code)) => {
-                    output.exit_code = *code;
-                    None
-                }
-                Some(Ending::Interrupted(interruption)) => return Err(interruption.error(output)),
-                None => Some(error),
-            },
+        running.figures.tell(&mut output);
+        let trapped = match stop {
+            None => None,
+            Some(Stop::Ending(Ending::Exit(code))) => {
+                output.exit_code = code;
+                None
+            }
+            Some(Stop::Ending(Ending::Interrupted(interruption))) => return Err(interruption.error(output)),
+            Some(Stop::Trap { reason, function }) => Some((reason, function)),
         };
         // A program that was stopped between its calls has trapped.
         let interruption = trapped.as_ref().and_then(|_| interrupt.check());
-        match (interruption, state.exceeded(), trapped) {
+        match (interruption, guest.exceeded(), trapped) {
             (Some(interruption), ..) => Err(interruption.error(output)),
             (None, Some(exceeded), trapped) if trapped.is_some() || !output.success() => {
                 Err(Error::limit(exceeded, output))
             }
-            (None, _, Some(error)) => Err(Error::Trap(Box::new(trap(&error, output)))),
+            (None, _, Some((reason, function))) => Err(Error::Trap(Box::new(Trap {
+                reason,
+                function,
+                output,
+            }))),
             (None, _, None) => Ok(output),
         }
-    }
-}
-
-fn trap(error: &wasmtime::Error, output: Output) -> Trap {
-    let frames = error
-        .downcast_ref::<wasmtime::WasmBacktrace>()
-        .map(|backtrace| backtrace.frames());
-    let function = frames
-        .and_then(|frames| frames.iter().find(|frame| !bulk::is_added(frame.func_name())))
-        .map(|frame| match frame.func_name() {
-            Some(name) => name.to_owned(),
-            None => {
-                let index = bulk::original_index(frame.module(), frame.func_index());
-                format!("function {index}")
-            }
-        });
-    Trap {
-        reason: error.root_cause().to_string(),
-        function,
-        output,
     }
 }

@@ -1,6 +1,7 @@
 //! Modules of releases, by name.
 
 use crate::error::Error;
+use crate::pack::Pack;
 use afmpeg_release::{Pull, Reference, parse_key};
 use std::path::PathBuf;
 
@@ -52,6 +53,14 @@ impl ModuleSource {
     /// Returns the verified bytes, which nobody can change any more.
     pub(crate) fn bytes(&self) -> Result<Vec<u8>, Error> {
         Ok(self.pull.module().map_err(Error::release)?.bytes)
+    }
+
+    /// Returns the best pack of the module that the release has and this processor runs, downloaded if needed; its record is
+    /// verified. [`Pack`] says how it is loaded.
+    /// `None` if there is none.
+    pub fn pack(&self) -> Result<Option<Pack>, Error> {
+        let pack = self.pull.pack(&Pack::machines()).map_err(Error::release)?;
+        pack.map(|pack| Pack::of_release(pack.path, &pack.record)).transpose()
     }
 
     /// Returns the path of the module's file in the cache, verified in this call, and downloaded if needed. Opening it

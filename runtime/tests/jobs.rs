@@ -31,7 +31,11 @@ fn a_crash_names_the_trap_and_the_function() {
     let cases = [
         ("unreachable", "`unreachable`"),
         ("(drop (i32.load (i32.const -4)))", "out of bounds"),
-        ("(call $guilty)", "stack"),
+        (
+            // No compiler can make a loop of it.
+            "(if (i32.eqz (i32.load (i32.const 8))) (then (call $guilty))) (i32.store (i32.const 0) (i32.const 1))",
+            "stack",
+        ),
         ("(drop (i32.div_u (i32.const 1) (i32.const 0)))", "divide by zero"),
     ];
     for (body, reason) in cases {
@@ -43,8 +47,10 @@ fn a_crash_names_the_trap_and_the_function() {
         let error = runtime(&wat).run(["program"]).unwrap_err();
         let Error::Trap(trap) = &error else { panic!("{error}") };
         assert!(trap.reason.contains(reason), "{}", trap.reason);
-        assert_eq!(trap.function.as_deref(), Some("guilty"));
-        assert!(error.to_string().contains("guilty"));
+        // A pack does not tell.
+        let function = (!support::engine_is_pack()).then_some("guilty");
+        assert_eq!(trap.function.as_deref(), function);
+        assert!(error.to_string().contains(function.unwrap_or("crashed")));
     }
 }
 

@@ -2,11 +2,13 @@
 
 #![cfg(target_os = "linux")]
 
-use afmpeg::{Job, MemoryFs, Runtime};
+use afmpeg::{Job, MemoryFs};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+#[path = "support/engine.rs"]
+mod engine;
 #[path = "support/inputs.rs"]
 mod inputs;
 
@@ -19,7 +21,7 @@ fn resident_bytes() -> u64 {
 fn the_memory_of_many_encodes_at_a_time_is_given_back() {
     const JOBS: usize = 64;
     let cache = concat!(env!("CARGO_TARGET_TMPDIR"), "/aot");
-    let builder = Runtime::builder().cache_folder(cache).max_concurrency(JOBS);
+    let builder = engine::builder().cache_folder(cache).max_concurrency(JOBS);
     let runtime = builder.from_file(inputs::module()).unwrap();
     let encode = || {
         let files = MemoryFs::new(16 << 20);

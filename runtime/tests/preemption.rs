@@ -1,10 +1,10 @@
-//! Deadlines and cancellations: in any state of a program, within a bound, by either way of stopping it, and with the
-//! runtime whole afterwards.
+//! Deadlines and cancellations: in any state of a program, within a bound, by each way of running and stopping it, and with
+//! the runtime whole afterwards.
 
 mod support;
 
 use afmpeg::fs::{DirEntry, File, FileSystem, FileType, Metadata, OpenOptions, Opened};
-use afmpeg::{Cancellation, Capacity, Error, Job, Preemption, Runtime, Stats, Stdin, Stdout};
+use afmpeg::{Cancellation, Capacity, Error, Job, Preemption, Runtime, RuntimeBuilder, Stats, Stdin, Stdout};
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -17,7 +17,28 @@ const PROMISED: Duration = Duration::from_millis(50);
 /// The delay at which a test fails; longer than promised, as the host may be busy.
 const LATE: Duration = Duration::from_millis(500);
 
-const BOTH: [Preemption; 2] = [Preemption::Signals, Preemption::Epochs];
+/// The ways in which a program is run and stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Signals,
+    Epochs,
+    /// By signals, too.
+    Pack,
+}
+
+const WAYS: [Way; 3] = [Way::Signals, Way::Epochs, Way::Pack];
+
+impl Way {
+    /// A runtime of a module, by a builder with other settings.
+    fn runtime(self, builder: &RuntimeBuilder, wasm: &[u8]) -> Runtime {
+        let preemption = match self {
+            Way::Signals => Preemption::Signals,
+            Way::Epochs => Preemption::Epochs,
+            Way::Pack => return support::packs::runtime_of(builder, wasm),
+        };
+        builder.clone().preemption(preemption).from_bytes(wasm).unwrap()
+    }
+}
 
 /// Names and code of program states; a program runs the one of its argument count, and ends at once without arguments.
 const STATES: [(&str, &str); 26] = [
@@ -170,11 +191,8 @@ fn module() -> Vec<u8> {
     wat::parse_str(wat).unwrap()
 }
 
-fn runtime(preemption: Preemption, max_concurrency: usize) -> Runtime {
-    let builder = Runtime::builder()
-        .preemption(preemption)
-        .max_concurrency(max_concurrency);
-    builder.from_bytes(&module()).unwrap()
+fn runtime(way: Way, max_concurrency: usize) -> Runtime {
+    way.runtime(&Runtime::builder().max_concurrency(max_concurrency), &module())
 }
 
 fn job(state: usize) -> Job {
@@ -280,15 +298,12 @@ fn lateness_once(runtime: &Runtime, left_behind: bool, mut job: impl FnMut() -> 
     [after_deadline, after_cancellation]
 }
 
-fn assert_in_time(preemption: Preemption, name: &str, late: [Duration; 2]) {
+fn assert_in_time(way: Way, name: &str, late: [Duration; 2]) {
     println!(
-        "{preemption:?}, {name}: {:.1?} after the deadline, {:.1?} after cancellation",
+        "{way:?}, {name}: {:.1?} after the deadline, {:.1?} after cancellation",
         late[0], late[1]
     );
-    assert!(
-        late.iter().all(|late| *late < LATE),
-        "{preemption:?}, {name}: {late:?} late"
-    );
+    assert!(late.iter().all(|late| *late < LATE), "{way:?}, {name}: {late:?} late");
 }
 
 fn file(descriptor: impl Into<std::os::fd::OwnedFd>) -> std::fs::File {
@@ -298,10 +313,10 @@ fn file(descriptor: impl Into<std::os::fd::OwnedFd>) -> std::fs::File {
 #[test]
 fn computing_and_sleeping_end_in_time() {
     let _alone = alone();
-    for preemption in BOTH {
-        let runtime = runtime(preemption, 1);
+    for way in WAYS {
+        let runtime = runtime(way, 1);
         for (state, (name, _)) in STATES.iter().enumerate().take(named("sleep") + 1) {
-            assert_in_time(preemption, name, lateness(&runtime, false, || job(state)));
+            assert_in_time(way, name, lateness(&runtime, false, || job(state)));
         }
     }
 }
@@ -362,8 +377,8 @@ impl File for Stuck {
 #[test]
 fn waiting_for_streams_and_files_ends_in_time() {
     let _alone = alone();
-    for preemption in BOTH {
-        let runtime = runtime(preemption, 1);
+    for way in WAYS {
+        let runtime = runtime(way, 1);
         // Pipes and sockets whose other end is silent stay open until the end of the test.
         let (quiet_pipe, _open_pipe) = io::pipe().unwrap();
         let (quiet_socket, _open_socket) = UnixStream::pair().unwrap();
@@ -390,9 +405,9 @@ fn waiting_for_streams_and_files_ends_in_time() {
         ];
         for (state, what, prepare) in cases {
             // Without signals nothing ends a call of a caller's own reader.
-            let left_behind = what.contains("stuck") || (what.contains("reader") && preemption == Preemption::Epochs);
+            let left_behind = what.contains("stuck") || (what.contains("reader") && way == Way::Epochs);
             let late = lateness(&runtime, left_behind, || prepare(job(named(state))));
-            assert_in_time(preemption, &format!("{state}: {what}"), late);
+            assert_in_time(way, &format!("{state}: {what}"), late);
         }
     }
 }
@@ -400,8 +415,8 @@ fn waiting_for_streams_and_files_ends_in_time() {
 #[test]
 fn standing_in_line_ends_in_time() {
     let _alone = alone();
-    for preemption in BOTH {
-        let runtime = runtime(preemption, 1);
+    for way in WAYS {
+        let runtime = runtime(way, 1);
         let (occupied, cancellation) = (Cancellation::new(), Cancellation::new());
         thread::scope(|scope| {
             let occupant = scope.spawn(|| runtime.run(job(0).cancellation(&occupied)));
@@ -418,7 +433,7 @@ fn standing_in_line_ends_in_time() {
             let cancelled = Instant::now();
             cancellation.cancel();
             assert!(matches!(waiter.join().unwrap(), Err(Error::Cancelled { .. })));
-            assert_in_time(preemption, "standing in line", [after_deadline, cancelled.elapsed()]);
+            assert_in_time(way, "standing in line", [after_deadline, cancelled.elapsed()]);
             occupied.cancel();
             assert!(matches!(occupant.join().unwrap(), Err(Error::Cancelled { .. })));
         });
@@ -488,8 +503,8 @@ fn a_job_that_was_left_behind_ends_with_its_call() {
             let _ = self.0.send(());
         }
     }
-    for preemption in BOTH {
-        let runtime = runtime(preemption, 1);
+    for way in WAYS {
+        let runtime = runtime(way, 1);
         let (quiet, mut speaker) = UnixStream::pair().unwrap();
         let (dropped, ended) = std::sync::mpsc::channel();
         let job = job(named("read"))
@@ -513,8 +528,8 @@ fn a_job_that_was_left_behind_ends_with_its_call() {
 fn stopping_at_many_instructions_does_no_harm() {
     let _alone = alone();
     let stops = std::env::var("AFMPEG_TEST_STOPS").map_or(400, |stops| stops.parse().unwrap());
-    for preemption in BOTH {
-        let runtime = runtime(preemption, 4);
+    for way in WAYS {
+        let runtime = runtime(way, 4);
         thread::scope(|scope| {
             for state in COMPUTING {
                 let runtime = &runtime;
@@ -566,7 +581,7 @@ fn jobs_left_behind_are_counted_bounded_and_told_of() {
             (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
             (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
             (loop $more (br $more))))"#;
-    for preemption in BOTH {
+    for way in WAYS {
         let held = Held::now();
         let stops = stop_threads();
         let capacity = Capacity::builder()
@@ -574,8 +589,8 @@ fn jobs_left_behind_are_counted_bounded_and_told_of() {
             .max_left_behind(5)
             .build()
             .unwrap();
-        let builder = Runtime::builder().preemption(preemption).capacity(&capacity);
-        let runtime = builder.from_bytes(&wat::parse_str(wat).unwrap()).unwrap();
+        let builder = Runtime::builder().capacity(&capacity);
+        let runtime = way.runtime(&builder, &wat::parse_str(wat).unwrap());
         let gate = Gate::default();
         let run = || {
             let job = Job::new(["program"]).stdin(Stdin::Reader(Box::new(gate.clone())));

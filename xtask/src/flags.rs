@@ -24,6 +24,8 @@ Examples:
   cargo xtask build --profile o3-gpl     build one module into artifacts/
   cargo xtask build --all                build every profile
   cargo xtask build --profile o3-gpl --dry-run
+  cargo xtask build --profile o3-gpl --pack x86_64-linux
+                                         and native code of it, for runtimes that load that
   cargo xtask fetch --all                download everything that builds need
   cargo xtask test                       all checks, on real video
   cargo xtask fate --profile o3-gpl      FFmpeg's own test suite on a module
@@ -72,6 +74,8 @@ pub enum Verb {
     Clients(Clients),
     /// Build FFmpeg for this machine from the module's sources, with assembly and without, to compare modules with
     Native(Native),
+    /// Make a pack of any module: native code that stays in the module's sandbox, for runtimes that load it
+    Pack(Pack),
     /// Measure how fast modules are, beside FFmpeg for this machine; fill the tables of docs/performance.md
     Bench(Bench),
     /// Measure the package for npm beside another FFmpeg, in a browser and in node; fill the tables of
@@ -148,9 +152,20 @@ pub struct Profiles {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask build --profile o3-gpl
+  cargo xtask build --profile o3-gpl --pack x86_64-linux     and its packs for x86-64-v2 and x86-64-v3
+  cargo xtask build --profile oz-lgpl-audio --pack aarch64-linux --pack x86_64-v3-linux
+
+A pack is artifacts/PROFILE.MACHINE.so with a record of the same name; docs/packs.md says what it is. Machines: \
+x86_64-v2-linux, x86_64-v3-linux, aarch64-linux, and x86_64-linux for the first two.")]
 pub struct Build {
     #[command(flatten)]
     pub profiles: Profiles,
+    /// Make packs of the modules, too, for this machine; may be given several times
+    #[arg(long, value_name = "MACHINE", conflicts_with = "until")]
+    pub pack: Vec<String>,
     #[command(flatten)]
     pub origins: Origins,
     /// Compile with this many processes at once [default: the number of cores]
@@ -162,6 +177,34 @@ pub struct Build {
     /// Stop after this step of the plan, and publish nothing
     #[arg(long, value_name = "STEP")]
     pub until: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A pack is native code of one module for one kind of machine: docs/packs.md. Its record lies beside it, as NAME.json beside \
+NAME.so. Machines: x86_64-v2-linux, x86_64-v3-linux, aarch64-linux, and x86_64-linux for the first two.
+
+Examples:
+  cargo xtask pack program.wasm                          program.x86_64-v3-linux.so beside it
+  cargo xtask pack program.wasm --machine x86_64-linux --machine aarch64-linux
+  cargo xtask pack program.wasm --machine x86_64-v2-linux --to out/program.so
+
+Exit codes: 0 done, 1 it failed, 2 usage, or a module that no pack can be made of, 3 something is missing.")]
+pub struct Pack {
+    /// The module: a WASI program, which exports _start and memory
+    #[arg(value_name = "FILE.wasm")]
+    pub module: PathBuf,
+    /// The pack [default: MODULE.MACHINE.so beside the module]
+    #[arg(long, value_name = "FILE.so")]
+    pub to: Option<PathBuf>,
+    /// What the pack runs on; may be given several times [default: the best that this machine is]
+    #[arg(long, value_name = "MACHINE")]
+    pub machine: Vec<String>,
+    #[command(flatten)]
+    pub origins: Origins,
+    /// Compile with this many processes at once [default: the number of cores]
+    #[arg(long, short, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
 }
 
 /// Where `bump` may stop.

@@ -20,5 +20,6 @@ pub mod process;
 pub mod progress;
 pub mod project;
 pub mod recipe;
+pub mod translate;
 pub mod verb;
 pub mod wasm;

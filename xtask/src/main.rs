@@ -28,6 +28,7 @@ fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
         Verb::Bump(flags) => verb::bump::run(&open()?, flags)?,
         Verb::Fetch(flags) => verb::fetch::run(&open()?, flags)?,
         Verb::Native(flags) => verb::native::run(&open()?, flags)?,
+        Verb::Pack(flags) => verb::pack::run(&open()?, flags)?,
         Verb::Clients(flags) => verb::clients::run(&open()?, flags)?,
         Verb::Sizes(flags) => verb::sizes::run(&open()?, flags)?,
         #[cfg(feature = "release")]

@@ -99,7 +99,7 @@ impl Counter {
         format!("{done} of {total} in {:.0} s", self.started.elapsed().as_secs_f64())
     }
 
-    pub fn finish(self) {
+    pub fn finish(&self) {
         self.bar.finish_and_clear();
         eprintln!("{}: {}", self.label, self.state());
     }
@@ -113,6 +113,15 @@ pub struct Work {
 }
 
 impl Work {
+    /// Says nothing: for one of many that a counter tells of.
+    pub fn silent() -> Work {
+        Work {
+            label: String::new(),
+            bar: Some(ProgressBar::hidden()),
+            told: Mutex::new(Instant::now()),
+        }
+    }
+
     pub fn doing(&self, what: &str) {
         match &self.bar {
             Some(bar) => bar.set_message(what.to_owned()),

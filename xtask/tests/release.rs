@@ -18,8 +18,8 @@ use minisign::KeyPair;
 use serde_json::Value;
 use support::{Fixture, archive, git, run, sha256};
 use tempfile::TempDir;
-use xtask::build::facts;
 use xtask::build::record::{FileRecord, Record, SourceRecord, Tools};
+use xtask::build::{facts, pack};
 use xtask::plan::step::source_digest;
 use xtask::project::Project;
 use xtask::wasm;
@@ -63,12 +63,13 @@ impl Release {
             "version = 4\n\n[[package]]\nname = \"afmpeg\"\nversion = \"0.1.0\"\n",
         )
         .unwrap();
-        fs::write(root.join(".gitignore"), "*.wasm*\n/dist\n").unwrap();
+        fs::write(root.join(".gitignore"), "*.wasm*\n*.so*\n/dist\n").unwrap();
         // Ours are of upstream's files, which the archives do not have.
         fs::remove_dir_all(root.join("patches")).unwrap();
         for profile in PROFILES {
             write_artifact(&root, profile);
         }
+        write_pack(&root, "o3-gpl");
         git(&root, &["init", "--quiet"]);
         git(&root, &["add", "."]);
         git(&root, &["commit", "--quiet", "--message", "all"]);
@@ -157,6 +158,51 @@ fn write_artifact(root: &Path, profile: &str) {
     fs::write(path, serde_json::to_string_pretty(&record).unwrap()).unwrap();
 }
 
+/// The machine of the pack that the release has.
+const MACHINE: &str = "x86_64-v3-linux";
+
+/// A pack of a few bytes, of that module.
+fn write_pack(root: &Path, profile: &str) {
+    let name = format!("{profile}.{MACHINE}");
+    let mut files = BTreeMap::new();
+    let packed = xtask::wasm::compress::brotli(b"pack", 1).unwrap();
+    for (form, data) in [("so", &b"pack"[..]), ("so.br", &packed), ("so.gz", b"gzip")] {
+        fs::write(root.join(format!("artifacts/{name}.{form}")), data).unwrap();
+        let file = FileRecord {
+            sha256: sha256(data),
+            size_bytes: data.len() as u64,
+        };
+        files.insert(format!("{name}.{form}"), file);
+    }
+    let passes = facts::passes().unwrap();
+    let record = pack::Record {
+        abi: 1,
+        clang: "a test compiler".into(),
+        compiler_flags: Vec::new(),
+        crates: BTreeMap::new(),
+        environment: BTreeMap::new(),
+        files,
+        format_version: 1,
+        linker_flags: Vec::new(),
+        machine: MACHINE.into(),
+        module_sha256: sha256(b"module"),
+        pack: facts::pack_files(root).unwrap(),
+        pack_sha256: sha256(b"pack"),
+        passes: [("translate".to_owned(), passes["translate"].clone())].into(),
+        sdk: BTreeMap::new(),
+        size_bytes: 4,
+        translator: pack::TranslatorRecord {
+            flags: Vec::new(),
+            license: "Apache-2.0 AND MIT".into(),
+            name: "wabt".into(),
+            sha256: vec![sha256(b"wheel")],
+            version: "1.0".into(),
+        },
+    };
+    let path = root.join(format!("artifacts/{name}.json"));
+    fs::write(path, serde_json::to_string_pretty(&record).unwrap()).unwrap();
+}
+
 fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     support::files_in(folder)
         .into_iter()
@@ -190,6 +236,11 @@ fn a_release_is_signed_repeats_and_holds_what_it_must() {
         "o3-gpl.wasm.gz",
         "o3-gpl.json",
         "o3-gpl.provenance.json",
+        "o3-gpl.x86_64-v3-linux.so",
+        "o3-gpl.x86_64-v3-linux.so.br",
+        "o3-gpl.x86_64-v3-linux.so.gz",
+        "o3-gpl.x86_64-v3-linux.json",
+        "LICENSE-MIT-simde.txt",
         "oz-lgpl.wasm",
         "sbom.cdx.json",
         "NOTICE.md",
@@ -228,6 +279,13 @@ fn a_release_is_signed_repeats_and_holds_what_it_must() {
         provenance["predicate"]["buildDefinition"]["resolvedDependencies"][0]["digest"]["gitCommit"],
         commit.trim()
     );
+    let bill = String::from_utf8(files["sbom.cdx.json"].clone()).unwrap();
+    assert!(bill.contains("o3-gpl.x86_64-v3-linux.so") && bill.contains(&sha256(b"pack")));
+    let machines = ["aarch64-linux", MACHINE];
+    let cache = release.fixture.folder.path().join("pulled");
+    let pull = afmpeg_release::Pull::new("o3-gpl@1-1".parse().unwrap(), key.clone(), &cache);
+    let pulled = pull.from(places[0].to_str().unwrap().parse().unwrap()).pack(&machines);
+    assert_eq!(fs::read(pulled.unwrap().unwrap().path).unwrap(), b"pack");
     let notice = String::from_utf8(files["NOTICE.md"].clone()).unwrap();
     for row in [
         "| x264: H.264 encoder | o3-gpl | GPL-2.0-or-later | `LICENSE-x264-COPYING` |\n",
@@ -454,6 +512,9 @@ fn a_registry_gives_what_was_pushed_to_it_and_nothing_else_is_taken() {
         };
         assert_eq!(fs::read(pull("o3-gpl@1-1").unwrap()).unwrap(), b"module");
         assert!(matches!(pull("o3-gpl@1-2"), Err(afmpeg_release::Error::Missing { .. })));
+        let pull = afmpeg_release::Pull::new("o3-gpl@1-1".parse().unwrap(), key.clone(), cache.path());
+        let pack = pull.from(place.parse().unwrap()).pack(&[MACHINE]).unwrap().unwrap();
+        assert_eq!(fs::read(pack.path).unwrap(), b"pack");
 
         // What other tools ask for.
         let manifest = Http::new(Redirects::Anywhere)
@@ -513,6 +574,12 @@ fn what_cannot_be_released_is_refused() {
     fs::write(root.join("guest/new.c"), "int a;").unwrap();
     run(release.dist(&out)).expect(3, &["other inputs", "guest/"]);
     fs::remove_file(root.join("guest/new.c")).unwrap();
+    let pack = root.join(format!("artifacts/o3-gpl.{MACHINE}.json"));
+    let text = fs::read_to_string(&pack).unwrap();
+    fs::write(&pack, text.replace(&sha256(b"module"), &sha256(b"another"))).unwrap();
+    let again = format!("--pack {MACHINE}");
+    run(release.dist(&out)).expect(3, &["other inputs", "artifacts/o3-gpl.wasm", &again]);
+    fs::write(&pack, text).unwrap();
     let record = root.join("artifacts/o3-gpl.json");
     let text = fs::read_to_string(&record).unwrap();
     let pass = &wasm::digests().unwrap()["suspend"];

@@ -65,9 +65,8 @@ pub fn compare(old: &Run, new: &Run) -> Vec<Compared> {
         of_case.map(|sample| sample.measured.wall_seconds).collect()
     };
     let compared = |row: figures::Row| {
-        if !matches!(row.case.runner, Runner::Module(_)) {
-            return None;
-        }
+        // Only of modules and packs.
+        row.case.runner.profile()?;
         let paired = [old, new]
             .iter()
             .all(|run| !figures::ratios(run, &row.case, &Runner::Native).is_empty());

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use afmpeg::{HostDir, Job, Runtime};
+use afmpeg::{HostDir, Job, Pack, Runtime};
 use anyhow::{Context, Result, bail};
 use nix::sys::resource::{UsageWho, getrusage};
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,8 @@ pub enum Subject {
         /// The cache of compiled code.
         compiled: PathBuf,
         cold: bool,
+        /// Native code of the module, which runs in its place.
+        pack: Option<PathBuf>,
     },
     /// Programs for this machine.
     Native {
@@ -49,7 +51,12 @@ pub enum Subject {
 pub fn measure(request: &Request) -> Result<Measured> {
     let busy_before = host::busy_seconds();
     let mut measured = match &request.subject {
-        Subject::Module { path, compiled, cold } => module(request, path, compiled, *cold)?,
+        Subject::Module {
+            path,
+            compiled,
+            cold,
+            pack,
+        } => module(request, path, compiled, *cold, pack.as_deref())?,
         Subject::Native { folder, one_core } => native(request, folder, *one_core)?,
         Subject::Peer { script, package } => peer(request, script, package)?,
     };
@@ -60,9 +67,12 @@ pub fn measure(request: &Request) -> Result<Measured> {
     Ok(measured)
 }
 
-fn module(request: &Request, path: &Path, compiled: &Path, cold: bool) -> Result<Measured> {
+fn module(request: &Request, path: &Path, compiled: &Path, cold: bool, pack: Option<&Path>) -> Result<Measured> {
     let mut measured = Measured::default();
-    let builder = Runtime::builder().max_concurrency(request.at_a_time);
+    let mut builder = Runtime::builder().max_concurrency(request.at_a_time);
+    if let Some(pack) = pack {
+        builder = builder.pack(&Pack::from_record(pack.with_extension("json"))?);
+    }
     let started = Instant::now();
     let runtime = match cold {
         true => builder.from_file(path)?,

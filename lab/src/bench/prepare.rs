@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use afmpeg::Pack;
 use anyhow::{Context, Result, bail};
 
 use super::host::Host;
@@ -12,7 +13,7 @@ use super::measure::Subject;
 use super::samples::{FORMAT_VERSION, Header, ModuleSizes};
 use super::workloads::{Round, Runner, Workloads};
 use crate::media::Input;
-use crate::module::load_as;
+use crate::module::{load_as, need_cache};
 use xtask::build::native;
 use xtask::digest::{self, Key};
 use xtask::error::environment;
@@ -41,9 +42,19 @@ pub struct Prepared {
 /// The files of a runner.
 #[derive(Clone)]
 enum Place {
-    Module { path: PathBuf, compiled: PathBuf },
-    Native { folder: PathBuf, one_core: bool },
-    Peer { script: PathBuf, package: PathBuf },
+    Module {
+        path: PathBuf,
+        compiled: PathBuf,
+        pack: Option<PathBuf>,
+    },
+    Native {
+        folder: PathBuf,
+        one_core: bool,
+    },
+    Peer {
+        script: PathBuf,
+        package: PathBuf,
+    },
 }
 
 impl Prepared {
@@ -79,6 +90,7 @@ impl Prepared {
             }
             let place = match &case.runner {
                 Runner::Module(profile) => prepared.module(project, profile, progress)?,
+                Runner::Pack(_) => prepared.pack(project, &case.runner, progress)?,
                 Runner::Native | Runner::NativeAll => Ok(Place::Native {
                     folder: prepared.native.clone(),
                     one_core: case.runner == Runner::Native,
@@ -143,21 +155,37 @@ impl Prepared {
         // Once, so that no measurement meets a cold cache without asking for it.
         load_as("module", &path, &compiled).with_context(|| format!("profile {profile}"))?;
         work.finish("compiled", None);
-        let size = |form: &str| -> Result<u64> {
-            let path = path.with_extension(form);
-            Ok(fs::metadata(&path)
-                .with_context(|| format!("cannot read {}", path.display()))?
-                .len())
-        };
-        let sizes = ModuleSizes {
-            sha256: digest::file(&path)?,
-            size_bytes: size("wasm")?,
-            gzip_bytes: size("wasm.gz")?,
-            brotli_bytes: size("wasm.br")?,
-        };
-        self.header.modules.insert(profile.to_owned(), sizes);
+        self.header.modules.insert(profile.to_owned(), sizes(&path)?);
         let compiled = compiled.join("module");
-        Ok(Ok(Place::Module { path, compiled }))
+        Ok(Ok(Place::Module {
+            path,
+            compiled,
+            pack: None,
+        }))
+    }
+
+    fn pack(&mut self, project: &Project, runner: &Runner, progress: &Progress) -> Result<Result<Place, String>> {
+        let profile = runner.profile().context("a pack is of a profile")?;
+        let path = project.root.join("artifacts").join(format!("{profile}.wasm"));
+        let pack = match Pack::beside(&path) {
+            Ok(pack) => pack,
+            Err(error) => return Ok(Err(error.chain())),
+        };
+        let compiled = project.cache.path("bench", &format!("compiled-{}", runner.name()));
+        let work = progress.start(&format!("bench {}", runner.name()));
+        let builder = afmpeg::Runtime::builder().cache_folder(&compiled).pack(&pack);
+        let runtime = builder
+            .from_file(&path)
+            .with_context(|| format!("the pack of {profile}"))?;
+        need_cache(&runtime)?;
+        work.finish("loaded", None);
+        let sizes = sizes(pack.path())?;
+        self.header.modules.insert(runner.name().to_owned(), sizes);
+        Ok(Ok(Place::Module {
+            path,
+            compiled,
+            pack: Some(pack.path().to_owned()),
+        }))
     }
 
     fn describe_runners(&mut self, project: &Project) -> Result<()> {
@@ -171,7 +199,7 @@ impl Prepared {
         let compiler = compiler.lines().next().unwrap_or_default();
         for (runner, place) in &self.subjects {
             let text = match (runner, place) {
-                (Runner::Module(_), _) | (_, Err(_)) => continue,
+                (Runner::Module(_) | Runner::Pack(_), _) | (_, Err(_)) => continue,
                 (Runner::Peer, Ok(_)) => format!(
                     "@ffmpeg/core {} in node {}",
                     project.pins.source("ffmpeg-core")?.version,
@@ -235,11 +263,32 @@ impl Prepared {
     /// The subject of a runner, or the reason why it cannot run.
     pub fn subject(&self, runner: &Runner, cold: bool) -> Result<Subject, String> {
         match self.subjects[runner].clone()? {
-            Place::Module { path, compiled } => Ok(Subject::Module { path, compiled, cold }),
+            Place::Module { path, compiled, pack } => Ok(Subject::Module {
+                path,
+                compiled,
+                cold,
+                pack,
+            }),
             Place::Native { folder, one_core } => Ok(Subject::Native { folder, one_core }),
             Place::Peer { script, package } => Ok(Subject::Peer { script, package }),
         }
     }
+}
+
+/// A file's sizes, as it is and compressed.
+fn sizes(path: &Path) -> Result<ModuleSizes> {
+    let size = |more: &str| -> Result<u64> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(more);
+        let metadata = fs::metadata(&name).with_context(|| format!("cannot read {}", name.display()))?;
+        Ok(metadata.len())
+    };
+    Ok(ModuleSizes {
+        sha256: digest::file(path)?,
+        size_bytes: size("")?,
+        gzip_bytes: size(".gz")?,
+        brotli_bytes: size(".br")?,
+    })
 }
 
 /// The FFmpeg that has encoders that ours lacks: its folder in the cache, and the program there.

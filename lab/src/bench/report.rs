@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::figures::Row;
-use super::plots::{self, Point};
+use super::plots::{self, Bars, Point};
 use super::samples::Run;
 use super::selection::Selection;
 use super::tables;
@@ -36,17 +36,26 @@ fn plots(selection: &Selection) -> Result<BTreeMap<String, String>> {
     if let Some((title, points)) = sizes_and_speeds(selection) {
         plots.insert(
             "size-and-speed".into(),
-            plots::scatter(&title, "MB, gzip", "seconds", &points)?,
+            plots::scatter(&title, "MB, gzip", "times native on one core", &points)?,
         );
     }
-    let multiple = |row: &Row| Some((row.case.work(), row.ratio?.median));
-    let multiples: Vec<_> = selection
-        .base_rows(Part::Work)
-        .into_iter()
-        .filter_map(multiple)
-        .collect();
-    let title = format!("{base}, times native on one core");
-    plots.insert("times-native".into(), plots::bars(&title, "times native", &multiples)?);
+    let mut works = selection.base_rows(Part::Work);
+    works.retain(|row| row.ratio.is_some());
+    let names: Vec<_> = works.iter().map(|row| row.case.work()).collect();
+    type Beside<'a> = &'a dyn Fn(&Row) -> Option<f64>;
+    let ratio = |row: Option<&Row>| Some(row?.ratio?.median);
+    let kinds: [(&str, Beside); 3] = [
+        (base, &|row| ratio(Some(row))),
+        ("its pack", &|row| ratio(selection.pack(Part::Work, row))),
+        ("peer", &|row| ratio(selection.beside(Part::Work, row, &Runner::Peer))),
+    ];
+    let kinds = kinds.map(|(kind, ratio)| Bars {
+        kind: kind.to_owned(),
+        values: works.iter().map(|row| ratio(row)).collect(),
+    });
+    let title = "Time in relation to native FFmpeg on one core";
+    let bars = plots::bars(title, "times native", &names, &kinds, Some(1.0))?;
+    plots.insert("times-native".into(), bars);
     let rates = [&selection.base, &Runner::Native].map(|runner| {
         let points = selection
             .throughput(runner)
@@ -57,13 +66,15 @@ fn plots(selection: &Selection) -> Result<BTreeMap<String, String>> {
     let lines = plots::lines("Throughput against instances", "at a time", "jobs a second", &rates)?;
     plots.insert("instances".into(), lines);
     for profile in &selection.run.guest_profiles {
-        let shares = profile
-            .functions
-            .iter()
-            .map(|function| (function.name.clone(), 100.0 * function.share));
+        let functions = || profile.functions.iter();
+        let names: Vec<_> = functions().map(|function| function.name.clone()).collect();
+        let shares = Bars {
+            kind: base.to_owned(),
+            values: functions().map(|function| Some(100.0 * function.share)).collect(),
+        };
         let encoding = profile.encoding.iter().map(|encoding| format!(", {encoding}"));
         let title = format!("{}{} on {base}", profile.workload, encoding.collect::<String>());
-        let bars = plots::bars(&title, "% of the module's time", &shares.collect::<Vec<_>>())?;
+        let bars = plots::bars(&title, "% of the module's time", &names, &[shares], None)?;
         plots.insert(format!("functions-{}", profile.workload), bars);
     }
     Ok(plots)
@@ -75,7 +86,7 @@ fn sizes_and_speeds(selection: &Selection) -> Option<(String, Vec<Point>)> {
     let point = |row: &&Row| {
         let name = row.case.runner.name().to_owned();
         let sizes = selection.run.header.modules.get(&name)?;
-        let (x, y) = (sizes.gzip_bytes as f64 / 1e6, row.wall_seconds.median);
+        let (x, y) = (sizes.gzip_bytes as f64 / 1e6, row.ratio?.median);
         Some(Point { name, x, y })
     };
     let title = format!("Size against speed: {}", rows.first()?.case.work());

@@ -76,6 +76,11 @@ impl<'a> Selection<'a> {
         of_series.or(rows.first()).copied()
     }
 
+    /// The same work on the pack of the same module.
+    pub fn pack(&self, part: Part, row: &Row) -> Option<&Row<'a>> {
+        self.beside(part, row, &row.case.runner.pack()?)
+    }
+
     /// Ratios of a row's times to the base's in the same round.
     pub fn to_base(&self, row: &Row) -> Option<Spread> {
         Spread::of(figures::ratios(self.run, &row.case, &self.base).into_values())

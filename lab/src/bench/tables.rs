@@ -148,6 +148,10 @@ fn realtime(selection: &Selection, row: &Row) -> String {
     cell(media, |media| number(media / row.wall_seconds.median))
 }
 
+fn times_native(row: Option<&Row>) -> String {
+    cell(row.and_then(|row| row.ratio), |ratio| number(ratio.median))
+}
+
 fn encodings(selection: &Selection) -> String {
     let row = |row: &&Row| {
         let quality = quality(selection, row);
@@ -155,7 +159,8 @@ fn encodings(selection: &Selection) -> String {
             row.case.encoding.clone().unwrap_or_default(),
             seconds(row.wall_seconds),
             realtime(selection, row),
-            cell(row.ratio, |ratio| number(ratio.median)),
+            times_native(Some(row)),
+            times_native(selection.pack(Part::Encodings, row)),
             wall(selection.beside(Part::Encodings, row, &Runner::Peer)),
             cell(row.output_bytes(), |bytes| number(bytes as f64 / 1e3)),
             cell(quality, |quality| format!("{:.2}", quality.psnr_db)),
@@ -168,6 +173,7 @@ fn encodings(selection: &Selection) -> String {
         "s",
         "× realtime",
         "× native",
+        "pack, × native",
         "peer, s",
         "output, kB",
         "PSNR, dB",
@@ -184,7 +190,8 @@ fn work(selection: &Selection) -> String {
             row.case.work(),
             seconds(row.wall_seconds),
             realtime(selection, row),
-            cell(row.ratio, |ratio| number(ratio.median)),
+            times_native(Some(row)),
+            times_native(selection.pack(Part::Work, row)),
             megabytes(row.guest_memory_peak_bytes()),
         ];
         let others = runners
@@ -193,7 +200,10 @@ fn work(selection: &Selection) -> String {
         own.into_iter().chain(others).collect()
     };
     let others: Vec<String> = runners.iter().map(|runner| format!("{}, s", runner.name())).collect();
-    let titles = titles(&["work", "s", "× realtime", "× native", "memory, MB"], &others);
+    let titles = titles(
+        &["work", "s", "× realtime", "× native", "pack, × native", "memory, MB"],
+        &others,
+    );
     blocks::figures(&titles, selection.base_rows(Part::Work).iter().map(row))
 }
 

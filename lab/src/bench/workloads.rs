@@ -87,7 +87,12 @@ pub enum Runner {
     Peer,
     /// The module of a profile, in our runtime.
     Module(String),
+    /// The pack of a profile's module for this machine, by its name: the profile's with [`PACK`] after it.
+    Pack(String),
 }
+
+/// What the name of a pack's runner has after its profile's.
+const PACK: &str = ".pack";
 
 impl From<String> for Runner {
     fn from(name: String) -> Runner {
@@ -96,6 +101,7 @@ impl From<String> for Runner {
             "native-all" => Runner::NativeAll,
             "native-c" => Runner::NativeC,
             "peer" => Runner::Peer,
+            _ if name.ends_with(PACK) => Runner::Pack(name),
             _ => Runner::Module(name),
         }
     }
@@ -114,8 +120,22 @@ impl Runner {
             Runner::NativeAll => "native-all",
             Runner::NativeC => "native-c",
             Runner::Peer => "peer",
-            Runner::Module(profile) => profile,
+            Runner::Module(name) | Runner::Pack(name) => name,
         }
+    }
+
+    /// The profile whose module it runs.
+    pub fn profile(&self) -> Option<&str> {
+        match self {
+            Runner::Module(name) => Some(name),
+            Runner::Pack(name) => name.strip_suffix(PACK),
+            _ => None,
+        }
+    }
+
+    /// The pack of the same module.
+    pub fn pack(&self) -> Option<Runner> {
+        Some(Runner::Pack(format!("{}{PACK}", self.profile()?)))
     }
 }
 
@@ -216,11 +236,12 @@ impl Workloads {
                 return of(format!("there is no encoding \"{name}\""));
             }
             for runner in &series.runners {
-                if let Runner::Module(profile) = runner
+                if let Some(profile) = runner.profile()
                     && !is_profile(profile)
                 {
                     return of(format!(
-                        "there is no runner {profile}; the runners are native, native-all, native-c, peer, and profiles"
+                        "there is no runner {profile}; the runners are native, native-all, native-c, peer, profiles, and \
+                         PROFILE{PACK}"
                     ));
                 }
             }

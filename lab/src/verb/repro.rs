@@ -308,6 +308,7 @@ mod tests {
             inputs: BTreeMap::new(),
             actions: Vec::new(),
             places: Places::default(),
+            keeps_one_core_busy: false,
         };
         let plan = Plan {
             profile: "any".into(),

@@ -67,6 +67,7 @@ fn lint(cargo: &Cargo) -> Result<()> {
 
 fn build(project: &Project, flags: &Test) -> Result<()> {
     let build = Build {
+        pack: Vec::new(),
         profiles: Profiles {
             profile: flags.profile.clone(),
             all: false,

@@ -1,6 +1,16 @@
 //! Stopping a program that computes and makes no call.
 
+#[cfg(all(
+    feature = "compiler",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod code_map;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod landing;
 mod preemption;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod registers;
 #[cfg_attr(
     not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))),
     path = "unsupported.rs"
@@ -8,4 +18,11 @@ mod preemption;
 mod signals;
 
 pub use preemption::Preemption;
-pub(crate) use signals::{CodeMap, Thread, accept_signals};
+#[cfg(feature = "compiler")]
+pub(crate) use signals::CodeMap;
+pub(crate) use signals::{Code, Thread, accept_signals};
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(crate) use {
+    landing::Landing,
+    signals::{handle_stops, handle_traps},
+};

@@ -6,87 +6,32 @@
 //! this like any other trap, which ends the program and leaves everything else intact. If the signal finds the thread
 //! elsewhere (in a host call, in the engine) it has no effect, and is sent again.
 //!
-//! This rests on properties of wasmtime, which its version 48 has on both processors:
-//!
-//! - Compiled functions own nothing that must be cleaned up, so they may be left at any instruction. What must not be
-//!   left half way, such as the notes that trampolines make when the program is entered and left, lies outside them.
-//! - At each of their instructions the frame pointer names a frame of the program, or of the trampoline that entered
-//!   it: its own or, in the first instructions of a function and the last, its caller's. So the backtrace of a trap can
-//!   be taken, at worst without one frame. This does not hold for tail calls that need more room for arguments than
-//!   their caller has; the engine is configured to refuse those.
-//! - A trap is looked up by its address in all code of the process, and ends the program that the thread had entered
-//!   last. The address belongs to no function of the program, so it adds nothing to the backtrace.
-//! - The handler of the trap takes locks and memory. It runs on behalf of an instruction of the program, when the
-//!   thread holds none of either.
+//! `code_map.rs` lists the properties of wasmtime that this rests on. The code of a pack is made so that it can be left
+//! at any instruction: the handler has the thread go on in a function of the pack's that returns to whoever started it.
+//! Its traps are ended in the same way, by handlers of the signals that the processor's faults become.
 //!
 //! The tests stop programs at many thousands of instructions to find out if that ends.
 
+#[cfg(feature = "compiler")]
+pub(crate) use super::code_map::CodeMap;
+use super::landing::Landing;
+pub(crate) use signal::{handle_stops, handle_traps};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::Duration;
-use wasmtime::{Engine, Module};
 
 pub(crate) const SUPPORTED: bool = true;
 
-/// The addresses of a program's compiled functions, and of an instruction that traps.
-pub(crate) struct CodeMap {
-    /// The addresses of the functions, sorted. The engine's own code between them is not included: it must not be left
-    /// half way.
-    functions: Vec<std::ops::Range<usize>>,
-    trap_address: usize,
-    /// Keeps the trapping instruction in memory, and the program's functions.
-    _modules: [Module; 2],
-}
-
-/// A module of one function that does nothing but trap.
-const TRAP_WASM: &[u8] = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x0a\x05\x01\x03\0\0\x0b";
-
-/// The instruction that Cranelift traps with.
-#[cfg(target_arch = "x86_64")]
-const TRAP_OPCODE: &[u8] = &[0x0f, 0x0b];
-#[cfg(target_arch = "aarch64")]
-const TRAP_OPCODE: &[u8] = &[0x1f, 0xc1, 0, 0];
-
-impl CodeMap {
-    pub fn new(engine: &Engine, program: &Module) -> wasmtime::Result<CodeMap> {
-        let trap = Module::new(engine, TRAP_WASM)?;
-        let trap_function = function_addresses(&trap).into_iter().next();
-        let trap_offset = trap
-            .text()
-            .windows(TRAP_OPCODE.len())
-            .position(|bytes| bytes == TRAP_OPCODE);
-        let trap_address = trap_offset.map(|offset| trap.text().as_ptr().addr() + offset);
-        let trap_address = trap_address
-            .filter(|address| trap_function.is_some_and(|function| function.contains(address)))
-            .ok_or_else(|| wasmtime::format_err!("the trapping instruction is not where it is expected"))?;
-        let mut functions = function_addresses(program);
-        functions.sort_by_key(|function| function.start);
-        signal::install()?;
-        Ok(CodeMap {
-            functions,
-            trap_address,
-            _modules: [trap, program.clone()],
-        })
-    }
-
-    fn is_in_function(&self, address: usize) -> bool {
-        let after = self.functions.partition_point(|function| function.start <= address);
-        after
-            .checked_sub(1)
-            .is_some_and(|index| self.functions[index].contains(&address))
-    }
-}
-
-fn function_addresses(module: &Module) -> Vec<std::ops::Range<usize>> {
-    let start = module.text().as_ptr().addr();
-    module
-        .functions()
-        .map(|function| start + function.offset..start + function.offset + function.len)
-        .collect()
+/// The code of a program, which can be left.
+#[derive(Clone, Copy)]
+pub(crate) enum Code<'a> {
+    #[cfg(feature = "compiler")]
+    Compiled(&'a CodeMap),
+    Pack(&'a Landing),
 }
 
 /// A job's thread as seen by its signal handler.
 struct Target<'a> {
-    code_map: &'a CodeMap,
+    code: Code<'a>,
     thread: &'a Thread,
 }
 
@@ -132,9 +77,9 @@ impl Thread {
         }
     }
 
-    /// Runs a program such that it can be stopped, if there is a map of its code, on the current thread, which must be
-    /// the job's own. It gets no stopping signals afterwards.
-    pub fn run<R>(&self, code_map: Option<&CodeMap>, program: impl FnOnce() -> R) -> R {
+    /// Runs a program such that it can be stopped, if its code is known, on the current thread, which must be the job's
+    /// own. It gets no stopping signals afterwards.
+    pub fn run<R>(&self, code: Option<Code>, program: impl FnOnce() -> R) -> R {
         /// Takes the target back even when the program panics.
         struct Reset<'a>(&'a Thread, Option<&'static signal::Slot>);
         impl Drop for Reset<'_> {
@@ -147,7 +92,7 @@ impl Thread {
                 }
             }
         }
-        let target = code_map.map(|code_map| Target { code_map, thread: self });
+        let target = code.map(|code| Target { code, thread: self });
         let slot = target
             .as_ref()
             .map(|target| signal::Slot::enter((&raw const *target).cast()));
@@ -168,8 +113,10 @@ pub(crate) fn accept_signals() {
 }
 
 mod signal {
-    use super::Target;
+    use super::super::registers::Registers;
+    use super::{Code, Target};
     use std::ffi::{c_int, c_void};
+    use std::io;
     use std::ptr;
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
@@ -249,9 +196,6 @@ mod signal {
         unsafe { libc::gettid() }
     }
 
-    /// The handler that was there before, which is called for signals that are not ours.
-    static PREVIOUS: OnceLock<libc::sigaction> = OnceLock::new();
-
     /// Changes what the current thread has blocked.
     pub fn set_blocked(numbers: &[c_int], how: c_int) {
         // SAFETY: the set is plain data for which zeroes are valid, and is filled in before use. The mask is that of
@@ -266,88 +210,176 @@ mod signal {
         }
     }
 
-    pub fn install() -> std::io::Result<()> {
-        static INSTALLED: OnceLock<c_int> = OnceLock::new();
-        let error = *INSTALLED.get_or_init(|| {
+    /// The signals that the processor's faults become.
+    const TRAPS: [c_int; 4] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
+
+    /// A signal with a handler of ours.
+    struct Handled {
+        number: c_int,
+        /// The handler that was there before, which is called for signals that are not ours.
+        previous: AtomicPtr<libc::sigaction>,
+        /// The error of installing ours, or 0.
+        installed: OnceLock<c_int>,
+    }
+
+    impl Handled {
+        const fn new(number: c_int) -> Handled {
+            Handled {
+                number,
+                previous: AtomicPtr::new(ptr::null_mut()),
+                installed: OnceLock::new(),
+            }
+        }
+    }
+
+    static HANDLED: [Handled; 5] = [
+        Handled::new(NUMBER),
+        Handled::new(TRAPS[0]),
+        Handled::new(TRAPS[1]),
+        Handled::new(TRAPS[2]),
+        Handled::new(TRAPS[3]),
+    ];
+
+    /// Installs the handler of the signal that stops programs, once.
+    pub fn handle_stops() -> io::Result<()> {
+        install(NUMBER, stop)
+    }
+
+    /// Installs the handlers of the signals of traps, once. wasmtime has handlers of its own, and either forwards what is
+    /// the other's.
+    pub fn handle_traps() -> io::Result<()> {
+        TRAPS.iter().try_for_each(|number| install(*number, trap))
+    }
+
+    type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
+
+    fn install(number: c_int, handler: Handler) -> io::Result<()> {
+        let Some(handled) = HANDLED.iter().find(|handled| handled.number == number) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let error = *handled.installed.get_or_init(|| {
             // SAFETY: both structures are plain data for which zeroes are valid, and they are filled in before use;
             // the handler does only what a signal handler may.
             unsafe {
                 let mut previous: libc::sigaction = std::mem::zeroed();
-                if libc::sigaction(NUMBER, std::ptr::null(), &mut previous) != 0 {
+                if libc::sigaction(number, std::ptr::null(), &mut previous) != 0 {
                     return errno();
                 }
-                let _ = PREVIOUS.set(previous);
+                // Before ours can be called.
+                handled.previous.store(Box::leak(Box::new(previous)), Ordering::Release);
                 let mut action: libc::sigaction = std::mem::zeroed();
-                action.sa_sigaction = handler as *const () as usize;
+                action.sa_sigaction = handler as usize;
                 // Without SA_RESTART a system call that blocks is ended as well. But where somebody has a handler with
                 // it, as Go's runtime has, threads that are not jobs' rely on that, and on what is blocked meanwhile.
                 action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
                 if !matches!(previous.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) {
-                    action.sa_flags |= previous.sa_flags & libc::SA_RESTART;
+                    action.sa_flags |= previous.sa_flags & (libc::SA_RESTART | libc::SA_NODEFER);
                     action.sa_mask = previous.sa_mask;
                 }
-                match libc::sigaction(NUMBER, &action, std::ptr::null_mut()) {
-                    0 => 0,
-                    _ => errno(),
+                let mut replaced: libc::sigaction = std::mem::zeroed();
+                if libc::sigaction(number, &action, &mut replaced) != 0 {
+                    return errno();
                 }
+                // Another thread, such as one that makes an engine, may have installed one meanwhile.
+                if replaced.sa_sigaction != previous.sa_sigaction {
+                    handled.previous.store(Box::leak(Box::new(replaced)), Ordering::Release);
+                }
+                0
             }
         });
         if error == 0 {
             Ok(())
         } else {
-            Err(std::io::Error::from_raw_os_error(error))
+            Err(io::Error::from_raw_os_error(error))
         }
     }
 
     fn errno() -> c_int {
-        std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EINVAL)
+        io::Error::last_os_error().raw_os_error().unwrap_or(libc::EINVAL)
+    }
+
+    /// The target of the current thread.
+    fn target<'a>() -> Option<&'a Target<'static>> {
+        let slot = Slot::of_this_thread()?;
+        // SAFETY: a target is set only while it is alive on this thread, and taken back before that.
+        unsafe { slot.target.load(Ordering::Acquire).as_ref() }
     }
 
     /// Allocates nothing, locks nothing and calls nothing that does.
-    extern "C" fn handler(number: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-        let target =
-            Slot::of_this_thread().map_or(ptr::null(), |slot| slot.target.load(Ordering::Acquire).cast_const());
-        // SAFETY: a target is set only while it is alive on this thread, and taken back before that.
-        let target = unsafe { target.as_ref() };
-        match target {
+    extern "C" fn stop(number: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+        match target() {
             Some(target) if target.thread.must_stop.load(Ordering::Acquire) => {
                 // SAFETY: the kernel hands a handler installed with SA_SIGINFO the interrupted thread's registers.
-                let program_counter = unsafe { program_counter(context.cast()) };
-                if target.code_map.is_in_function(*program_counter as usize) {
-                    *program_counter = target.code_map.trap_address as _;
+                let mut registers = unsafe { Registers::of(context) };
+                match target.code {
+                    #[cfg(feature = "compiler")]
+                    Code::Compiled(code_map) => code_map.stop(&mut registers),
+                    Code::Pack(landing) => landing.stop(&mut registers),
                 }
             }
             _ => forward(number, info, context),
         }
     }
 
-    fn forward(number: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-        let Some(previous) = PREVIOUS.get() else { return };
-        if matches!(previous.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) {
+    /// Likewise. The faults of compiled code are wasmtime's.
+    extern "C" fn trap(number: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+        // SAFETY: the kernel hands a handler installed with SA_SIGINFO what it knows of the signal.
+        let (code, address) = unsafe { ((*info).si_code, (*info).si_addr().addr()) };
+        // Others have no positive code: they were sent.
+        let is_fault = code > 0;
+        if is_fault
+            && let Some(Target {
+                code: Code::Pack(landing),
+                ..
+            }) = target()
+        {
+            // SAFETY: likewise.
+            let mut registers = unsafe { Registers::of(context) };
+            let has_address = matches!(number, libc::SIGSEGV | libc::SIGBUS);
+            if landing.trap(&mut registers, has_address.then_some(address)) {
+                return;
+            }
+        }
+        if is_default(number) {
+            // SAFETY: the action is what was there before. A fault happens again when this returns; what was sent is sent
+            // again, and comes then.
+            unsafe {
+                if let Some(previous) = previous(number) {
+                    libc::sigaction(number, previous, std::ptr::null_mut());
+                }
+                if !is_fault {
+                    libc::raise(number);
+                }
+            }
             return;
         }
+        forward(number, info, context);
+    }
+
+    fn previous(number: c_int) -> Option<&'static libc::sigaction> {
+        let handled = HANDLED.iter().find(|handled| handled.number == number)?;
+        // SAFETY: what was stored is never freed.
+        unsafe { handled.previous.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Whether the process had no handler for a signal before.
+    fn is_default(number: c_int) -> bool {
+        previous(number).is_none_or(|previous| matches!(previous.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN))
+    }
+
+    fn forward(number: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+        let Some(previous) = previous(number).filter(|_| !is_default(number)) else {
+            return;
+        };
         // SAFETY: the address is that of a handler with the signature that its flags tell.
         unsafe {
             if previous.sa_flags & libc::SA_SIGINFO != 0 {
-                let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) =
-                    std::mem::transmute(previous.sa_sigaction);
+                let handler: Handler = std::mem::transmute(previous.sa_sigaction);
                 handler(number, info, context);
             } else {
                 let handler: extern "C" fn(c_int) = std::mem::transmute(previous.sa_sigaction);
                 handler(number);
             }
         }
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    unsafe fn program_counter<'a>(context: *mut libc::ucontext_t) -> &'a mut libc::greg_t {
-        // SAFETY: the caller guarantees that the context is valid.
-        unsafe { &mut (*context).uc_mcontext.gregs[libc::REG_RIP as usize] }
-    }
-
-    #[cfg(target_arch = "aarch64")]
-    unsafe fn program_counter<'a>(context: *mut libc::ucontext_t) -> &'a mut u64 {
-        // SAFETY: the caller guarantees that the context is valid.
-        unsafe { &mut (*context).uc_mcontext.pc }
     }
 }

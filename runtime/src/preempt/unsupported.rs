@@ -1,15 +1,23 @@
 //! The stand-in for signals on systems where programs are stopped by epochs alone.
 
-use wasmtime::{Engine, Module};
-
 pub(crate) const SUPPORTED: bool = false;
 
+#[cfg(feature = "compiler")]
 pub(crate) struct CodeMap;
 
+#[cfg(feature = "compiler")]
 impl CodeMap {
-    pub fn new(_engine: &Engine, _program: &Module) -> wasmtime::Result<CodeMap> {
+    pub fn new(_engine: &wasmtime::Engine, _program: &wasmtime::Module) -> wasmtime::Result<CodeMap> {
         Ok(CodeMap)
     }
+}
+
+/// What a program's code is, for those who stop it.
+pub(crate) enum Code<'a> {
+    #[cfg(feature = "compiler")]
+    Compiled(&'a CodeMap),
+    #[cfg(not(feature = "compiler"))]
+    None(std::marker::PhantomData<&'a ()>),
 }
 
 pub(crate) fn accept_signals() {}
@@ -24,7 +32,7 @@ impl Thread {
         None
     }
 
-    pub fn run<R>(&self, _code_map: Option<&CodeMap>, program: impl FnOnce() -> R) -> R {
+    pub fn run<R>(&self, _code: Option<Code>, program: impl FnOnce() -> R) -> R {
         program()
     }
 }

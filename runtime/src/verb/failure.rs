@@ -48,7 +48,10 @@ impl From<Error> for Failure {
             Error::ModuleFormat
             | Error::ModuleCompression { .. }
             | Error::ModuleInvalid { .. }
-            | Error::NotAProgram { .. } => 4,
+            | Error::NotAProgram { .. }
+            | Error::Pack { .. }
+            | Error::NoPack
+            | Error::NoCompiler => 4,
             Error::Directory { .. } | Error::NoFonts { .. } | Error::Stdio { .. } | Error::TooManyDirectories => 5,
             Error::Program { .. } | Error::Limit { .. } | Error::NoFrame { .. } | Error::Frame { .. } => 1,
             Error::Whole { .. } | Error::Segments { .. } => 1,

@@ -3,6 +3,7 @@
 use super::failure::Failure;
 use super::module;
 use crate::cli::{Cli, Info, Sandbox};
+use afmpeg::EngineStatus;
 use clap::CommandFactory;
 use serde_json::json;
 use std::io::{self, Write};
@@ -12,14 +13,20 @@ pub fn run(args: Info, sandbox: &Sandbox) -> Result<ExitCode, Failure> {
     let path = module::find(sandbox)?;
     let size_bytes = std::fs::metadata(&path).map(|metadata| metadata.len());
     let size_bytes = size_bytes.map_err(|error| Failure::no_module(format!("{}: {error}", path.display())))?;
-    let info = module::runtime(sandbox)?.info()?;
+    let runtime = module::runtime(sandbox)?;
+    let engine = runtime.engine_status();
+    let info = runtime.info()?;
     if args.json {
-        let info = json!({ "module": path, "size_bytes": size_bytes, "ffmpeg": info });
+        let engine = match engine {
+            EngineStatus::Pack { path, machine } => json!({ "name": "pack", "machine": machine, "path": path }),
+            _ => json!({ "name": "wasmtime" }),
+        };
+        let info = json!({ "module": path, "size_bytes": size_bytes, "engine": engine, "ffmpeg": info });
         print(&format!("{info:#}"))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut text = format!(
-        "module     {}\nsize       {:.1} MB ({size_bytes} bytes)\nFFmpeg     {}\nlicence    {}\n",
+        "module     {}\nsize       {:.1} MB ({size_bytes} bytes)\nengine     {engine}\nFFmpeg     {}\nlicence    {}\n",
         path.display(),
         size_bytes as f64 / 1e6,
         info.version,

@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use crate::cli::Sandbox;
-use afmpeg::{CacheStatus, Runtime, RuntimeBuilder};
+use afmpeg::{CacheStatus, EngineStatus, Runtime, RuntimeBuilder};
 use std::env;
 use std::path::{Component, Path, PathBuf};
 
@@ -38,7 +38,11 @@ pub fn make(sandbox: &Sandbox, builder: RuntimeBuilder) -> Result<Runtime, Failu
         None => default_folder("aot"),
     };
     let builder = cache_folder.into_iter().fold(builder, RuntimeBuilder::cache_folder);
-    let runtime = builder.from_file(path)?;
+    let runtime = builder.engine(sandbox.engine.into()).from_file(path)?;
+    // Without its pack the module is slower but works.
+    if let EngineStatus::PackRefused { reason } = runtime.engine_status() {
+        eprintln!("afmpeg: warning: {reason}");
+    }
     // Without a cache the command is slow to start but works.
     if let status @ CacheStatus::Unusable { .. } = runtime.cache_status() {
         eprintln!("afmpeg: warning: {status}");

@@ -2,12 +2,12 @@
 
 use super::failure::Failure;
 use super::{info, module};
-use crate::cli::Pull;
+use crate::cli::{Engine, Pull};
 use afmpeg::ModuleSource;
 use std::path::Path;
 use std::process::ExitCode;
 
-pub fn run(args: Pull) -> Result<ExitCode, Failure> {
+pub fn run(args: Pull, engine: Engine) -> Result<ExitCode, Failure> {
     let key = match Path::new(&args.public_key).is_file() {
         true => std::fs::read_to_string(&args.public_key)
             .map_err(|error| Failure::no_module(format!("cannot read the key {}: {error}", args.public_key)))?,
@@ -25,6 +25,10 @@ pub fn run(args: Pull) -> Result<ExitCode, Failure> {
         source = source.redirect_host(host);
     }
     let path = source.path()?;
+    // It lies beside the module, where it is looked for.
+    if engine != Engine::Wasmtime {
+        source.pack()?;
+    }
     info::print(&path.display().to_string())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,7 @@
 //! A folder for each test, and programs run in it under a watch.
 
-use crate::inputs;
 use crate::measure::Packets;
+use crate::{engine, inputs};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
@@ -71,7 +71,7 @@ pub fn shims() -> TempDir {
         .open(folder.path().join("afmpeg.toml"))
         .unwrap();
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("aot");
-    writeln!(policy, "cache-dir = {cache:?}").unwrap();
+    writeln!(policy, "cache-dir = {cache:?}\nengine = {:?}", engine::name()).unwrap();
     folder
 }
 
@@ -80,10 +80,7 @@ pub fn runtime() -> &'static afmpeg::Runtime {
     static RUNTIME: OnceLock<afmpeg::Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
         let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("aot");
-        afmpeg::Runtime::builder()
-            .cache_folder(cache)
-            .from_file(&module().path)
-            .unwrap()
+        engine::builder().cache_folder(cache).from_file(&module().path).unwrap()
     })
 }
 
@@ -242,7 +239,7 @@ fn command(module: &Path, folder: &Path) -> Command {
     for variable in ["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"] {
         command.env_remove(variable).env_remove(variable.to_ascii_lowercase());
     }
-    command.arg("--module").arg(module);
+    command.arg("--module").arg(module).args(["--engine", engine::name()]);
     command
         .arg("--cache-dir")
         .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("aot"));

@@ -1,5 +1,6 @@
 //! The real program, stopped at any time. Damaged media are `cargo xtask fuzz`'s.
 
+use crate::engine;
 use crate::fixture::module;
 use afmpeg::{Error, Job, Runtime};
 use std::path::Path;
@@ -13,7 +14,7 @@ const LATE: Duration = Duration::from_millis(500);
 /// The module, in this process: a crash of the host would end the test.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("aot");
-    Runtime::builder()
+    engine::builder()
         .cache_folder(cache)
         .from_file(module().path())
         .unwrap()

@@ -8,6 +8,8 @@
 mod clients;
 mod copies;
 mod descriptors;
+#[path = "../support/engine.rs"]
+mod engine;
 mod failures;
 mod fate;
 mod fixture;

@@ -2,7 +2,9 @@
 
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
-use afmpeg::{Error, Job, Output, Runtime};
+pub mod packs;
+
+use afmpeg::{Error, Job, Output, Runtime, RuntimeBuilder};
 use std::fmt::Write;
 use std::sync::LazyLock;
 
@@ -69,7 +71,7 @@ pub const SCRATCH: u32 = 0x1_0000;
 const MEMORY_PAGES: u32 = 4;
 pub const MEMORY_SIZE_BYTES: u32 = MEMORY_PAGES * 0x1_0000;
 
-static INTERPRETER: LazyLock<Runtime> = LazyLock::new(|| Runtime::from_bytes(&interpreter()).unwrap());
+static INTERPRETER: LazyLock<Runtime> = LazyLock::new(|| runtime_of(&Runtime::builder(), &interpreter()));
 
 /// The guest reads records from its input, each a function's number and its arguments, and answers with results.
 pub fn interpreter() -> Vec<u8> {
@@ -314,5 +316,17 @@ pub const COPIER: &str = r#"(module
 
 /// A runtime for a module in text form.
 pub fn runtime(wat: &str) -> Runtime {
-    Runtime::from_bytes(&wat::parse_str(wat).expect("the text is a module")).expect("the module is a program")
+    runtime_of(&Runtime::builder(), &wat::parse_str(wat).expect("the text is a module"))
+}
+
+/// A runtime for a module: by wasmtime, or by a pack where the variable AFMPEG_TEST_ENGINE is `pack`.
+pub fn runtime_of(builder: &RuntimeBuilder, wasm: &[u8]) -> Runtime {
+    if engine_is_pack() {
+        return packs::runtime_of(builder, wasm);
+    }
+    builder.from_bytes(wasm).expect("the module is a program")
+}
+
+pub fn engine_is_pack() -> bool {
+    std::env::var_os("AFMPEG_TEST_ENGINE").is_some_and(|engine| engine == "pack")
 }

@@ -3,18 +3,21 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
 use crate::build::facts::{self, Tools};
 use crate::build::watch;
+use crate::digest;
 use crate::error::usage;
 use crate::inputs::fetch::Fetcher;
 use crate::inputs::{patch, unpack};
 use crate::plan::step::{Action, Places, Plan, Step};
 use crate::process::{self, Invocation};
-use crate::progress::{Progress, Work};
+use crate::progress::{Counter, Progress, Work};
 use crate::project::Project;
 use crate::wasm;
 
@@ -45,34 +48,124 @@ impl Results {
 
 impl Executor<'_> {
     pub fn run(&self, plan: &Plan, progress: &Progress) -> Result<Results> {
+        self.run_all(plan, None, progress)
+    }
+
+    /// Runs a plan whose steps take this module.
+    pub fn run_on(&self, module: &Path, plan: &Plan, progress: &Progress) -> Result<Results> {
+        self.run_all(plan, Some(module), progress)
+    }
+
+    fn run_all(&self, plan: &Plan, module: Option<&Path>, progress: &Progress) -> Result<Results> {
         let mut results = Results {
             folders: BTreeMap::new(),
             seconds: BTreeMap::new(),
         };
-        for (position, step) in plan.steps.iter().enumerate() {
-            let label = format!("[{}/{}] {} {}", position + 1, plan.steps.len(), plan.profile, step.name);
-            let started = Instant::now();
-            let work = progress.start(&label);
-            let made = self
-                .step(step, &results, &work)
-                .map_err(|error| match &step.places.recipe {
-                    Some(place) => error.context(format!("its recipe is {place}")),
-                    None => error,
-                });
-            let (folder, fresh) = made.with_context(|| format!("profile {}, step {}", plan.profile, step.name))?;
-            if !fresh {
-                results.seconds.insert(step.name.clone(), started.elapsed());
+        let mut position = 0;
+        while position < plan.steps.len() {
+            let in_a_row = plan.steps[position..]
+                .iter()
+                .take_while(|step| step.keeps_one_core_busy);
+            let in_a_row = &plan.steps[position..position + in_a_row.count()];
+            let (steps, made) = if in_a_row.len() > 1 {
+                let label = format!("{}..{}", position + 1, position + in_a_row.len());
+                let label = format!("[{label}/{}] {}", plan.steps.len(), plan.profile);
+                (
+                    in_a_row,
+                    self.beside_each_other(
+                        plan,
+                        in_a_row,
+                        &results,
+                        module,
+                        &progress.count(&label, in_a_row.len(), 0),
+                    )?,
+                )
+            } else {
+                let step = &plan.steps[position];
+                let label = format!("[{}/{}] {} {}", position + 1, plan.steps.len(), plan.profile, step.name);
+                let started = Instant::now();
+                let work = progress.start(&label);
+                let made = self.told_step(plan, step, &results, module, &work)?;
+                work.finish(
+                    if made.1.is_none() { "fresh" } else { "done" },
+                    made.1.map(|_| started.elapsed()),
+                );
+                (&plan.steps[position..=position], vec![made])
+            };
+            position += steps.len();
+            for (step, (folder, seconds)) in steps.iter().zip(made) {
+                results.folders.insert(step.name.clone(), folder);
+                if let Some(seconds) = seconds {
+                    results.seconds.insert(step.name.clone(), seconds);
+                }
             }
-            work.finish(
-                if fresh { "fresh" } else { "done" },
-                (!fresh).then(|| started.elapsed()),
-            );
-            results.folders.insert(step.name.clone(), folder);
         }
         Ok(results)
     }
 
-    fn step(&self, step: &Step, results: &Results, progress: &Work) -> Result<(PathBuf, bool)> {
+    /// Runs steps that don't take each other's results, as many at once as there are jobs, in this order.
+    fn beside_each_other(
+        &self,
+        plan: &Plan,
+        steps: &[Step],
+        results: &Results,
+        module: Option<&Path>,
+        counter: &Counter,
+    ) -> Result<Vec<Made>> {
+        let next = AtomicUsize::new(0);
+        let work = || -> Result<Vec<(usize, Made)>> {
+            let mut made = Vec::new();
+            loop {
+                let position = next.fetch_add(1, Ordering::Relaxed);
+                let Some(step) = steps.get(position) else {
+                    return Ok(made);
+                };
+                let one = self.told_step(plan, step, results, module, &Work::silent());
+                if one.is_err() {
+                    // The others end with what they are at.
+                    next.store(steps.len(), Ordering::Relaxed);
+                }
+                made.push((position, one?));
+                counter.one(None);
+            }
+        };
+        let mut made = Vec::new();
+        thread::scope(|scope| {
+            let workers: Vec<_> = (0..self.jobs.min(steps.len())).map(|_| scope.spawn(work)).collect();
+            for worker in workers {
+                match worker.join() {
+                    Ok(done) => made.push(done),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+        });
+        let mut made: Vec<(usize, Made)> = made.into_iter().collect::<Result<Vec<_>>>()?.concat();
+        made.sort_by_key(|(position, _)| *position);
+        counter.finish();
+        Ok(made.into_iter().map(|(_, made)| made).collect())
+    }
+
+    /// A step, with its names in an error.
+    fn told_step(
+        &self,
+        plan: &Plan,
+        step: &Step,
+        results: &Results,
+        module: Option<&Path>,
+        work: &Work,
+    ) -> Result<Made> {
+        let started = Instant::now();
+        let made = self
+            .step(step, results, module, work)
+            .map_err(|error| match &step.places.recipe {
+                Some(place) => error.context(format!("its recipe is {place}")),
+                None => error,
+            });
+        let (folder, fresh) = made.with_context(|| format!("profile {}, step {}", plan.profile, step.name))?;
+        Ok((folder, (!fresh).then(|| started.elapsed())))
+    }
+
+    fn step(&self, step: &Step, results: &Results, module: Option<&Path>, progress: &Work) -> Result<(PathBuf, bool)> {
         let name = step.result_name();
         let cache = &self.project.cache;
         cache.folder("steps", &name, |made| {
@@ -85,6 +178,7 @@ impl Executor<'_> {
             let mut running = Running {
                 executor: self,
                 results,
+                module,
                 progress,
                 made,
                 places: &step.places,
@@ -109,10 +203,14 @@ impl Executor<'_> {
     }
 }
 
+/// Where a step's result lies, and how long it took if it was made now.
+type Made = (PathBuf, Option<Duration>);
+
 /// A step that runs.
 struct Running<'a> {
     executor: &'a Executor<'a>,
     results: &'a Results,
+    module: Option<&'a Path>,
     progress: &'a Work,
     work: PathBuf,
     made: &'a Path,
@@ -148,7 +246,14 @@ impl Running<'_> {
                 unpack::copy_tree(&tree, &target)?;
                 patch::apply_series(&project.root.join("patches").join(name), &target)
             }
-            Action::Guest { files } => self.take_guest(files),
+            Action::Guest { files } => self.take("guest", files),
+            Action::Pack { files } => self.take("pack", files),
+            Action::Module { sha256 } => self.take_module(sha256),
+            Action::Look { step } => {
+                let folder = self.results.folder(step)?.display().to_string();
+                self.placeholders.push((format!("{{result:{step}}}"), folder));
+                Ok(())
+            }
             Action::Result { step, to } => unpack::copy_tree(self.results.folder(step)?, &self.work.join(to)),
             Action::Write { path, text } => write(&self.work.join(path), &self.fill(text)),
             Action::Run {
@@ -180,12 +285,26 @@ impl Running<'_> {
         }
     }
 
-    fn take_guest(&self, files: &[String]) -> Result<()> {
+    /// Copies files of a folder of the repository.
+    fn take(&self, folder: &str, files: &[String]) -> Result<()> {
         for file in files {
-            let target = self.work.join("guest").join(file);
+            let target = self.work.join(folder).join(file);
             fs::create_dir_all(target.parent().context("a file has a folder")?)?;
-            let source = self.executor.project.root.join("guest").join(file);
+            let source = self.executor.project.root.join(folder).join(file);
             fs::copy(&source, &target).with_context(|| format!("cannot copy {}", source.display()))?;
+        }
+        Ok(())
+    }
+
+    fn take_module(&self, sha256: &str) -> Result<()> {
+        let module = self.module.context("the plan takes a module, and none was given")?;
+        let target = self.work.join("module.wasm");
+        fs::copy(module, &target).with_context(|| format!("cannot copy {}", module.display()))?;
+        if digest::file(&target)? != sha256 {
+            bail!(
+                "{} was changed while its pack was made; run this again",
+                module.display()
+            );
         }
         Ok(())
     }

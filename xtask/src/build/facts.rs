@@ -14,6 +14,7 @@ use crate::lock;
 use crate::plan::step::{Facts, Step};
 use crate::process::{self, Invocation};
 use crate::project::Project;
+use crate::translate;
 use crate::wasm;
 
 /// The variable that names an unpacked Binaryen to use, of the pinned version.
@@ -38,8 +39,9 @@ impl Tools {
             environment: environment(),
             unpacking: unpacking()?,
             guest: guest_files(&project.root)?,
+            pack: pack_files(&project.root)?,
             patches: patches(project)?,
-            passes: wasm::digests()?,
+            passes: passes()?,
             host: project.host.clone(),
         };
         Ok(Tools { sdk, wasm_opt, facts })
@@ -131,10 +133,12 @@ fn unpacking() -> Result<String> {
 /// Fails if what a step took from the repository is no longer what its key was made of, as after an edit while it ran:
 /// its result would be kept under a key that it does not belong to.
 pub fn check_unchanged(project: &Project, step: &Step) -> Result<()> {
-    let (guest, patches) = (guest_files(&project.root)?, patches(project)?);
+    let (guest, pack) = (guest_files(&project.root)?, pack_files(&project.root)?);
+    let patches = patches(project)?;
     for (input, digest) in &step.inputs {
         let (now, path) = match input.split_once(' ') {
             Some(("guest", file)) => (guest.get(file), format!("guest/{file}")),
+            Some(("pack", file)) => (pack.get(file), format!("pack/{file}")),
             Some(("patches", project)) => (patches.get(project), format!("patches/{project}")),
             _ => continue,
         };
@@ -147,14 +151,32 @@ pub fn check_unchanged(project: &Project, step: &Step) -> Result<()> {
 
 /// Digests of the files below guest/ by their path there, but for its tests and texts, which reach no module.
 pub fn guest_files(root: &Path) -> Result<BTreeMap<String, String>> {
-    let root = root.join("guest");
+    files_below(root, "guest")
+}
+
+/// The digests of passes over modules, and of that which packs begin with.
+pub fn passes() -> Result<BTreeMap<String, String>> {
+    let mut passes = wasm::digests()?;
+    passes.insert(translate::NAME.to_owned(), translate::digest()?);
+    Ok(passes)
+}
+
+/// The same of pack/.
+pub fn pack_files(root: &Path) -> Result<BTreeMap<String, String>> {
+    files_below(root, "pack")
+}
+
+fn files_below(root: &Path, folder: &str) -> Result<BTreeMap<String, String>> {
+    let root = root.join(folder);
     let mut files = BTreeMap::new();
     for entry in walkdir::WalkDir::new(&root) {
-        let entry = entry.context("cannot list guest/")?;
+        let entry = entry.with_context(|| format!("cannot list {folder}/"))?;
         let name = entry.path().strip_prefix(&root)?;
         if entry.file_type().is_file() && !name.starts_with("tests") && name.extension().is_none_or(|kind| kind != "md")
         {
-            let name = name.to_str().context("a file name in guest/ is not UTF-8")?;
+            let name = name
+                .to_str()
+                .with_context(|| format!("a file name in {folder}/ is not UTF-8"))?;
             files.insert(name.to_owned(), digest::file(entry.path())?);
         }
     }

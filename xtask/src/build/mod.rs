@@ -3,6 +3,7 @@
 pub mod execute;
 pub mod facts;
 pub mod native;
+pub mod pack;
 pub mod record;
 pub mod sdk;
 pub mod watch;

@@ -20,6 +20,7 @@ use crate::project::Project;
 use crate::recipe::library::FFMPEG;
 use crate::recipe::profile::{self, Recipe};
 use crate::recipe::set;
+use crate::wasm;
 use crate::wasm::describe::Description;
 use crate::wasm::inspect::Inspection;
 
@@ -136,7 +137,7 @@ impl Record {
                 environment: process::FIXED_ENVIRONMENT
                     .map(|(name, value)| (name.to_owned(), value.to_owned()))
                     .into(),
-                passes: facts.passes.clone(),
+                passes: wasm::digests()?,
                 sdk: tools.sdk.identity.inputs.clone(),
                 unpacking: facts.unpacking.clone(),
                 wasm_opt: project.pins.source("binaryen")?.version.clone(),

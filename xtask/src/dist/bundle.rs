@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::dist::Commit;
-use crate::dist::pack::{self, Entry};
+use crate::dist::archive::{self, Entry};
 use crate::inputs::fetch::Fetcher;
 use crate::inputs::source;
 use crate::project::Project;
@@ -32,7 +32,7 @@ pub fn source(
             // Origins have different archives of this one, but all of them hold this tree.
             Some(_) => {
                 let files = folder(tree)?;
-                (source::tree_archive(name, source), pack::tar(&files)?)
+                (source::tree_archive(name, source), archive::tar(&files)?)
             }
             None => {
                 let (path, _) = fetcher.container(name, source)?;
@@ -41,7 +41,7 @@ pub fn source(
         };
         entries.insert(format!("{top}/sources/{file}"), Entry::file(data));
     }
-    pack::tar_gz(&entries)
+    archive::tar_gz(&entries)
 }
 
 fn entry(path: &Path) -> Result<Entry> {

@@ -83,6 +83,23 @@ impl Folder {
         read(&self.path.join(name))
     }
 
+    /// The files by which a module's packs are had: each compressed, and its record.
+    pub fn packs(&self, variant: &str) -> Result<Vec<String>> {
+        let mut names = self.names()?;
+        let of_module = format!("{variant}.");
+        let packs: Vec<String> = names
+            .iter()
+            .filter_map(|name| name.strip_prefix(&of_module)?.strip_suffix(".so.br"))
+            .map(str::to_owned)
+            .collect();
+        names.retain(|name| {
+            let machine = name.strip_prefix(&of_module);
+            let machine = machine.and_then(|rest| rest.strip_suffix(".so.br").or(rest.strip_suffix(".json")));
+            machine.is_some_and(|machine| packs.iter().any(|pack| pack == machine))
+        });
+        Ok(names)
+    }
+
     /// The names of all files, sorted.
     pub fn names(&self) -> Result<Vec<String>> {
         let mut names: Vec<String> = self.added.keys().cloned().collect();

@@ -1,12 +1,13 @@
 //! Releases: what a release folder holds beside the modules, and the packages that are made of one.
 
+pub mod archive;
 pub mod bundle;
 pub mod crates;
 pub mod folder;
 pub mod licences;
 pub mod npm;
-pub mod pack;
 pub mod package;
+pub mod packs;
 pub mod provenance;
 pub mod release;
 #[cfg(test)]
@@ -22,7 +23,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::build::record::Record;
+use crate::build::record::{FileRecord, Record};
 use crate::digest;
 use crate::error::{Failure, environment, usage};
 use crate::process::Invocation;
@@ -89,15 +90,15 @@ pub fn records(project: &Project, names: &[String]) -> Result<Vec<Record>> {
             .hint(again)
             .into());
         }
-        check_files(&folder, &record).map_err(|failure| failure.hint(again))?;
+        check_files(&folder, &record.files).map_err(|failure| failure.hint(again))?;
         records.push(record);
     }
     Ok(records)
 }
 
 /// The forms of a module are there, and are those that its record names.
-fn check_files(folder: &Path, record: &Record) -> Result<(), Failure> {
-    for (file, recorded) in &record.files {
+fn check_files(folder: &Path, files: &BTreeMap<String, FileRecord>) -> Result<(), Failure> {
+    for (file, recorded) in files {
         let path = folder.join(file);
         if !path.is_file() {
             return Err(environment(format!("there is no artifacts/{file}")));

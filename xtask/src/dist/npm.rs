@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::build::record::Record;
 use crate::dist;
+use crate::dist::archive::{self, Entry};
 use crate::dist::folder::Folder;
-use crate::dist::pack::{self, Entry};
 use crate::dist::package::{Package, notices, text};
 use crate::inputs::node_modules::{self, copy};
 use crate::process::Invocation;
@@ -175,5 +175,5 @@ fn archive(name: &str, version: &str, files: Vec<(String, Vec<u8>)>) -> Result<P
         .into_iter()
         .map(|(file, data)| (format!("package/{file}"), Entry::file(data)))
         .collect();
-    Ok((format!("{name}-{version}.tgz"), pack::tar_gz(&entries)?))
+    Ok((format!("{name}-{version}.tgz"), archive::tar_gz(&entries)?))
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::build::record::Record;
 use crate::cache::write_file;
-use crate::dist::{self, Commit, Files, bundle, licences, provenance, sbom, sign};
+use crate::dist::{self, Commit, Files, bundle, licences, packs, provenance, sbom, sign};
 use crate::inputs::fetch::Fetcher;
 use crate::process;
 use crate::project::Project;
@@ -21,7 +21,8 @@ pub fn contents(
     records: &[Record],
     version: &str,
 ) -> Result<Files> {
-    let mut files = Files::new();
+    let packs = packs::records(project, records)?;
+    let mut files = packs::files(project, &packs)?;
     let artifacts = project.root.join("artifacts");
     for record in records {
         let record_file = format!("{}.json", record.variant);
@@ -40,7 +41,7 @@ pub fn contents(
     let top = format!("afmpeg-{version}");
     let source = bundle::source(project, fetcher, commit, &trees, &top)?;
     files.insert(format!("{top}-source.tar.gz"), source);
-    let bill = sbom::document(&project.root, records, &project.pins, version)?;
+    let bill = sbom::document(&project.root, records, &packs, &project.pins, version)?;
     files.insert("sbom.cdx.json".to_owned(), bill);
     Ok(files)
 }

@@ -21,6 +21,7 @@ use cyclonedx_bom::models::property::{Properties, Property};
 use cyclonedx_bom::validation::Validate;
 
 use crate::build::record::{Record, SourceRecord};
+use crate::dist::packs::Pack;
 use crate::dist::provenance;
 use crate::inputs::pins::Pins;
 use crate::lock;
@@ -39,10 +40,13 @@ const SDK_LIBRARIES: [(&str, &str); 3] = [
 ];
 
 /// The document as JSON, valid by the format's rules.
-pub fn document(root: &Path, records: &[Record], pins: &Pins, version: &str) -> Result<Vec<u8>> {
+pub fn document(root: &Path, records: &[Record], packs: &[Pack], pins: &Pins, version: &str) -> Result<Vec<u8>> {
     let mut bill = Bill::default();
     for record in records {
         bill.add_module(record, pins, version)?;
+    }
+    for pack in packs {
+        bill.add_pack(pack, version)?;
     }
     bill.add_packages(root)?;
     let bom = bill.finish(version);
@@ -93,6 +97,33 @@ impl Bill {
         module.hashes = sha256(digest);
         module.licenses = licenses(&record.license);
         let reference = self.add(module)?;
+        self.depends_on.insert(reference, parts);
+        Ok(())
+    }
+
+    /// A pack is its module, and what its code includes of the translator's package.
+    fn add_pack(&mut self, pack: &Pack, version: &str) -> Result<()> {
+        let Pack { name, variant, record } = pack;
+        let translator = &record.translator;
+        let reference = Some(format!("pack:{}", translator.name));
+        let mut headers = Component::new(
+            Classification::Library,
+            &translator.name,
+            &translator.version,
+            reference,
+        );
+        headers.purl = Some(Purl::new("generic", &translator.name, &translator.version)?);
+        headers.licenses = licenses(&translator.license);
+        let digests = translator.sha256.iter();
+        let digests = digests.map(|digest| Property::new("afmpeg:container_sha256", digest));
+        headers.properties = Some(Properties(digests.collect()));
+        let module = format!("module:{variant}");
+        let parts = [self.add(headers)?, module.clone()].into();
+        let reference = Some(format!("pack:{name}"));
+        let mut whole = Component::new(Classification::Application, &format!("{name}.so"), version, reference);
+        whole.hashes = sha256(&record.pack_sha256);
+        whole.licenses = self.components.get(&module).and_then(|module| module.licenses.clone());
+        let reference = self.add(whole)?;
         self.depends_on.insert(reference, parts);
         Ok(())
     }
@@ -242,7 +273,7 @@ mod tests {
             sample::record(&project, "o3-gpl", &["ffmpeg", "x264", "zlib"]),
             sample::record(&project, "o3-lgpl", &["ffmpeg", "zlib"]),
         ];
-        let make = || document(&project.root, &records, &project.pins, "1-1").unwrap();
+        let make = || document(&project.root, &records, &[], &project.pins, "1-1").unwrap();
         let json = make();
         assert_eq!(json, make(), "the second bill differs");
         let bom = Bom::parse_from_json_with_version(json.as_slice(), SPEC_VERSION).unwrap();
@@ -294,7 +325,7 @@ mod tests {
         ];
         let sdk = &mut records[1].tools.sdk;
         sdk.clear();
-        let make = |records: &[Record]| document(&project.root, records, &project.pins, "1-1");
+        let make = |records: &[Record]| document(&project.root, records, &[], &project.pins, "1-1");
         assert!(make(&records).unwrap_err().to_string().contains("names no sysroot"));
         records[1].tools.sdk.insert("sdk".into(), "0".repeat(64));
         assert!(

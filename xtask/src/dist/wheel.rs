@@ -10,9 +10,9 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::build::record::Record;
 use crate::digest;
 use crate::dist;
+use crate::dist::archive::{self, Entry};
 use crate::dist::crates;
 use crate::dist::folder::Folder;
-use crate::dist::pack::{self, Entry};
 use crate::dist::package::{Package, notices, text};
 use crate::inputs::fetch::Fetcher;
 use crate::process::Invocation;
@@ -268,7 +268,7 @@ fn finish(package: &str, version: &str, tags: &str, mut entries: Entries) -> Res
     }
     listing += &format!("{info}/RECORD,,\n");
     entries.insert(format!("{info}/RECORD"), Entry::file(listing));
-    Ok((format!("{package}-{version}-{tags}.whl"), pack::zip(&entries)?))
+    Ok((format!("{package}-{version}-{tags}.whl"), archive::zip(&entries)?))
 }
 
 #[cfg(test)]

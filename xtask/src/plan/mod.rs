@@ -8,6 +8,7 @@ pub mod ffmpeg;
 pub mod finish;
 pub mod library;
 pub mod native;
+pub mod pack;
 pub mod pkg_config;
 pub mod step;
 pub mod toolchain;
@@ -52,6 +53,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::build::facts;
     use crate::plan::native::{Machine, Native};
     use crate::plan::step::Action;
     use crate::project;
@@ -85,13 +87,16 @@ mod tests {
             "wasi_gaps.c",
             "with_threads.h",
         ];
-        let passes = wasm::digests().unwrap().into_keys();
+        let passes = facts::passes().unwrap().into_keys();
         Facts {
             sdk: "digest of the SDK".into(),
             wasm_opt: "digest of wasm-opt".into(),
             environment: "digest of the environment".into(),
             unpacking: "digest of what unpacks".into(),
             guest: guest.map(|file| (file.to_owned(), format!("digest of {file}"))).into(),
+            pack: ["code.h", "include/math.h", "inside.c", "outside.c"]
+                .map(|file| (file.to_owned(), format!("digest of {file}")))
+                .into(),
             patches: ["ffmpeg", "openh264", "x264"]
                 .map(|name| (name.to_owned(), format!("digest of {name}'s")))
                 .into(),
@@ -221,6 +226,86 @@ mod tests {
         assert_eq!(changed(components), from("ffmpeg", &[]));
         // What does not reach a module is in no key.
         assert!(changed(|inputs| inputs.recipe.description = other()).is_empty());
+    }
+
+    /// The steps of a pack that a change makes anew.
+    fn changed_of_pack(change: impl FnOnce(&mut Inputs, &mut pack::Module, &mut pack::Machine)) -> Vec<String> {
+        let mut inputs = Inputs::of("o3-gpl-lean");
+        let mut of = pack::Module {
+            sha256: "digest of the module".into(),
+            size_bytes: 600_000,
+        };
+        let mut machine = pack::machines("x86_64-v3-linux").unwrap()[0];
+        let keys = |inputs: &Inputs, of: &pack::Module, machine: pack::Machine| -> BTreeMap<String, String> {
+            let plan = pack::plan(machine, "a pack", of, &inputs.pins, &inputs.facts).unwrap();
+            plan.steps.into_iter().map(|step| (step.name, step.key)).collect()
+        };
+        let before = keys(&inputs, &of, machine);
+        change(&mut inputs, &mut of, &mut machine);
+        let after = keys(&inputs, &of, machine);
+        assert_eq!(before.len(), after.len());
+        before
+            .into_iter()
+            .filter(|(name, key)| after[name] != *key)
+            .map(|(name, _)| name)
+            .collect()
+    }
+
+    #[test]
+    fn every_input_of_a_pack_reaches_the_keys_of_the_steps_that_take_it() {
+        let all = [
+            "pack",
+            "pack-part-00",
+            "pack-part-01",
+            "pack-rest",
+            "pack-runtime",
+            "pack-translate",
+        ];
+        let without = |step: &str| -> Vec<&str> { all.into_iter().filter(|name| *name != step).collect() };
+        let other = || "other".to_owned();
+        let of_pack =
+            |file: &'static str| changed_of_pack(|inputs, _, _| drop(inputs.facts.pack.insert(file.into(), other())));
+        assert_eq!(
+            changed_of_pack(|_, module, _| module.sha256 = other()),
+            without("pack-runtime")
+        );
+        // How it is spread over files depends on its size.
+        assert_eq!(changed_of_pack(|_, module, _| module.size_bytes += 1), [""; 0]);
+        assert_eq!(changed_of_pack(|inputs, _, _| inputs.facts.environment = other()), all);
+        assert_eq!(
+            changed_of_pack(|inputs, _, _| inputs.facts.sdk = other()),
+            without("pack-translate")
+        );
+        let translator = |inputs: &mut Inputs| inputs.pins.source.get_mut(pack::TRANSLATOR).unwrap().version = other();
+        assert_eq!(
+            changed_of_pack(|inputs, _, _| translator(inputs)),
+            without("pack-runtime")
+        );
+        for machine in ["x86_64-v2-linux", "aarch64-linux"] {
+            let machine = pack::machines(machine).unwrap()[0];
+            assert_eq!(changed_of_pack(|_, _, of| *of = machine), without("pack-translate"));
+        }
+        assert_eq!(of_pack("inside.c"), ["pack", "pack-runtime"]);
+        assert_eq!(of_pack("include/math.h"), without("pack-translate"));
+        let pass =
+            |name: &'static str| changed_of_pack(|inputs, _, _| drop(inputs.facts.passes.insert(name.into(), other())));
+        assert_eq!(pass("translate"), without("pack-runtime"));
+        assert_eq!(pass("compress"), ["pack"]);
+    }
+
+    #[test]
+    fn the_parts_of_a_pack_follow_from_the_size_of_its_module() {
+        let inputs = Inputs::of("o3-gpl-lean");
+        for (size_bytes, parts) in [(8, 1), (500_000, 1), (500_001, 2), (33_000_000, 64), (1 << 40, 64)] {
+            let of = pack::Module {
+                sha256: "a".into(),
+                size_bytes,
+            };
+            let machine = pack::machines("aarch64-linux").unwrap()[0];
+            let plan = pack::plan(machine, "a pack", &of, &inputs.pins, &inputs.facts).unwrap();
+            let alone = plan.steps.iter().filter(|step| step.keeps_one_core_busy);
+            assert_eq!(alone.count(), parts + 1);
+        }
     }
 
     #[test]

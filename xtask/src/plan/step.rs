@@ -1,6 +1,7 @@
 //! Steps with keys: a step's key is the hash of all that goes into it.
 
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -32,6 +33,9 @@ pub struct Step {
     /// For messages: in no key.
     #[serde(skip)]
     pub places: Places,
+    /// Its work is one process at a time, so that as many such steps in a row are made at once as there are jobs: in no key.
+    #[serde(skip)]
+    pub keeps_one_core_busy: bool,
 }
 
 /// Where what a step does stands in the data, as `FILE:LINE`.
@@ -102,7 +106,8 @@ impl Plan {
 }
 
 /// One thing that a step does. Paths are relative to the step's work folder `{work}`, unless they say otherwise. What differs
-/// between machines is a placeholder: `{work}`, `{sdk}`, `{jobs}`, and `{tool:NAME}` for the folder of a tool.
+/// between machines is a placeholder: `{work}`, `{sdk}`, `{jobs}`, `{tool:NAME}` for the folder of a tool, and `{result:NAME}` for
+/// that of a step which is looked at.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
@@ -119,6 +124,18 @@ pub enum Action {
     /// Files of guest/, in a folder `guest`.
     Guest {
         files: Vec<String>,
+    },
+    /// Files of pack/, in a folder `pack`.
+    Pack {
+        files: Vec<String>,
+    },
+    /// The module that a pack is made of, as `module.wasm`.
+    Module {
+        sha256: String,
+    },
+    /// The result of an earlier step, read where it lies.
+    Look {
+        step: String,
     },
     /// The result of an earlier step, copied to a folder.
     Result {
@@ -175,6 +192,10 @@ impl Action {
             step: step.into(),
             to: to.into(),
         }
+    }
+
+    pub fn look(step: &str) -> Action {
+        Action::Look { step: step.into() }
     }
 
     pub fn write(path: impl Into<String>, text: impl Into<String>) -> Action {
@@ -236,6 +257,8 @@ pub struct Facts {
     pub unpacking: String,
     /// File below guest/ -> digest.
     pub guest: BTreeMap<String, String>,
+    /// File below pack/ -> digest.
+    pub pack: BTreeMap<String, String>,
     /// Project -> digest of its patches.
     pub patches: BTreeMap<String, String>,
     /// Pass -> digest.
@@ -255,12 +278,18 @@ pub fn words(text: &str) -> Vec<String> {
 
 /// Puts steps together.
 #[derive(Debug)]
+pub struct Steps<'a> {
+    pub pins: &'a Pins,
+    pub facts: &'a Facts,
+    pub list: Vec<Step>,
+}
+
+/// Puts the steps of a recipe together.
+#[derive(Debug)]
 pub struct Planner<'a> {
     pub recipe: &'a Recipe,
     pub libraries: &'a Libraries,
-    pub pins: &'a Pins,
-    pub facts: &'a Facts,
-    pub steps: Vec<Step>,
+    steps: Steps<'a>,
 }
 
 impl<'a> Planner<'a> {
@@ -268,16 +297,42 @@ impl<'a> Planner<'a> {
         Planner {
             recipe,
             libraries,
+            steps: Steps::new(pins, facts),
+        }
+    }
+
+    pub fn plan(self, name: &str) -> Plan {
+        self.steps.plan(name)
+    }
+}
+
+impl<'a> Deref for Planner<'a> {
+    type Target = Steps<'a>;
+
+    fn deref(&self) -> &Steps<'a> {
+        &self.steps
+    }
+}
+
+impl DerefMut for Planner<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.steps
+    }
+}
+
+impl<'a> Steps<'a> {
+    pub fn new(pins: &'a Pins, facts: &'a Facts) -> Steps<'a> {
+        Steps {
             pins,
             facts,
-            steps: Vec::new(),
+            list: Vec::new(),
         }
     }
 
     pub fn plan(self, name: &str) -> Plan {
         Plan {
             profile: name.to_owned(),
-            steps: self.steps,
+            steps: self.list,
         }
     }
 
@@ -292,13 +347,23 @@ impl<'a> Planner<'a> {
             key = key.field(input).field(digest);
         }
         key = key.field(serde_json::to_string(&actions)?);
-        self.steps.push(Step {
+        self.list.push(Step {
             name: name.to_owned(),
             key: key.finish(),
             inputs,
             actions,
             places,
+            keeps_one_core_busy: false,
         });
+        Ok(())
+    }
+
+    /// A step whose work is one process at a time.
+    pub fn small_step(&mut self, name: &str, actions: Vec<Action>) -> Result<()> {
+        self.step(name, actions, Places::default())?;
+        if let Some(step) = self.list.last_mut() {
+            step.keeps_one_core_busy = true;
+        }
         Ok(())
     }
 
@@ -333,8 +398,17 @@ impl<'a> Planner<'a> {
                     inputs.insert(format!("guest {file}"), digest.clone());
                 }
             }
-            Action::Result { step: earlier, .. } => {
-                let Some(found) = self.steps.iter().find(|one| one.name == *earlier) else {
+            Action::Pack { files } => {
+                for file in files {
+                    let Some(digest) = self.facts.pack.get(file) else {
+                        bail!("there is no pack/{file}")
+                    };
+                    inputs.insert(format!("pack {file}"), digest.clone());
+                }
+            }
+            Action::Module { sha256 } => drop(inputs.insert("module".into(), sha256.clone())),
+            Action::Result { step: earlier, .. } | Action::Look { step: earlier } => {
+                let Some(found) = self.list.iter().find(|one| one.name == *earlier) else {
                     bail!("{step} takes the result of {earlier}, which comes later");
                 };
                 inputs.insert(format!("step {earlier}"), found.key.clone());
@@ -353,7 +427,9 @@ impl<'a> Planner<'a> {
         }
         Ok(())
     }
+}
 
+impl Planner<'_> {
     /// What the profile says to the compiler, for every C and C++ file of a module.
     pub fn compile_flags(&self) -> Vec<String> {
         let level = &self.recipe.level;

@@ -4,20 +4,36 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::build::execute::Executor;
 use crate::build::facts::Tools;
+use crate::build::pack::Forms;
 use crate::build::record::{self, Record};
+use crate::build::{self, execute::Executor};
+use crate::error::environment;
 use crate::flags::{self, Build};
 use crate::progress::Progress;
 use crate::project::Project;
+use crate::verb::pack;
 
 pub fn run(project: &Project, flags: &Build) -> Result<()> {
     let names = project.profiles(&flags.profiles)?;
+    let machines = pack::machines(&flags.pack)?;
     let fetcher = project.fetcher(&flags.origins);
     let tools = Tools::find(project, &fetcher)?;
     if flags.dry_run {
         for name in &names {
             println!("{}", serde_json::to_string_pretty(&project.plan(name, &tools.facts)?)?);
+            let module = project.root.join("artifacts").join(format!("{name}.wasm"));
+            if !machines.is_empty() && !module.is_file() {
+                let message =
+                    format!("the plan of a pack follows from its module, and artifacts/{name}.wasm is not there");
+                return Err(environment(message)
+                    .hint(format!("cargo xtask build --profile {name}"))
+                    .into());
+            }
+            for machine in &machines {
+                let plan = build::pack::plan(project, &tools, *machine, name, &module)?;
+                println!("{}", serde_json::to_string_pretty(&plan)?);
+            }
         }
         return Ok(());
     }
@@ -46,6 +62,21 @@ pub fn run(project: &Project, flags: &Build) -> Result<()> {
             record.size_bytes("wasm.br"),
             started.elapsed().as_secs_f64()
         );
+        let artifacts = project.root.join("artifacts");
+        let module = artifacts.join(format!("{name}.wasm"));
+        for machine in &machines {
+            let started = Instant::now();
+            let pack_name = format!("{name}.{}", machine.name);
+            let pack = build::pack::make(&executor, *machine, &pack_name, &module, &progress)?;
+            build::pack::publish(&pack, &artifacts, &pack_name, Forms::All)?;
+            println!(
+                "artifacts/{pack_name}.so  {} bytes, gzip {}, brotli {}, {:.1} s",
+                pack.record.size_bytes("so"),
+                pack.record.size_bytes("so.gz"),
+                pack.record.size_bytes("so.br"),
+                started.elapsed().as_secs_f64()
+            );
+        }
     }
     Ok(())
 }

@@ -63,6 +63,7 @@ fn build(project: &Project, flags: &Bump, profiles: &[String]) -> Result<()> {
             profile: profiles.to_vec(),
             all: false,
         },
+        pack: Vec::new(),
         origins: flags.origins.clone(),
         jobs: flags.jobs,
         dry_run: false,

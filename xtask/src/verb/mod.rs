@@ -8,6 +8,7 @@ pub mod clients;
 pub mod dist;
 pub mod fetch;
 pub mod native;
+pub mod pack;
 #[cfg(feature = "release")]
 pub mod package;
 #[cfg(feature = "release")]

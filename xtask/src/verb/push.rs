@@ -35,8 +35,13 @@ pub fn run(flags: &Push) -> Result<()> {
             registry = registry.token_server(&host);
         }
         let record_file = format!("{name}.json");
-        let files = [SUMS, SIGNATURE, &record_file].map(|file| Ok((file, folder.file(file)?)));
-        let files: Vec<(&str, Vec<u8>)> = files.into_iter().collect::<Result<_>>()?;
+        let packs = folder.packs(name)?;
+        let names = [SUMS, SIGNATURE, &record_file]
+            .into_iter()
+            .chain(packs.iter().map(String::as_str));
+        let files: Vec<(&str, Vec<u8>)> = names
+            .map(|file| Ok((file, folder.file(file)?)))
+            .collect::<Result<_>>()?;
         let module = folder.file(&format!("{name}.wasm"))?;
         let annotations = json!({
             "org.opencontainers.image.description": record.description,

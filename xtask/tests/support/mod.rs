@@ -38,6 +38,7 @@ impl Fixture {
             "patches",
             "guest",
             "licences",
+            "pack",
         ] {
             copy_tree(&real.join(name), &fixture.root().join(name));
         }

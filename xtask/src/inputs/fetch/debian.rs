@@ -1,10 +1,10 @@
 //! Debian packages and sources through apt, without root and without touching what is installed: apt gets folders of
 //! its own, and the machine's own servers with the suite that is wanted.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, anyhow, bail};
 
@@ -14,7 +14,7 @@ use crate::process::{self, Invocation};
 pub struct Apt {
     folder: PathBuf,
     /// What came of reading each suite's lists in this run: they are read at most once.
-    suites: RefCell<BTreeMap<String, Result<(), String>>>,
+    suites: Mutex<BTreeMap<String, Result<(), String>>>,
 }
 
 /// Which of the files that make up a package. apt's own signatures are not checked here: what is not pinned must be
@@ -59,7 +59,7 @@ impl Apt {
     pub fn new(folder: PathBuf) -> Apt {
         Apt {
             folder,
-            suites: RefCell::default(),
+            suites: Mutex::default(),
         }
     }
 
@@ -92,14 +92,18 @@ impl Apt {
         Ok(versions.map(str::to_owned).collect())
     }
 
+    fn suites(&self) -> MutexGuard<'_, BTreeMap<String, Result<(), String>>> {
+        self.suites.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn need_lists(&self, suite: &str) -> Result<()> {
         if !process::is_installed("apt-get") {
             return Err(process::missing_program("apt-get").into());
         }
-        let known = self.suites.borrow().get(suite).cloned();
+        let known = self.suites().get(suite).cloned();
         let read = known.unwrap_or_else(|| {
             let result = self.read_lists(suite).map_err(|error| format!("{error:#}"));
-            self.suites.borrow_mut().insert(suite.to_owned(), result.clone());
+            self.suites().insert(suite.to_owned(), result.clone());
             result
         });
         read.map_err(|message| anyhow!("apt cannot read the lists of {suite}: {message}"))

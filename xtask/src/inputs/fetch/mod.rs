@@ -4,10 +4,10 @@ mod debian;
 mod packages;
 pub(crate) mod url;
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, anyhow, bail};
 
@@ -29,7 +29,7 @@ pub struct Fetcher<'a> {
     host: String,
     /// URL hosts and registries that didn't answer; they aren't asked again, so that a dead origin costs seconds in
     /// all.
-    dead: RefCell<BTreeSet<String>>,
+    dead: Mutex<BTreeSet<String>>,
     apt: Apt,
 }
 
@@ -49,7 +49,7 @@ impl<'a> Fetcher<'a> {
             mirrors: mirrors.collect(),
             offline,
             host,
-            dead: RefCell::default(),
+            dead: Mutex::default(),
             apt,
         }
     }
@@ -323,14 +323,18 @@ impl<'a> Fetcher<'a> {
         })
     }
 
+    fn dead(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.dead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Asks a server, unless it was silent before.
     fn ask_server<T>(&self, server: &str, ask: impl FnOnce() -> Result<T>) -> Result<T> {
-        if self.dead.borrow().contains(server) {
+        if self.dead().contains(server) {
             bail!("{server} did not answer before in this run");
         }
         let result = ask();
         if result.as_ref().is_err_and(url::is_unreachable) {
-            self.dead.borrow_mut().insert(server.to_owned());
+            self.dead().insert(server.to_owned());
         }
         result
     }

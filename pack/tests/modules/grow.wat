@@ -1,0 +1,12 @@
+(module
+  (memory (export "memory") 1 4)
+  (func $check (param i32) (if (i32.eqz (local.get 0)) (then unreachable)))
+  (func (export "_start")
+    (call $check (i32.eq (memory.grow (i32.const 0)) (i32.const 1)))
+    (call $check (i32.eq (memory.grow (i32.const 2)) (i32.const 1)))
+    (call $check (i32.eqz (i32.load (i32.const 196604))))
+    (i32.store (i32.const 196604) (i32.const 1))
+    (call $check (i32.eq (memory.grow (i32.const 2)) (i32.const -1)))
+    (call $check (i32.eq (memory.grow (i32.const 1)) (i32.const 3)))
+    (call $check (i32.eq (memory.size) (i32.const 4)))
+    (call $check (i32.eq (memory.grow (i32.const -1)) (i32.const -1)))))

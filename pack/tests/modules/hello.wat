@@ -1,0 +1,11 @@
+(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 16) "hello\n")
+  (data (i32.const 0) "\10\00\00\00\06\00\00\00")
+  (func (export "_start")
+    (if (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)) (then unreachable))
+    (if (i32.ne (i32.load (i32.const 8)) (i32.const 6)) (then unreachable))
+    (call $exit (i32.const 7))
+    unreachable))

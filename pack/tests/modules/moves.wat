@@ -1,0 +1,52 @@
+;; memory.copy and memory.fill of every size to 300 and some large ones, in both directions, beside loops of bytes.
+(module
+  (memory (export "memory") 8)
+  (func $check (param i32) (if (i32.eqz (local.get 0)) (then unreachable)))
+  (func $prepare (param $base i32) (local $i i32)
+    (loop $next
+      (i32.store8 (i32.add (local.get $base) (local.get $i)) (i32.mul (local.get $i) (i32.const 167)))
+      (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 16384)))))
+  (func $slow (param $base i32) (param $to i32) (param $from i32) (param $n i32) (local $i i32)
+    ;; through a third place, so that overlaps do not matter
+    (block $end (loop $next
+      (br_if $end (i32.ge_u (local.get $i) (local.get $n)))
+      (i32.store8 offset=131072 (local.get $i) (i32.load8_u (i32.add (local.get $base) (i32.add (local.get $from) (local.get $i)))))
+      (local.set $i (i32.add (local.get $i) (i32.const 1)))
+      (br $next)))
+    (local.set $i (i32.const 0))
+    (block $end (loop $next
+      (br_if $end (i32.ge_u (local.get $i) (local.get $n)))
+      (i32.store8 (i32.add (local.get $base) (i32.add (local.get $to) (local.get $i))) (i32.load8_u offset=131072 (local.get $i)))
+      (local.set $i (i32.add (local.get $i) (i32.const 1)))
+      (br $next))))
+  (func $same (local $i i32)
+    (loop $next
+      (call $check (i64.eq (i64.load (local.get $i)) (i64.load offset=32768 (local.get $i))))
+      (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 8))) (i32.const 16384)))))
+  (func $try (param $to i32) (param $from i32) (param $n i32)
+    (call $prepare (i32.const 0))
+    (call $prepare (i32.const 32768))
+    (memory.copy (local.get $to) (local.get $from) (local.get $n))
+    (call $slow (i32.const 32768) (local.get $to) (local.get $from) (local.get $n))
+    (call $same))
+  (func $fill (param $to i32) (param $n i32) (local $i i32)
+    (call $prepare (i32.const 0))
+    (call $prepare (i32.const 32768))
+    (memory.fill (local.get $to) (i32.const 0x1a5) (local.get $n))
+    (block $end (loop $next
+      (br_if $end (i32.ge_u (local.get $i) (local.get $n)))
+      (i32.store8 offset=32768 (i32.add (local.get $to) (local.get $i)) (i32.const 0xa5))
+      (local.set $i (i32.add (local.get $i) (i32.const 1)))
+      (br $next)))
+    (call $same))
+  (func (export "_start") (local $n i32)
+    (loop $next
+      (call $try (i32.const 1000) (i32.const 1001) (local.get $n))
+      (call $try (i32.const 1001) (i32.const 1000) (local.get $n))
+      (call $try (i32.const 1017) (i32.const 1000) (local.get $n))
+      (call $try (i32.const 1000) (i32.const 1040) (local.get $n))
+      (call $try (i32.const 8003) (i32.const 1000) (local.get $n))
+      (call $try (i32.const 1000) (i32.const 8003) (local.get $n))
+      (call $fill (i32.const 1003) (local.get $n))
+      (local.set $n (i32.add (local.get $n) (select (i32.const 1) (i32.const 1009) (i32.lt_u (local.get $n) (i32.const 300)))))
+      (br_if $next (i32.lt_u (local.get $n) (i32.const 7000))))))

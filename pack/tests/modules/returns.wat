@@ -1,0 +1,1 @@
+(module (memory (export "memory") 0) (func (export "_start")))

@@ -1,0 +1,4 @@
+(module
+  (memory (export "memory") 1)
+  (table 0xffffffff funcref)
+  (func (export "_start")))

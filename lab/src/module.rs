@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use afmpeg::{CacheStatus, Runtime};
+use afmpeg::{CacheStatus, Pack, Runtime};
 use anyhow::{Context, Result, bail};
 
 use xtask::error::environment;
@@ -47,9 +47,42 @@ pub fn compiled_folder(project: &Project, profile: &str) -> PathBuf {
 
 /// A program, compiled the first time.
 pub fn load(path: &Path, compiled: &Path) -> Result<Runtime> {
+    load_as(&name(path)?, path, compiled)
+}
+
+/// Whether a program is FFmpeg's module.
+pub fn is_module(path: &Path) -> bool {
+    name(path).is_ok_and(|name| name == MODULE)
+}
+
+const MODULE: &str = "ffmpeg";
+
+/// A program's name; one module is both of FFmpeg's programs.
+fn name(path: &Path) -> Result<String> {
     let name = path.file_stem().context("a program has a name")?.to_string_lossy();
-    // One module is both of FFmpeg's programs.
-    load_as(if name == "ffprobe" { "ffmpeg" } else { &name }, path, compiled)
+    Ok(if name == "ffprobe" { MODULE } else { &name }.to_owned())
+}
+
+/// The pack beside a module.
+pub fn pack(module: &Path) -> Result<Pack> {
+    Pack::beside(module).map_err(|error| {
+        environment(error.chain())
+            .hint("cargo xtask build --profile PROFILE --pack x86_64-v3-linux")
+            .into()
+    })
+}
+
+/// The record of a pack.
+pub fn pack_record(pack: &Pack) -> PathBuf {
+    pack.path().with_extension("json")
+}
+
+/// A module by its pack.
+pub fn load_pack(path: &Path, pack: &Pack, compiled: &Path) -> Result<Runtime> {
+    let builder = Runtime::builder().cache_folder(compiled.join("pack")).pack(pack);
+    let runtime = builder.from_file(path)?;
+    need_cache(&runtime)?;
+    Ok(runtime)
 }
 
 /// Each program has a folder of its own for its code, since a folder keeps only as many as a developer needs.

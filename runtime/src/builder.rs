@@ -12,7 +12,8 @@ use crate::error::Error;
 #[cfg(feature = "compiler")]
 use crate::module;
 use crate::module::Of;
-use crate::pack::{Pack, PackError};
+use crate::pack::Pack;
+use crate::pack_error::PackError;
 use crate::preempt::Preemption;
 use crate::runtime::Runtime;
 use std::path::{Path, PathBuf};

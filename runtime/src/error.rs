@@ -4,7 +4,7 @@ use crate::command::Contradiction;
 use crate::fs::Exceeded;
 use crate::limit::Limit;
 use crate::output::Output;
-use crate::pack::PackError;
+use crate::pack_error::PackError;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;

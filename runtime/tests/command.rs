@@ -5,10 +5,6 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
-#[path = "support/packs.rs"]
-mod packs;
-
 /// Prints its arguments, separated by newlines, copies input to output if its second argument is `copy`, and exits
 /// with the first byte of its last argument.
 const ECHO: &str = r#"(module
@@ -347,32 +343,4 @@ fn a_release_that_is_not_to_be_trusted_is_no_module() {
         assert_eq!(code, Some(3), "{message}");
         assert!(message.contains(wanted), "{message}");
     }
-}
-
-/// The pack beside the module is taken if it is one of it, and what is not is told.
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
-#[test]
-fn the_pack_beside_the_module_is_taken() {
-    let place = Place::new();
-    let module = place.folder.path().join("echo.wasm");
-    packs::make(&module);
-    let run = |engine| place.run(&["--module", "echo.wasm", "--no-cache", "--engine", engine, "ffmpeg", "A"]);
-    for engine in ["auto", "pack", "wasmtime"] {
-        let output = run(engine);
-        assert_eq!((output.status.code(), text(&output.stderr)), (Some(65), ""), "{engine}");
-        assert_eq!(text(&output.stdout), "ffmpeg\nA\n", "{engine}");
-    }
-    // A module that was built anew has an old pack.
-    let mut wasm = fs::read(&module).unwrap();
-    wasm.extend([0, 2, 1, b'n']);
-    fs::write(&module, wasm).unwrap();
-    let output = run("auto");
-    assert_eq!((output.status.code(), text(&output.stdout)), (Some(65), "ffmpeg\nA\n"));
-    let warning = text(&output.stderr);
-    assert!(
-        warning.starts_with("afmpeg: warning: ") && warning.contains("another module"),
-        "{warning}"
-    );
-    assert_eq!(run("pack").status.code(), Some(4));
-    assert_eq!(text(&run("wasmtime").stderr), "");
 }

@@ -26,7 +26,18 @@ enum Way {
     Pack,
 }
 
-const WAYS: [Way; 3] = [Way::Signals, Way::Epochs, Way::Pack];
+/// All but packs where the variable AFMPEG_TEST_WITHOUT_PACKS is set, as it is in the quick tier.
+fn ways() -> Vec<Way> {
+    let mut ways = vec![Way::Signals, Way::Epochs];
+    let has_packs = cfg!(all(
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    ));
+    if has_packs && std::env::var_os("AFMPEG_TEST_WITHOUT_PACKS").is_none() {
+        ways.push(Way::Pack);
+    }
+    ways
+}
 
 impl Way {
     /// A runtime of a module, by a builder with other settings.
@@ -313,7 +324,7 @@ fn file(descriptor: impl Into<std::os::fd::OwnedFd>) -> std::fs::File {
 #[test]
 fn computing_and_sleeping_end_in_time() {
     let _alone = alone();
-    for way in WAYS {
+    for way in ways() {
         let runtime = runtime(way, 1);
         for (state, (name, _)) in STATES.iter().enumerate().take(named("sleep") + 1) {
             assert_in_time(way, name, lateness(&runtime, false, || job(state)));
@@ -377,7 +388,7 @@ impl File for Stuck {
 #[test]
 fn waiting_for_streams_and_files_ends_in_time() {
     let _alone = alone();
-    for way in WAYS {
+    for way in ways() {
         let runtime = runtime(way, 1);
         // Pipes and sockets whose other end is silent stay open until the end of the test.
         let (quiet_pipe, _open_pipe) = io::pipe().unwrap();
@@ -415,7 +426,7 @@ fn waiting_for_streams_and_files_ends_in_time() {
 #[test]
 fn standing_in_line_ends_in_time() {
     let _alone = alone();
-    for way in WAYS {
+    for way in ways() {
         let runtime = runtime(way, 1);
         let (occupied, cancellation) = (Cancellation::new(), Cancellation::new());
         thread::scope(|scope| {
@@ -503,7 +514,7 @@ fn a_job_that_was_left_behind_ends_with_its_call() {
             let _ = self.0.send(());
         }
     }
-    for way in WAYS {
+    for way in ways() {
         let runtime = runtime(way, 1);
         let (quiet, mut speaker) = UnixStream::pair().unwrap();
         let (dropped, ended) = std::sync::mpsc::channel();
@@ -528,7 +539,7 @@ fn a_job_that_was_left_behind_ends_with_its_call() {
 fn stopping_at_many_instructions_does_no_harm() {
     let _alone = alone();
     let stops = std::env::var("AFMPEG_TEST_STOPS").map_or(400, |stops| stops.parse().unwrap());
-    for way in WAYS {
+    for way in ways() {
         let runtime = runtime(way, 4);
         thread::scope(|scope| {
             for state in COMPUTING {
@@ -581,7 +592,7 @@ fn jobs_left_behind_are_counted_bounded_and_told_of() {
             (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
             (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
             (loop $more (br $more))))"#;
-    for way in WAYS {
+    for way in ways() {
         let held = Held::now();
         let stops = stop_threads();
         let capacity = Capacity::builder()

@@ -324,6 +324,9 @@ pub struct Fate {
     /// List the tests and run none
     #[arg(long)]
     pub list: bool,
+    /// Run ffmpeg and ffprobe by the pack beside the module
+    #[arg(long)]
+    pub pack: bool,
     /// Write results as JUnit XML
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
@@ -377,11 +380,14 @@ pub enum Engine {
     Node,
     /// wasmtime and its WASI
     Wasmtime,
+    /// Our own runtime, by the pack beside the module; only where it is asked for
+    Pack,
     /// No WebAssembly: FFmpeg built from the same sources for this machine, without assembly
     Native,
 }
 
 impl Engine {
+    /// Those that every module is run by.
     pub const ALL: [Engine; 4] = [Engine::Afmpeg, Engine::Node, Engine::Wasmtime, Engine::Native];
 
     pub fn name(self) -> &'static str {
@@ -389,6 +395,7 @@ impl Engine {
             Engine::Afmpeg => "afmpeg",
             Engine::Node => "node",
             Engine::Wasmtime => "wasmtime",
+            Engine::Pack => "pack",
             Engine::Native => "native",
         }
     }
@@ -428,6 +435,9 @@ pub struct Fuzz {
     /// Run this module instead of the profile's own in artifacts/
     #[arg(long, value_name = "FILE")]
     pub module: Option<PathBuf>,
+    /// Run the pack beside the module
+    #[arg(long)]
+    pub pack: bool,
     /// Compare crashes with this module instead of that of o3-gpl-scalar in artifacts/
     #[arg(long, value_name = "FILE")]
     pub scalar: Option<PathBuf>,
@@ -737,6 +747,9 @@ pub struct Program {
     /// A folder that the program may read
     #[arg(long, value_name = "DIR")]
     pub read: Option<PathBuf>,
+    /// The record of a pack by which it runs
+    #[arg(long, value_name = "FILE")]
+    pub pack: Option<PathBuf>,
     /// A WebAssembly file and its arguments
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
     pub command: Vec<OsString>,

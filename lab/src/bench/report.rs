@@ -49,10 +49,12 @@ fn plots(selection: &Selection) -> Result<BTreeMap<String, String>> {
         ("its pack", &|row| ratio(selection.pack(Part::Work, row))),
         ("peer", &|row| ratio(selection.beside(Part::Work, row, &Runner::Peer))),
     ];
-    let kinds = kinds.map(|(kind, ratio)| Bars {
+    let bars = kinds.map(|(kind, ratio)| Bars {
         kind: kind.to_owned(),
         values: works.iter().map(|row| ratio(row)).collect(),
     });
+    let measured = |bars: &Bars| bars.values.iter().any(Option::is_some);
+    let kinds: Vec<Bars> = bars.into_iter().filter(measured).collect();
     let title = "Time in relation to native FFmpeg on one core";
     let bars = plots::bars(title, "times native", &names, &kinds, Some(1.0))?;
     plots.insert("times-native".into(), bars);

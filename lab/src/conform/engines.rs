@@ -24,6 +24,8 @@ pub struct Engines {
     wasmtime: PathBuf,
     /// Holds ffmpeg and ffprobe for this machine.
     native: PathBuf,
+    /// The record of the module's pack.
+    pack: PathBuf,
     limit: Duration,
 }
 
@@ -34,6 +36,7 @@ impl Engines {
         root: &Path,
         wasmtime: PathBuf,
         native: PathBuf,
+        pack: PathBuf,
         limit: Duration,
     ) -> Result<Engines> {
         let modules = folder.join("modules");
@@ -52,6 +55,7 @@ impl Engines {
             scripts: root.join("conformance"),
             wasmtime,
             native,
+            pack,
             limit,
         })
     }
@@ -61,13 +65,21 @@ impl Engines {
         let (program, rest) = command.split_once(' ').unwrap_or((command, ""));
         let module = self.modules.join("ffmpeg.wasm").display().to_string();
         let mut invocation = match engine {
-            Engine::Afmpeg => {
+            Engine::Afmpeg | Engine::Pack => {
                 let own = process::own_program()?;
-                Invocation::new(own.display().to_string(), folder)
+                let invocation = Invocation::new(own.display().to_string(), folder)
                     .arguments(["program", "--compiled", &self.compiled.display().to_string()])
                     .arguments(["--owner", &std::process::id().to_string()])
-                    .arguments(["--limit", &self.limit.as_secs_f64().to_string(), "--"])
-                    .arguments([self.modules.join(format!("{program}.wasm")).display().to_string()])
+                    .arguments(["--limit", &self.limit.as_secs_f64().to_string()]);
+                let invocation = match engine {
+                    Engine::Pack => invocation.arguments(["--pack", &self.pack.display().to_string()]),
+                    _ => invocation,
+                };
+                invocation.arguments(["--"]).arguments([self
+                    .modules
+                    .join(format!("{program}.wasm"))
+                    .display()
+                    .to_string()])
             }
             Engine::Node => Invocation::new("node", folder)
                 // With these calls node 20 aborts now and then.

@@ -33,6 +33,8 @@ pub struct Finished {
 pub struct Identity {
     pub format_version: u32,
     pub module_sha256: String,
+    /// Of the pack by which it runs.
+    pub pack_sha256: Option<String>,
     /// The key of the tree that FATE runs in.
     pub tree: String,
     /// The digest of this program, the runtime within.
@@ -86,6 +88,7 @@ mod tests {
         let identity = Identity {
             format_version: FORMAT_VERSION,
             module_sha256: "m".into(),
+            pack_sha256: None,
             tree: "t".into(),
             engine_sha256: "e".into(),
             samples: None,

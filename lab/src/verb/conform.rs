@@ -196,6 +196,10 @@ impl Comparison {
         if chosen.contains(&Engine::Wasmtime) {
             wasmtime = fetcher.tree("wasmtime", project.pins.source("wasmtime")?)?;
         }
+        let mut pack = PathBuf::new();
+        if chosen.contains(&Engine::Pack) {
+            pack = crate::module::pack_record(&crate::module::pack(module)?);
+        }
         if chosen.contains(&Engine::Node) && !process::is_installed("node") {
             return Err(environment("the program node is missing")
                 .hint("apt-get install nodejs (version 20 or later), or leave it out with --engine")
@@ -206,7 +210,7 @@ impl Comparison {
         let logs = folder.join("logs");
         fs::create_dir_all(&logs)?;
         let comparison = Comparison {
-            engines: Engines::new(module, &folder, &project.root, wasmtime, native, LIMIT)?,
+            engines: Engines::new(module, &folder, &project.root, wasmtime, native, pack, LIMIT)?,
             chosen: chosen.to_vec(),
             inputs: scratch.path().join("inputs"),
             scratch,

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use afmpeg::Pack;
 use anyhow::{Context, Result, bail};
 
 use crate::fate::expectations::Expectations;
@@ -41,6 +42,7 @@ pub fn run(project: &Project, flags: &Fate) -> Result<()> {
             expectations: &expectations,
             profile,
             module,
+            pack: flags.pack.then(|| module::pack(module)).transpose()?,
         };
         runs.extend(suite.run().with_context(|| format!("profile {profile}"))?);
     }
@@ -76,6 +78,7 @@ struct Suite<'a> {
     expectations: &'a Expectations,
     profile: &'a str,
     module: &'a Path,
+    pack: Option<Pack>,
 }
 
 impl Suite<'_> {
@@ -90,6 +93,7 @@ impl Suite<'_> {
         let identity = Identity {
             format_version: FORMAT_VERSION,
             module_sha256: digest::file(self.module)?,
+            pack_sha256: self.pack.as_ref().map(|pack| digest::file(pack.path())).transpose()?,
             tree: tree_key,
             engine_sha256: digest::file(&process::own_program()?)?,
             samples: self.flags.samples.as_ref().map(|path| path.display().to_string()),
@@ -219,6 +223,9 @@ impl Suite<'_> {
         words.extend(["--limit".into(), self.limit().as_secs_f64().to_string()]);
         if let Some(samples) = &self.flags.samples {
             words.extend(["--read".into(), samples.canonicalize()?.display().to_string()]);
+        }
+        if let Some(pack) = &self.pack {
+            words.extend(["--pack".into(), module::pack_record(pack).display().to_string()]);
         }
         words.push("--".into());
         Ok(words.join(" "))

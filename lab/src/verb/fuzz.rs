@@ -47,6 +47,7 @@ struct Tested {
     path: PathBuf,
     named: Option<PathBuf>,
     compiled: PathBuf,
+    pack: Option<PathBuf>,
 }
 
 /// What the package is asked for, in its own words.
@@ -109,6 +110,7 @@ fn request(project: &Project, flags: &Fuzz, known: Vec<Known>) -> Result<Request
             path: PathBuf::new(),
             named: None,
             compiled: PathBuf::new(),
+            pack: None,
         },
         scalar: None,
         calls: if flags.only == Some(FuzzKind::Media) { 0 } else { calls },
@@ -128,6 +130,10 @@ fn request(project: &Project, flags: &Fuzz, known: Vec<Known>) -> Result<Request
         let sha256 = digest::file(&path)?;
         request.folder = project.cache.path("fuzz", &sha256[..16]);
         request.module = tested(project, flags, path, &flags.profile)?;
+        if flags.pack {
+            let pack = crate::module::pack(&request.module.path)?;
+            request.module.pack = Some(crate::module::pack_record(&pack));
+        }
         request.scalar = scalar(project, flags)?;
         let fetcher = project.fetcher(&flags.origins);
         let media = tests::media(project, &fetcher)?;
@@ -201,6 +207,7 @@ fn tested(project: &Project, flags: &Fuzz, path: PathBuf, profile: &str) -> Resu
         named: named(project, flags, profile)?,
         path,
         compiled,
+        pack: None,
     })
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use afmpeg::{Access, Error, HostDir, Job, Stdin, Stdout};
+use afmpeg::{Access, Error, HostDir, Job, Pack, Stdin, Stdout};
 use anyhow::{Context, Result};
 
 use crate::module;
@@ -46,7 +46,13 @@ pub fn run(flags: &Program) -> ExitCode {
 fn run_program(flags: &Program) -> Result<i32> {
     let path = Path::new(&flags.command[0]);
     let current = std::env::current_dir().context("no current folder")?;
-    let runtime = module::load(path, &flags.compiled)?;
+    let runtime = match &flags.pack {
+        // Other programs of the tests have none.
+        Some(record) if module::is_module(path) => {
+            module::load_pack(path, &Pack::from_record(record)?, &flags.compiled)?
+        }
+        _ => module::load(path, &flags.compiled)?,
+    };
     let folder = Arc::new(HostDir::read_write(&current)?);
     let mut job = Job::new(&flags.command)
         .stdin(Stdin::Inherit)

@@ -26,6 +26,10 @@ const LIBRARY_TESTS: &[&str] = &["--lib", "--test", "jobs", "--test", "files", "
 
 /// The one test beside those of tests/media that needs a module.
 const MODULE_TEST: &str = "many";
+/// These make packs, which takes the SDK that modules are built with.
+const PACK_TESTS: [&str; 3] = ["pack_command", "pack_signals", "packs"];
+/// Has the others make none.
+const WITHOUT_PACKS_VARIABLE: &str = "AFMPEG_TEST_WITHOUT_PACKS";
 
 pub fn run(project: &Project, flags: &Test) -> Result<()> {
     let cargo = Cargo {
@@ -85,6 +89,11 @@ fn rust_tests(project: &Project, flags: &Test, cargo: &Cargo) -> Result<()> {
     let fetcher = project.fetcher(&flags.origins);
     tests::link(project, &fetcher)?;
     let mut variables = vec![(LAB_VARIABLE, process::own_program()?.display().to_string())];
+    // Else each test that needs packs asks cargo for what makes them.
+    let xtask = process::own_program()?.with_file_name("xtask");
+    if xtask.is_file() {
+        variables.push(("AFMPEG_TEST_XTASK", xtask.display().to_string()));
+    }
     if flags.origins.offline {
         variables.push(("AFMPEG_TEST_OFFLINE", "1".to_owned()));
     }
@@ -153,7 +162,7 @@ fn quick(project: &Project, cargo: &Cargo) -> Result<()> {
         }
     }
     names.push("tidy".into());
-    names.retain(|name| name != MODULE_TEST);
+    names.retain(|name| name != MODULE_TEST && !PACK_TESTS.contains(&name.as_str()));
     names.sort();
     let tests = names.iter().flat_map(|name| ["--test", name]);
     let arguments: Vec<&str> = [&["test"], SCOPES[0], &["--lib"]]
@@ -161,7 +170,7 @@ fn quick(project: &Project, cargo: &Cargo) -> Result<()> {
         .into_iter()
         .chain(tests)
         .collect();
-    cargo.run(&arguments, &[])
+    cargo.run(&arguments, &[(WITHOUT_PACKS_VARIABLE, "1".to_owned())])
 }
 
 struct Cargo<'a> {

@@ -1,7 +1,7 @@
 //! Runs the module's programs on files in memory.
 
 use crate::request::Tested;
-use afmpeg::{Error, Job, MemoryFs, Output, Runtime, Stdout};
+use afmpeg::{Error, Job, MemoryFs, Output, Pack, Runtime, Stdout};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -24,24 +24,26 @@ pub struct Program {
 }
 
 impl Program {
-    pub fn load(path: &Path, compiled: &Path, jobs: usize) -> Result<Program> {
+    fn load(path: &Path, compiled: &Path, pack: Option<&Path>, jobs: usize) -> Result<Program> {
         std::fs::create_dir_all(compiled.parent().context("it lies in a folder")?)?;
-        let runtime = Runtime::builder()
-            .cache_folder(compiled)
-            .max_concurrency(jobs)
+        let mut builder = Runtime::builder().cache_folder(compiled).max_concurrency(jobs);
+        if let Some(record) = pack {
+            builder = builder.pack(&Pack::from_record(record)?);
+        }
+        let runtime = builder
             .from_file(path)
             .with_context(|| format!("cannot load {}", path.display()))?;
         Ok(Program { runtime })
     }
 
     pub fn of(tested: &Tested, jobs: usize) -> Result<Program> {
-        Program::load(&tested.path, &tested.compiled, jobs)
+        Program::load(&tested.path, &tested.compiled, tested.pack.as_deref(), jobs)
     }
 
     /// The one that names functions, where there is one.
     pub fn named(tested: &Tested, jobs: usize) -> Result<Program> {
         match &tested.named {
-            Some(path) => Program::load(path, &tested.compiled.with_extension("named"), jobs),
+            Some(path) => Program::load(path, &tested.compiled.with_extension("named"), None, jobs),
             None => Program::of(tested, jobs),
         }
     }

@@ -11,6 +11,8 @@ pub struct Tested {
     pub named: Option<PathBuf>,
     /// The folder of the module's compiled code.
     pub compiled: PathBuf,
+    /// The record of a pack by which it runs.
+    pub pack: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]

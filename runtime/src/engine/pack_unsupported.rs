@@ -5,7 +5,8 @@ use crate::cache::Place;
 use crate::cache_status::CacheStatus;
 use crate::error::Error;
 use crate::module::Of;
-use crate::pack::{Pack, PackError};
+use crate::pack::Pack;
+use crate::pack_error::PackError;
 use crate::preempt::Thread;
 
 pub(crate) enum Program {}

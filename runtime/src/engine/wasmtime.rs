@@ -6,7 +6,7 @@ use super::{Ran, Stop, WASM_STACK_SIZE_BYTES};
 use crate::bulk;
 use crate::cache::Key;
 use crate::error::Error;
-use crate::preempt::{Code, CodeMap, Preemption, Thread};
+use crate::preempt::{Code, CodeMap, Preemption, Thread, handle_stops};
 use crate::trust::Reason;
 use std::fs::File;
 use std::sync::OnceLock;
@@ -184,6 +184,7 @@ impl Program {
     pub fn prepare_stops(&self) -> Result<(), Error> {
         if self.preemption == Preemption::Signals && self.code_map.get().is_none() {
             let code_map = CodeMap::new(&self.engine, self.program.module()).map_err(broken)?;
+            handle_stops().map_err(|source| Error::Engine { source: source.into() })?;
             self.code_map.get_or_init(|| code_map);
         }
         Ok(())

@@ -49,7 +49,6 @@ impl CodeMap {
             .ok_or_else(|| wasmtime::format_err!("the trapping instruction is not where it is expected"))?;
         let mut functions = function_addresses(program);
         functions.sort_by_key(|function| function.start);
-        super::signals::handle_stops()?;
         Ok(CodeMap {
             functions,
             trap_address,

@@ -20,9 +20,11 @@ mod signals;
 pub use preemption::Preemption;
 #[cfg(feature = "compiler")]
 pub(crate) use signals::CodeMap;
+#[cfg(any(
+    feature = "compiler",
+    all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))
+))]
+pub(crate) use signals::handle_stops;
 pub(crate) use signals::{Code, Thread, accept_signals};
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
-pub(crate) use {
-    landing::Landing,
-    signals::{handle_stops, handle_traps},
-};
+pub(crate) use {landing::Landing, signals::handle_traps};

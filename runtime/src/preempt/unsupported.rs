@@ -22,6 +22,11 @@ pub(crate) enum Code<'a> {
 
 pub(crate) fn accept_signals() {}
 
+#[cfg(feature = "compiler")]
+pub(crate) fn handle_stops() -> std::io::Result<()> {
+    Ok(())
+}
+
 #[derive(Default)]
 pub(crate) struct Thread;
 

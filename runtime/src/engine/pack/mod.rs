@@ -1,6 +1,7 @@
 //! Running packs: native code of a module, which was made ahead of time.
 
 mod abi;
+pub(crate) mod ending;
 mod load;
 mod memory;
 
@@ -11,9 +12,9 @@ use crate::cache::Place;
 use crate::cache_status::CacheStatus;
 use crate::error::Error;
 use crate::module::Of;
-use crate::pack::{Pack, PackError};
+use crate::pack::Pack;
+use crate::pack_error::PackError;
 use crate::preempt::{self, Code, Landing, Thread};
-pub(crate) use abi::ending;
 use load::Loaded;
 use memory::{Memory, SignalStack};
 use std::alloc::{Layout, alloc_zeroed, dealloc};

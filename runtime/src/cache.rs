@@ -13,6 +13,7 @@ use crate::trust::{Reason, distrust, distrust_parents};
 use cap_fs_ext::{FollowSymlinks, MetadataExt, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, OpenOptions};
 use std::fs::{File, TryLockError};
+#[cfg(feature = "compiler")]
 use std::hash::{Hash, Hasher};
 use std::io::{self, Write};
 use std::path::Path;
@@ -362,6 +363,7 @@ impl Key {
 }
 
 /// What some types can tell only to one.
+#[cfg(feature = "compiler")]
 impl Hasher for Key {
     fn write(&mut self, bytes: &[u8]) {
         self.0.update(bytes);

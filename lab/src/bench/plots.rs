@@ -91,13 +91,7 @@ pub fn lines(title: &str, x_title: &str, y_title: &str, all: &[(String, Vec<(f64
                 .label(name)
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::LowerRight)
-            .label_font((FONT, 13))
-            .border_style(INK)
-            .background_style(WHITE)
-            .draw()?;
+        legend(&mut chart)?;
         Ok(())
     })
 }
@@ -160,25 +154,30 @@ pub fn bars(title: &str, x_title: &str, names: &[String], kinds: &[Bars], line: 
         }
         for (row, name) in names.iter().enumerate() {
             let (x, y) = chart.backend_coord(&(0.0, rows - row as f64 - 0.5));
-            let length = name.chars().count() as i32 * LETTER_WIDTH;
-            let place = (x - names_width + (names_width - length - 8).min(8), y - NAME_SIZE / 2);
+            let style = (FONT, NAME_SIZE).into_font().color(&INK);
             area.draw(&Text::new(
                 name.clone(),
-                place,
-                (FONT, NAME_SIZE).into_font().color(&INK),
+                (x - names_width + 8, y - NAME_SIZE / 2),
+                style,
             ))?;
         }
         if kinds.len() > 1 {
-            chart
-                .configure_series_labels()
-                .position(SeriesLabelPosition::LowerRight)
-                .label_font((FONT, 13))
-                .border_style(INK)
-                .background_style(WHITE)
-                .draw()?;
+            legend(&mut chart)?;
         }
         Ok(())
     })
+}
+
+/// What the colours mean, at the lower right.
+fn legend<'a, 'b: 'a>(chart: &mut Chart<'a, 'b>) -> Result<(), Box<dyn std::error::Error>> {
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::LowerRight)
+        .label_font((FONT, 13))
+        .border_style(INK)
+        .background_style(WHITE)
+        .draw()?;
+    Ok(())
 }
 
 fn most(values: impl Iterator<Item = f64>) -> f64 {

@@ -226,22 +226,25 @@ impl Comparison {
             work.finish("ready", Some(started.elapsed()));
         }
         fs::copy(tests::video(project, &fetcher)?, comparison.inputs.join(CLIP))?;
+        comparison.make_inputs(inputs)?;
+        Ok(comparison)
+    }
+
+    fn make_inputs(&self, inputs: &[Input]) -> Result<()> {
         for input in inputs {
             if let Some(text) = &input.text {
-                fs::write(comparison.inputs.join(&input.name), text)?;
+                fs::write(self.inputs.join(&input.name), text)?;
             }
             if let Some(command) = &input.command {
-                let log = comparison.logs.join(format!("input {}.log", input.name));
-                let output = File::create(comparison.scratch.path().join("output"))?;
-                let code = comparison
-                    .engines
-                    .run(Engine::Afmpeg, command, &comparison.inputs, output, &log)?;
-                if code != 0 || !comparison.inputs.join(&input.name).is_file() {
+                let log = self.logs.join(format!("input {}.log", input.name));
+                let output = File::create(self.scratch.path().join("output"))?;
+                let code = self.engines.run(Engine::Afmpeg, command, &self.inputs, output, &log)?;
+                if code != 0 || !self.inputs.join(&input.name).is_file() {
                     bail!("input {} could not be made: see {}", input.name, log.display());
                 }
             }
         }
-        Ok(comparison)
+        Ok(())
     }
 
     fn run(&self, job: &Job) -> Result<Compared> {

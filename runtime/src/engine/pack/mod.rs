@@ -121,30 +121,35 @@ impl Program {
         let run = started.elapsed() - instantiate;
         // SAFETY: once after the run, as the pack wants it; the host still lives.
         unsafe { (pack.release)(instance.address.as_ptr().cast()) };
-        let context = context.into_inner();
-        if let Some(panic) = context.panic {
-            resume_unwind(panic);
-        }
-        let stop = match ending {
-            ending::RETURNED => None,
-            ending::NO_MEMORY => {
-                let source = io::Error::from(io::ErrorKind::OutOfMemory);
-                return Err(super::not_started(&context.guest, source.into()));
-            }
-            ending => Some(match context.ending {
-                Some(ending) => Stop::Ending(ending),
-                None => Stop::Trap {
-                    reason: reason(ending).to_owned(),
-                    function: None,
-                },
-            }),
-        };
+        let (stop, guest) = context.into_inner().end(ending)?;
         Ok(Ran {
             instantiate,
             run,
             stop,
-            guest: context.guest,
+            guest,
         })
+    }
+}
+
+impl Context {
+    /// Why the program has ended, if it has not by itself.
+    fn end(self, ending: u32) -> Result<(Option<Stop>, Guest), Error> {
+        if let Some(panic) = self.panic {
+            resume_unwind(panic);
+        }
+        let stop = match (ending, self.ending) {
+            (ending::RETURNED, _) => None,
+            (ending::NO_MEMORY, _) => {
+                let source = io::Error::from(io::ErrorKind::OutOfMemory);
+                return Err(super::not_started(&self.guest, source.into()));
+            }
+            (_, Some(ending)) => Some(Stop::Ending(ending)),
+            (ending, None) => Some(Stop::Trap {
+                reason: reason(ending).to_owned(),
+                function: None,
+            }),
+        };
+        Ok((stop, self.guest))
     }
 }
 

@@ -120,6 +120,11 @@ pub struct Sandbox {
         require_equals = true)]
     pub parallel: Option<Wish>,
 
+    /// With --parallel: keep encoded segments in the cache until the output is whole, and take those that an interrupted run of the
+    /// same command has left there
+    #[arg(long, requires = "parallel")]
+    pub resume: bool,
+
     /// With --parallel: print how the video would be cut, as JSON, and make nothing
     #[arg(long, requires = "parallel")]
     pub dry_run: bool,

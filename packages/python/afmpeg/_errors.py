@@ -90,6 +90,13 @@ class InstantiateFailed(SetupError):
     next_step = "Free memory, or raise the limit of address space"
 
 
+class NotCut(SetupError):
+    """The command cannot be cut into segments, as ``parallel="require"`` asks."""
+
+    next_step = "Leave parallel out, or say parallel=True, which then runs it as one job"
+    reason: str
+
+
 class JobError(Error):
     """A job was ended, or has failed. ``output`` is what there was until then, without files."""
 

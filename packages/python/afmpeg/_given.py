@@ -32,7 +32,7 @@ _COUNTS = (
     "random_seed",
 )
 _COMMON = (*_COUNTS, "files", "dirs", "dirs_read_only", "fonts", "env", "timeout", "priority", "fixed_clock")
-_OF_RUN = ("outputs", "stdin", "stdout", "stderr", "pipes", "stdout_max_bytes", "stderr_max_bytes", "progress")
+_OF_RUN = ("outputs", "stdin", "stdout", "stderr", "pipes", "stdout_max_bytes", "stderr_max_bytes", "progress", "parallel")
 
 #: The crate keeps the end of a stream in memory of the host, which has a limit of its own.
 _STDOUT_MAX_BYTES = 4 << 30
@@ -198,7 +198,21 @@ def settings(options: Mapping[str, Any]) -> dict[str, Any]:
     if clock is not None and hasattr(clock, "timestamp"):
         clock = clock.timestamp()
     made["fixed_clock"] = None if clock is None else seconds("fixed_clock", clock)
+    made["parallel"] = None
     return made
+
+
+def _parallel(value: object, args: Sequence[Any]) -> tuple[int, bool] | None:
+    """How many segments of a command are made at a time, 0 for one a core; and whether it must be cut."""
+    if value is None or value is False:
+        return None
+    if not args or args[0] != "ffmpeg":
+        raise ValueError("parallel is for ffmpeg alone")
+    if value is True or value == "require":
+        return 0, value == "require"
+    if isinstance(value, str):
+        raise ValueError(f"parallel must be True, a number of workers or 'require', not {value!r}")
+    return count("parallel", value, 1, 1 << 16), False
 
 
 def _handle(descriptor: int) -> int:
@@ -249,6 +263,7 @@ class Given:
     def __init__(self, args: object, options: Mapping[str, Any], of_start: bool) -> None:
         self.args = _arguments(args)
         self.settings = settings(options)
+        self.settings["parallel"] = _parallel(options.get("parallel"), self.args)
         self.stdin: bytes | int | str | None = None
         self.progress = options.get("progress")
         if self.progress is not None and not callable(self.progress):

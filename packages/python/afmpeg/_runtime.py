@@ -63,6 +63,8 @@ class Result:
         "host_memory_peak_bytes",
         "bytes_read",
         "bytes_written",
+        "segments",
+        "whole",
     )
 
     #: The program's own exit code: 0 is success, and a failure is no exception.
@@ -85,9 +87,15 @@ class Result:
     host_memory_peak_bytes: int
     bytes_read: int
     bytes_written: int
+    #: With ``parallel``, how many segments the output was made of.
+    segments: int
+    #: With ``parallel``, why it was made by one job, if it was.
+    whole: str | None
 
     def __init__(self, fields: dict[str, Any]) -> None:
         self.files = {}
+        self.segments = 1
+        self.whole = None
         for name, value in fields.items():
             setattr(self, name, value)
 

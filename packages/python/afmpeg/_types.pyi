@@ -67,6 +67,9 @@ class RunOptions(Options, total=False):
     stdout_max_bytes: int
     stderr_max_bytes: int
     progress: Callable[[Progress], object]
+    #: Makes a video in segments on all cores, or so many at a time, if the command can be cut: ``Result.whole`` says why it
+    #: could not be. With 'require' that is the exception NotCut.
+    parallel: bool | int | Literal["require"]
 
 class RuntimeOptions(TypedDict, total=False):
     #: Where compiled code is kept: by default in the user's cache, and nowhere with None.

@@ -86,6 +86,10 @@ fn fill(py: Python, error: &Error, fields: &Bound<PyDict>) -> PyResult<&'static 
         }
         Error::Release { .. } => "ReleaseFailed",
         Error::TwoCapacities => "TwoCapacities",
+        Error::Whole { reason } => {
+            fields.set_item("reason", reason)?;
+            "NotCut"
+        }
         Error::Closed => "Closed",
         Error::Busy { running, waiting } => {
             fields.set_item("running", running)?;

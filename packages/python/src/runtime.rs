@@ -4,15 +4,17 @@
 //! The runtime.
 
 use crate::progress::Progress;
-use crate::settings::{Settings, duplicate, duration};
-use crate::task::{Failed, Job, Outcome, Task};
+use crate::settings::{Given, Settings, duplicate, duration};
+use crate::task::{Cut, Failed, Failure, Job, Outcome, Task};
 use crate::{error, guard};
-use afmpeg::{CacheStatus, Capacity, Error, Frames, Preemption, Stdin, Stdout};
+use afmpeg::{CacheStatus, Capacity, Done, Error, Frames, Output, Parallel, Preemption, Stdin, Stdout, Whole};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use std::ffi::OsString;
+use std::num::NonZero;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
@@ -88,6 +90,73 @@ fn output_stream((kind, number): &Stream) -> PyResult<Stdout> {
     })
 }
 
+/// Calls Python with each report.
+type Report = Arc<dyn Fn(&afmpeg::Progress) + Send + Sync>;
+
+fn report(call: Py<PyAny>, failure: Arc<Failure>) -> Report {
+    Arc::new(move |progress| {
+        let called = Python::try_attach(|py| call.call1(py, (Progress::new(progress),)));
+        if let Some(Err(error)) = called {
+            failure.set(error);
+        }
+    })
+}
+
+/// A command that is to be cut into segments.
+struct Cutting {
+    command: Parallel,
+    is_required: bool,
+    stdout: Stream,
+    stderr: Stream,
+}
+
+impl Cutting {
+    fn new(
+        args: &[OsString],
+        (workers, is_required): (usize, bool),
+        report: Option<Report>,
+        [stdout, stderr]: [Stream; 2],
+    ) -> PyResult<Cutting> {
+        let args = args.iter().skip(1).map(|arg| arg.clone().into_string());
+        let args: Result<Vec<String>, OsString> = args.collect();
+        let args = args.map_err(|_| PyValueError::new_err("args must be Unicode with parallel"))?;
+        let mut command = Parallel::new(args);
+        if let Some(workers) = NonZero::new(workers) {
+            command = command.workers(workers);
+        }
+        if let Some(report) = report {
+            command = command.progress(move |progress| report(progress));
+        }
+        Ok(Cutting {
+            command,
+            is_required,
+            stdout,
+            stderr,
+        })
+    }
+
+    /// Runs the command in segments; nothing of it, if it cannot be cut.
+    fn run(&self, runtime: &afmpeg::Runtime, given: &Given, task: &Task) -> Result<Result<Done, Whole>, Error> {
+        let give = |job: afmpeg::Job| given.give(job).cancellation(&task.cancellation);
+        let plan = match runtime.plan_parallel(&self.command, give)? {
+            Ok(plan) => plan,
+            Err(whole) if self.is_required => {
+                let reason = whole.to_string();
+                return Err(Error::Whole { reason });
+            }
+            Err(whole) => return Ok(Err(whole)),
+        };
+        let open = |stream| {
+            output_stream(stream).unwrap_or_else(|error| {
+                task.failure.set(error);
+                Stdout::Discard
+            })
+        };
+        let set_up = |job| give(job).stdout(open(&self.stdout)).stderr(open(&self.stderr));
+        runtime.run_plan(&self.command, &plan, set_up).map(Ok)
+    }
+}
+
 #[derive(FromPyObject)]
 enum Input {
     #[pyo3(transparent)]
@@ -151,6 +220,11 @@ impl Runtime {
     ) -> PyResult<Job> {
         guard::check(py)?;
         let task = Task::new();
+        let report = progress.map(|call| report(call, task.failure.clone()));
+        let cutting = settings
+            .parallel
+            .map(|wish| Cutting::new(&args, wish, report.clone(), [stdout.clone(), stderr.clone()]))
+            .transpose()?;
         let mut given = settings.open(py, &task.failure)?;
         let mut job = afmpeg::Job::new(args)
             .stdin(Input::open(stdin)?)
@@ -160,21 +234,25 @@ impl Runtime {
             .signals(&task.signals);
         job = given.give(job);
         job = given.take_pipes(job);
-        if let Some(call) = progress {
-            let failure = task.failure.clone();
-            job = job.progress(move |progress| {
-                let called = Python::try_attach(|py| call.call1(py, (Progress::new(progress),)));
-                if let Some(Err(error)) = called {
-                    failure.set(error);
-                }
-            });
+        if let Some(report) = report {
+            job = job.progress(move |progress| report(progress));
         }
         let runtime = self.runtime.clone();
-        task.start(py, move |_| {
-            let output = runtime.run(job).inspect_err(|_| given.files.abandon())?;
+        task.start(py, move |task| {
+            let run = || -> Result<(Output, Option<Cut>), Error> {
+                let whole = match cutting {
+                    Some(cutting) => match cutting.run(&runtime, &given, task)? {
+                        Ok(done) => return Ok((done.output, Some(Cut::Segments(done.segments)))),
+                        Err(whole) => Some(Cut::Whole(whole.to_string())),
+                    },
+                    None => None,
+                };
+                Ok((runtime.run(job)?, whole))
+            };
+            let (output, cut) = run().inspect_err(|_| given.files.abandon())?;
             let finished = given.files.finish(output.success());
             let files = finished.map_err(|(path, source)| Failed::Output { path, source })?;
-            Ok(Outcome::Run { output, files })
+            Ok(Outcome::Run { output, files, cut })
         })
     }
 

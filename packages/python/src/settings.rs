@@ -39,6 +39,8 @@ pub struct Settings {
     priority: Option<i32>,
     fixed_clock: Option<f64>,
     random_seed: Option<u64>,
+    /// How many segments are made at a time, 0 for as many as there are cores; and whether the command must be cut.
+    pub parallel: Option<(usize, bool)>,
 }
 
 /// What a call's jobs are given.

@@ -34,9 +34,17 @@ pub enum Outcome {
     Run {
         output: Output,
         files: Vec<(String, Bytes)>,
+        cut: Option<Cut>,
     },
     Probe(Value),
     Frames(Vec<afmpeg::Frame>, &'static str),
+}
+
+/// What became of a command that was to be cut into segments.
+pub enum Cut {
+    Segments(usize),
+    /// It was run as one job, for this reason.
+    Whole(String),
 }
 
 /// Why a job has come to nothing.
@@ -274,8 +282,13 @@ impl Job {
             return Err(PyRuntimeError::new_err("the job is not done, or its result was taken"));
         };
         match outcome {
-            Ok(Outcome::Run { output, files }) => {
+            Ok(Outcome::Run { output, files, cut }) => {
                 let fields = error::output_fields(py, &output)?;
+                match cut {
+                    Some(Cut::Segments(count)) => fields.set_item("segments", count)?,
+                    Some(Cut::Whole(reason)) => fields.set_item("whole", reason)?,
+                    None => {}
+                }
                 let by_name = PyDict::new(py);
                 for (name, bytes) in files {
                     by_name.set_item(name, PyBytes::new(py, &bytes))?;

@@ -330,6 +330,51 @@ class Answers(Case):
         self.assertTrue(math.isclose(reports[-1].time, 20, abs_tol=0.1))
         self.assertEqual([report.frame for report in reports], sorted(report.frame for report in reports))
 
+    def test_a_video_is_made_in_segments(self) -> None:
+        source = "testsrc=d=24:s=320x240:r=25[out0];sine=d=24[out1]"
+        make = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", source, "-c:v", "libopenh264", "-g", "50", "in.mkv"]
+        files = {"in.mkv": afmpeg.run(make).check().files["in.mkv"]}
+        args = ["ffmpeg", "-v", "error", "-i", "in.mkv", "-vf", "hflip", "-c:v", "mpeg4", "-q:v", "4", "out.mp4"]
+        whole = afmpeg.run(args, files=files).check()
+        self.assertEqual((whole.segments, whole.whole), (1, None))
+        made = []
+        for workers in (True, 1, 3):
+            reports: list[afmpeg.Progress] = []
+            result = afmpeg.run(args, files=files, parallel=workers, progress=reports.append).check()
+            self.assertIsNone(result.whole)
+            self.assertGreater(result.segments, 2)
+            self.assertTrue(reports[-1].finished)
+            self.assertEqual(list(result.files), ["out.mp4"])
+            made.append(result.files["out.mp4"])
+        self.assertEqual(made[0], made[1])
+        self.assertEqual(made[0], made[2])
+        probes = [afmpeg.probe(data) for data in (whole.files["out.mp4"], made[0])]
+        self.assertEqual(*([stream.nb_frames for stream in probe.streams] for probe in probes))
+        # Into a file of the machine's; what is there stays there if the job fails.
+        with tempfile.TemporaryDirectory() as folder:
+            place = pathlib.Path(folder) / "out.mp4"
+            named = [*args[:-1], place]
+            afmpeg.run(named, files=files, parallel=True).check()
+            self.assertEqual(place.read_bytes(), made[0])
+            with self.assertRaises(afmpeg.LimitReached):
+                afmpeg.run(["ffmpeg", "-y", *named[1:]], files=files, parallel=True, written_max_bytes=1 << 10)
+            self.assertEqual(place.read_bytes(), made[0])
+            self.assertEqual(os.listdir(folder), ["out.mp4"])
+
+    def test_what_cannot_be_cut_says_why(self) -> None:
+        args = ["ffmpeg", "-v", "error", "-i", "in.mkv", "-c", "copy", "out.mkv"]
+        result = afmpeg.run(args, files={"in.mkv": self.data}, parallel=2).check()
+        self.assertEqual((result.segments, list(result.files)), (1, ["out.mkv"]))
+        self.assertIn("copied", result.whole or "")
+        with self.assertRaises(afmpeg.NotCut) as caught:
+            afmpeg.run(args, files={"in.mkv": self.data}, parallel="require")
+        self.assertEqual(caught.exception.reason, result.whole)
+        for wrong, error in (("never", ValueError), (0, ValueError), (1.5, TypeError)):
+            with self.assertRaises(error):
+                afmpeg.run(args, files={"in.mkv": self.data}, parallel=wrong)  # type: ignore[arg-type]
+        with self.assertRaises(ValueError):
+            afmpeg.run(["ffprobe", "in.mkv"], files={"in.mkv": self.data}, parallel=True)
+
     def test_the_same_input_gives_the_same_bytes(self) -> None:
         self.assertEqual(media(), media())
 

@@ -5,6 +5,7 @@
 //! is cut: the number of cores changes when a segment is made, and never what is made. [`run`] carries a plan out.
 
 mod join;
+mod keep;
 mod plan;
 mod run;
 mod source;
@@ -22,6 +23,7 @@ use crate::progress::Progress;
 use crate::runtime::Runtime;
 use std::fmt;
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
@@ -48,6 +50,7 @@ pub struct Parallel {
     workers: Option<NonZero<usize>>,
     is_required: bool,
     progress: Option<Report>,
+    segments_folder: Option<PathBuf>,
 }
 
 impl Parallel {
@@ -58,6 +61,7 @@ impl Parallel {
             workers: None,
             is_required: false,
             progress: None,
+            segments_folder: None,
         }
     }
 
@@ -79,6 +83,13 @@ impl Parallel {
         self
     }
 
+    /// Keeps encoded segments in this folder of the machine until the output is whole. If the process is killed, or a job fails,
+    /// the same command on the same input takes those that are there. What nobody goes on with is removed after a week.
+    pub fn resumable(mut self, segments_folder: impl Into<PathBuf>) -> Parallel {
+        self.segments_folder = Some(segments_folder.into());
+        self
+    }
+
     fn worker_count(&self) -> usize {
         let cores = || thread::available_parallelism().map_or(1, NonZero::get);
         self.workers.map_or_else(cores, NonZero::get)
@@ -92,6 +103,7 @@ impl fmt::Debug for Parallel {
             .field("args", &self.args)
             .field("workers", &self.workers)
             .field("is_required", &self.is_required)
+            .field("segments_folder", &self.segments_folder)
             .finish_non_exhaustive()
     }
 }

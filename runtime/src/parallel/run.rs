@@ -1,6 +1,7 @@
 //! Carrying a plan out.
 
 use super::join::{Before, Encoded};
+use super::keep::{self, Kept};
 use super::plan::{self, Plan, Segment};
 use super::source::Source;
 use super::whole::Whole;
@@ -12,10 +13,12 @@ use crate::interrupt::Cancellation;
 use crate::job::Job;
 use crate::limit::Limit;
 use crate::output::Output;
+use crate::pack::Hex;
 use crate::progress::Progress;
 use crate::runtime::Runtime;
 use crate::stdio::{Stdin, Stdout};
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -168,7 +171,13 @@ impl<'a> Call<'a> {
             _ => {}
         }
         // It may be somebody's.
-        if file_system.metadata(&partial, false).is_ok() {
+        let is_own = || -> Result<bool, Error> {
+            Ok(match &self.command.segments_folder {
+                Some(folder) => keep::has_begun(folder, &self.key(plan)?),
+                None => false,
+            })
+        };
+        if file_system.metadata(&partial, false).is_ok() && !is_own()? {
             return Ok(Err(Whole::new(format!("{} is there already", plan.partial))));
         }
         Ok(Ok(Target {
@@ -178,8 +187,55 @@ impl<'a> Call<'a> {
         }))
     }
 
+    /// All that segments depend on: the plan, the input, and the programs that make them.
+    fn key(&self, plan: &Plan) -> Result<String, Error> {
+        let words = Words::read(&self.command.args).map_err(|whole| segments(&whole.to_string()))?;
+        let input = self.set_up(&[])?.place(&words.input);
+        let input = input.and_then(|(file_system, path)| file_system.metadata(&path, true).ok());
+        let input = input.map(|input| (input.size_bytes, input.modified, input.device, input.inode));
+        let version = quiet(self.with_limits(Job::new(["ffmpeg", "-version"]))?);
+        let version = version.stdout(Stdout::Capture { limit_bytes: 64 << 10 });
+        let version = self.runtime.run(version)?;
+        let mut hash = Sha256::new();
+        for part in [
+            env!("CARGO_PKG_VERSION").as_bytes(),
+            &version.stdout,
+            format!("{input:?}").as_bytes(),
+            format!("{plan:?}").as_bytes(),
+        ] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        Ok(Hex(&hash.finalize()).to_string())
+    }
+
+    /// The segments of this plan that were made before, where they are kept.
+    fn kept(&self, plan: &Plan) -> Result<Option<Kept>, Error> {
+        let Some(folder) = &self.command.segments_folder else {
+            return Ok(None);
+        };
+        let kept = Kept::open(folder, &self.key(plan)?);
+        kept.map(Some).map_err(|error| self.unkept(&error))
+    }
+
+    fn unkept(&self, error: &io::Error) -> Error {
+        let folder = self
+            .command
+            .segments_folder
+            .iter()
+            .map(|folder| folder.display().to_string());
+        let reason = format!("{}: {error}", folder.collect::<String>());
+        Error::Segments {
+            source: io::Error::new(error.kind(), reason),
+        }
+    }
+
     fn carry_out(&self, plan: &Plan) -> Result<Done, Error> {
+        let kept = self.kept(plan)?;
         let target = self.target(plan)?.map_err(|whole| segments(&whole.to_string()))?;
+        if let Some(kept) = &kept {
+            kept.set_begun(true).map_err(|error| self.unkept(&error))?;
+        }
         // That it can be written is found now rather than after all is encoded.
         let mut options = OpenOptions::default();
         (options.write, options.create, options.truncate, options.follow_links) = (true, true, true, true);
@@ -187,10 +243,16 @@ impl<'a> Call<'a> {
         let opened = opened.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", plan.partial)));
         drop(opened.map_err(|source| Error::Segments { source })?);
         let half = Half(&target);
-        let mut output = self.encode_and_join(plan)?;
+        let made = self.encode_and_join(plan, kept.as_ref());
+        if let (Err(_), Some(kept)) = (&made, &kept) {
+            // What is there under its name from now on is not its own.
+            let _ = kept.set_begun(false);
+        }
+        let mut output = made?;
         let renamed = target.file_system.rename(&target.partial, &target.output);
         renamed.map_err(|source| Error::Segments { source })?;
         std::mem::forget(half);
+        kept.into_iter().for_each(Kept::remove);
         self.add(&output);
         output.cpu_time = Duration::from_nanos(self.cpu_time.load(Ordering::Relaxed));
         output.bytes_read = self.bytes_read.load(Ordering::Relaxed);
@@ -210,7 +272,7 @@ impl<'a> Call<'a> {
             .fetch_max(output.memory_peak_bytes, Ordering::Relaxed);
     }
 
-    fn encode_and_join(&self, plan: &Plan) -> Result<Output, Error> {
+    fn encode_and_join(&self, plan: &Plan, kept: Option<&Kept>) -> Result<Output, Error> {
         let workers = self.command.worker_count().min(plan.segments.len());
         let line = Arc::new(Line::new(plan.segments.len(), workers));
         let reports = Reports::new(self.command, plan.segments.len());
@@ -227,7 +289,7 @@ impl<'a> Call<'a> {
                 scope.spawn(|| {
                     let _ends = EndsAll(&self.stop, &line);
                     while let Some(index) = line.next() {
-                        match self.encode(&plan.segments[index], &reports, index) {
+                        match self.encode(&plan.segments[index], &reports, index, kept) {
                             Ok(encoded) => {
                                 if let Err(reason) = line.put(index, encoded) {
                                     fail(segments(reason));
@@ -257,7 +319,30 @@ impl<'a> Call<'a> {
     }
 
     /// Encodes a segment; once more if that fails, as what failed may pass.
-    fn encode(&self, segment: &Segment, reports: &Arc<Reports>, index: usize) -> Result<Encoded, Error> {
+    fn encode(
+        &self,
+        segment: &Segment,
+        reports: &Arc<Reports>,
+        index: usize,
+        kept: Option<&Kept>,
+    ) -> Result<Encoded, Error> {
+        // One that was made before, unless the disk has damaged it.
+        if let Some(bytes) = kept.and_then(|kept| kept.get(index)) {
+            let mut sink = Sink::default();
+            sink.set_limit(self.set_up(&[])?.host_memory_max_bytes);
+            let _ = sink.write_all(&bytes);
+            sink.check()?;
+            if let Ok(encoded) = Encoded::read(sink.take()) {
+                reports.of_segment(
+                    index,
+                    &Progress {
+                        frame: encoded.frames(),
+                        ..Progress::default()
+                    },
+                );
+                return Ok(encoded);
+            }
+        }
         let attempt = || {
             let sink = Sink::default();
             let mut job = self.set_up(&segment.args)?;
@@ -272,7 +357,11 @@ impl<'a> Call<'a> {
             self.add(&output);
             sink.check()?;
             output.into_success()?;
-            Encoded::read(sink.take()).map_err(segments)
+            let bytes = sink.take();
+            if let Some(kept) = kept {
+                kept.put(index, &bytes).map_err(|error| self.unkept(&error))?;
+            }
+            Encoded::read(bytes).map_err(segments)
         };
         match attempt() {
             Err(Error::Program { .. } | Error::Segments { .. }) => attempt(),

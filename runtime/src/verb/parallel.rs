@@ -1,6 +1,7 @@
 //! `afmpeg --parallel ffmpeg`: one command on all cores.
 
 use super::failure::Failure;
+use super::module::default_folder;
 use super::progress::Bar;
 use super::signals;
 use crate::cli::{Sandbox, Wish};
@@ -19,6 +20,14 @@ pub fn run(
     let mut command = Parallel::new(args);
     if let Some(workers) = wish.workers {
         command = command.workers(workers);
+    }
+    if sandbox.resume {
+        let folder = default_folder("segments").ok_or_else(|| {
+            Failure::usage(
+                "--resume keeps segments in the cache, and neither XDG_CACHE_HOME nor HOME says where it is".to_owned(),
+            )
+        })?;
+        command = command.resumable(folder);
     }
     if let Some(bar) = bar {
         command = command.progress(bar.report());

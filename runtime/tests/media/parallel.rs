@@ -5,6 +5,10 @@ use crate::fixture::{Studio, module, runtime};
 use afmpeg::{Access, Job, Parallel};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Sources, each by what makes it of those before.
 const SOURCES: &[(&str, &str)] = &[
@@ -362,6 +366,80 @@ fn limits_and_failures_leave_no_half_of_an_output() {
         .fails(1, "limit");
     assert_eq!(studio.read_text("out.mp4"), "something");
     assert_eq!(studio.files("out"), ["out.mp4"]);
+}
+
+/// The segments that are kept in this cache, by the folders of their plans.
+fn kept(cache: &Path) -> Vec<PathBuf> {
+    let plans = fs::read_dir(cache.join("afmpeg/segments")).into_iter().flatten();
+    let files = plans.flat_map(|plan| fs::read_dir(plan.unwrap().path()).unwrap());
+    let paths = files.map(|file| file.unwrap().path());
+    paths
+        .filter(|path| path.extension().is_some_and(|extension| extension == "mp4"))
+        .collect()
+}
+
+#[test]
+fn what_was_killed_goes_on_where_it_was() {
+    let studio = Studio::new();
+    make_sources(&studio, 1);
+    let cache = tempfile::tempdir().unwrap();
+    let start_with = |options: &str, output: &str| {
+        let line = format!("{options} ffmpeg -v error -y -i cfr.mkv -c:v libx264 -preset placebo {output}");
+        let mut command = studio.command();
+        command
+            .args(line.split_whitespace())
+            .env("XDG_CACHE_HOME", cache.path());
+        command
+    };
+    let start = |output: &str| start_with("--parallel=require,1 --resume", output);
+    let whole = start("wanted.mp4").output().unwrap();
+    assert!(
+        whole.status.success() && whole.stdout.is_empty() && whole.stderr.is_empty(),
+        "{whole:?}"
+    );
+    assert_eq!(kept(cache.path()), Vec::<PathBuf>::new());
+
+    let mut killed = start("out.mp4").spawn().unwrap();
+    let begun = Instant::now();
+    while kept(cache.path()).len() < 2 {
+        assert!(begun.elapsed() < Duration::from_secs(60) && killed.try_wait().unwrap().is_none());
+        thread::sleep(Duration::from_millis(5));
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert_eq!(studio.files("out"), ["out.partial.mp4"]);
+    let before = kept(cache.path());
+    let made = |path: &PathBuf| fs::metadata(path).unwrap().modified().unwrap();
+    let times: Vec<_> = before.iter().map(made).collect();
+
+    // Nobody else's unfinished output is taken for this one's.
+    let other = start_with("--parallel=require", "out.mp4").output().unwrap();
+    assert!(
+        String::from_utf8_lossy(&other.stderr).contains("there already"),
+        "{other:?}"
+    );
+
+    // It is killed again, to see that the segments were not made a second time.
+    let mut again = start("out.mp4").spawn().unwrap();
+    while kept(cache.path()).len() == before.len() {
+        assert!(begun.elapsed() < Duration::from_secs(60) && again.try_wait().unwrap().is_none());
+        thread::sleep(Duration::from_millis(5));
+    }
+    // Two at a time would make a mess of it.
+    let second = start("out.mp4").output().unwrap();
+    assert!(
+        String::from_utf8_lossy(&second.stderr).contains("another process"),
+        "{second:?}"
+    );
+    again.kill().unwrap();
+    again.wait().unwrap();
+    assert_eq!(before.iter().map(made).collect::<Vec<_>>(), times);
+    // What the disk has damaged is made again.
+    fs::write(&before[0], b"damaged").unwrap();
+    assert!(start("out.mp4").status().unwrap().success());
+    assert_eq!(studio.files("out"), ["out.mp4"]);
+    assert!(studio.read("out.mp4") == studio.read("wanted.mp4"));
+    assert_eq!(kept(cache.path()), Vec::<PathBuf>::new());
 }
 
 /// The first lines, or words, that are not the same.

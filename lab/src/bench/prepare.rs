@@ -24,9 +24,6 @@ use xtask::process::{self, Invocation};
 use xtask::progress::Progress;
 use xtask::project::Project;
 
-/// The name of a source, and of its program in commands of inputs.
-const FOREIGN_FFMPEG: &str = "foreign-ffmpeg";
-
 const INPUT_LIMIT: Duration = Duration::from_secs(600);
 
 /// Runners and their inputs, ready to be measured.
@@ -218,12 +215,9 @@ impl Prepared {
             return tests::video(project, fetcher);
         };
         let words: Vec<String> = command.split(' ').map(str::to_owned).collect();
-        let (programs, program) = match words[0].as_str() {
-            FOREIGN_FFMPEG => foreign_ffmpeg(project, fetcher)?,
-            name => (self.native.clone(), self.native.join(name)),
-        };
+        let program = self.native.join(&words[0]);
         // A folder of the cache has what it holds in its name.
-        let programs = programs.file_name().context("a folder of the cache has a name")?;
+        let programs = self.native.file_name().context("a folder of the cache has a name")?;
         let mut key = Key::new("bench input")
             .field(&input.name)
             .field(command)
@@ -289,15 +283,6 @@ fn sizes(path: &Path) -> Result<ModuleSizes> {
         gzip_bytes: size(".gz")?,
         brotli_bytes: size(".br")?,
     })
-}
-
-/// The FFmpeg that has encoders that ours lacks: its folder in the cache, and the program there.
-fn foreign_ffmpeg(project: &Project, fetcher: &Fetcher) -> Result<(PathBuf, PathBuf)> {
-    let tree = fetcher.tree(FOREIGN_FFMPEG, project.pins.source(FOREIGN_FFMPEG)?)?;
-    let folder = tree.join("binaries");
-    let mut programs = fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
-    let program = programs.next().context("foreign-ffmpeg has no program")??.path();
-    Ok((tree, program))
 }
 
 fn peer(project: &Project, fetcher: &Fetcher) -> Result<Result<Place, String>> {

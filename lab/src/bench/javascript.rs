@@ -22,7 +22,7 @@ const CORE: &str = "core";
 pub enum Line {
     Header(Box<Header>),
     Sample(Sample),
-    /// The part of the processor time that other processes had meanwhile, where the system tells it.
+    /// The part of the processor time that other processes had just before, where the system tells it.
     Load {
         other_share: f64,
     },
@@ -285,7 +285,7 @@ impl Run {
         let rounds = self.samples.iter().map(|sample| sample.round + 1).max().unwrap_or(0);
         let memory = host.memory_bytes as f64 / f64::from(1 << 30);
         let other = self.other_share.map_or("–".into(), |share| {
-            format!("{:.1} % of the processor time", 100.0 * share)
+            format!("{:.1} % of the processor time, just before", 100.0 * share)
         });
         format!(
             "|  | measured |\n|---|---|\n\

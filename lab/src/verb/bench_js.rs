@@ -3,11 +3,9 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeVal;
 
 use crate::bench::host::{self, Host};
 use crate::bench::javascript::{FORMAT_VERSION, Header, Line, Run};
@@ -114,7 +112,7 @@ impl Bench {
         let printed = folder.join("printed");
         let log = project.cache.path("logs", "bench-js.log");
         let limit = ROUND_LIMIT * u32::try_from(flags.rounds.get()).map_err(|_| usage("so many rounds never end"))?;
-        let load = Load::begin();
+        let load = load()?;
         match invocation.run_within(limit, File::create(&printed)?, File::create(&log)?)? {
             Some(status) if status.success() => {}
             ended => bail!(
@@ -123,8 +121,6 @@ impl Bench {
                 process::last_lines(&log)?
             ),
         }
-        let load = load.map(Load::end).transpose()?;
-        let load = load.map_or(String::new(), |line| format!("{line}\n"));
         let header = serde_json::to_string(&Line::Header(Box::new(self.header.clone())))?;
         Ok(format!("{header}\n{}{load}", fs::read_to_string(&printed)?))
     }
@@ -180,34 +176,18 @@ fn header(project: &Project, flags: &BenchJs, browser: &Path, place: &Path) -> R
     })
 }
 
-/// What other processes compute meanwhile: all that was computed, less what the processes below this one did.
-struct Load {
-    started: Instant,
-    busy_seconds: f64,
-    own_seconds: f64,
-}
+/// How long the machine is looked at.
+const LOOK: Duration = Duration::from_secs(3);
 
-impl Load {
-    fn begin() -> Option<Load> {
-        Some(Load {
-            started: Instant::now(),
-            busy_seconds: host::busy_seconds()?,
-            own_seconds: children_seconds()?,
-        })
-    }
-
-    fn end(self) -> Result<String> {
-        let busy = host::busy_seconds().unwrap_or_default() - self.busy_seconds;
-        let own = children_seconds().unwrap_or_default() - self.own_seconds;
-        let cores = thread::available_parallelism()?.get() as f64;
-        let other_share = (busy - own).max(0.0) / (cores * self.started.elapsed().as_secs_f64());
-        Ok(serde_json::to_string(&Line::Load { other_share })?)
-    }
-}
-
-/// Processor time of processes below this one that have ended.
-fn children_seconds() -> Option<f64> {
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
-    let seconds = |time: TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
-    Some(seconds(usage.user_time()) + seconds(usage.system_time()))
+/// What other processes compute, looked at while nothing is measured: a browser's processes do not end below this one, so that
+/// theirs could not be told from it.
+fn load() -> Result<String> {
+    let Some(before) = host::busy_seconds() else {
+        return Ok(String::new());
+    };
+    thread::sleep(LOOK);
+    let busy = host::busy_seconds().unwrap_or_default() - before;
+    let cores = thread::available_parallelism()?.get() as f64;
+    let other_share = busy / (cores * LOOK.as_secs_f64());
+    Ok(serde_json::to_string(&Line::Load { other_share })? + "\n")
 }

@@ -80,10 +80,14 @@ const ADDRESSABLE_BYTES = 2 ** 32;
 export class Runtime {
   private readonly places: Places;
   private readonly jobs = new Set<(error: AfmpegError) => void>();
-  /** A worker that has started and waits for a job. */
-  private spare: StartedWorker | undefined;
+  /** Workers that have started and wait for jobs. */
+  private readonly spares: StartedWorker[] = [];
+  /** How many jobs run in workers, and the most that did at the same time. */
+  private running = 0;
+  private runningMost = 0;
   private isClosed = false;
   private readonly memoryMaxBytes: number;
+  private readonly jobsMax: number;
 
   private constructor(
     /** The compiled module, which can be sent to workers and given to other runtimes. */
@@ -91,7 +95,8 @@ export class Runtime {
     { jobsMax = coreCount(), memoryMaxBytes }: RuntimeOptions,
   ) {
     this.memoryMaxBytes = memoryMaxBytes ?? ADDRESSABLE_BYTES;
-    this.places = new Places(Math.max(1, jobsMax));
+    this.jobsMax = Math.max(1, jobsMax);
+    this.places = new Places(this.jobsMax);
   }
 
   /** Compiles a module, once in a page or process. Without a source it is the one that is installed, in node. */
@@ -194,6 +199,8 @@ export class Runtime {
   /** Runs a job in a worker, which ends with it: so all its memory is free at once. */
   private async inWorker(spec: JobSpec, given: Given, options: RunOptions, signal: AbortSignal): Promise<JobResult> {
     const worker = await this.takeWorker(signal);
+    this.running++;
+    this.runningMost = Math.max(this.runningMost, this.running);
     try {
       const answers = given.served.length > 0 ? sharedAnswers() : undefined;
       return await new Promise<JobResult>((resolve, reject) => {
@@ -206,8 +213,10 @@ export class Runtime {
       });
     } finally {
       worker.terminate();
-      // The next job finds a worker that runs.
-      if (!this.isClosed && !this.spare) this.keepSpare(startWorker());
+      this.running--;
+      // The next jobs find workers that run: as many as ran at the same time, and one more.
+      const wanted = Math.min(this.jobsMax, this.runningMost + 1) - this.running;
+      while (!this.isClosed && this.spares.length < wanted) this.keepSpare(startWorker());
     }
   }
 
@@ -250,8 +259,7 @@ export class Runtime {
 
   /** A worker that has started, or starts now. A job that is ended before leaves it to the next. */
   private async takeWorker(signal: AbortSignal): Promise<WorkerHandle> {
-    const started = this.spare ?? startWorker();
-    this.spare = undefined;
+    const started = this.spares.shift() ?? startWorker();
     started.hold(true);
     try {
       return await unlessAborted(started.ready, signal);
@@ -263,14 +271,15 @@ export class Runtime {
   }
 
   private keepSpare(started: StartedWorker): void {
-    if (this.isClosed || this.spare) {
+    if (this.isClosed || this.spares.length >= this.jobsMax) {
       endStarted(started);
       return;
     }
-    this.spare = started;
+    this.spares.push(started);
     // One that could not be started is no use to anybody; the next job tells what is wrong.
     started.ready.catch(() => {
-      if (this.spare === started) this.spare = undefined;
+      const at = this.spares.indexOf(started);
+      if (at >= 0) this.spares.splice(at, 1);
     });
   }
 
@@ -327,8 +336,7 @@ export class Runtime {
   close(): void {
     this.isClosed = true;
     for (const end of this.jobs) end(new AbortedError('the runtime was closed'));
-    if (this.spare) endStarted(this.spare);
-    this.spare = undefined;
+    for (const spare of this.spares.splice(0)) endStarted(spare);
   }
 }
 

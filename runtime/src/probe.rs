@@ -434,9 +434,9 @@ impl Job {
 }
 
 impl Runtime {
-    /// Runs a job made by [`Job::probe`] and reads what it prints.
+    /// Runs a job made by [`Job::probe`] and reads what it prints, which does not count as written.
     pub fn probe(&self, job: Job) -> Result<Probe, Error> {
-        let output = self.run(job)?.into_success()?;
+        let output = self.run(job.written_max_bytes(u64::MAX))?.into_success()?;
         let mut probe: Probe =
             serde_json::from_slice(&output.stdout).map_err(|source| Error::ProbeUnreadable { source })?;
         let rotations = rotations_of_groups(&String::from_utf8_lossy(&output.stderr));

@@ -144,7 +144,8 @@ impl<'a> Call<'a> {
             Err(whole) => return Ok(Err(whole)),
         };
         let job = args.iter().fold(Job::new(["ffprobe"]), Job::arg);
-        let output = self.runtime.run(quiet(self.with_limits(job)?.stdout(whole_index)))?;
+        let index = unwritten(quiet(self.with_limits(job)?.stdout(whole_index)));
+        let output = self.runtime.run(index)?;
         if !output.success() || output.stdout_dropped_bytes > 0 {
             return Ok(Err(Whole::new("the input's packets cannot be listed")));
         }
@@ -193,7 +194,7 @@ impl<'a> Call<'a> {
         let input = self.set_up(&[])?.place(&words.input);
         let input = input.and_then(|(file_system, path)| file_system.metadata(&path, true).ok());
         let input = input.map(|input| (input.size_bytes, input.modified, input.device, input.inode));
-        let version = quiet(self.with_limits(Job::new(["ffmpeg", "-version"]))?);
+        let version = unwritten(quiet(self.with_limits(Job::new(["ffmpeg", "-version"]))?));
         let version = version.stdout(Stdout::Capture { limit_bytes: 64 << 10 });
         let version = self.runtime.run(version)?;
         let mut hash = Sha256::new();
@@ -400,7 +401,7 @@ impl<'a> Call<'a> {
         ];
         let job = args.into_iter().fold(Job::new(["ffprobe"]), Job::arg);
         let job = job.arg("-of").arg("csv=p=0").arg("-i").arg(&plan.partial);
-        let job = quiet(self.with_limits(job)?);
+        let job = unwritten(quiet(self.with_limits(job)?));
         let output = self
             .runtime
             .run(job.stdout(Stdout::Capture { limit_bytes: 64 << 10 }))?;
@@ -435,6 +436,11 @@ const INDEX_MAX_BYTES: usize = 256 << 20;
 fn quiet(job: Job) -> Job {
     job.stdin(Stdin::Empty)
         .stderr(Stdout::Capture { limit_bytes: 64 << 10 })
+}
+
+/// What a job says is not written for the caller, whose limit is for that.
+fn unwritten(job: Job) -> Job {
+    job.written_max_bytes(u64::MAX)
 }
 
 fn segments(reason: &str) -> Error {

@@ -237,6 +237,9 @@ fn limits_say_which_was_reached() {
         Limit::Memory
     );
     assert_eq!(run(files(&studio), &|job| job.open_files_max(5)), Limit::OpenFiles);
+    // A description is an answer, and nothing that is written.
+    let described = Job::probe(SOURCE).file_system(".", Arc::new(files(&studio)));
+    runtime().probe(described.written_max_bytes(16)).unwrap();
 }
 
 #[test]

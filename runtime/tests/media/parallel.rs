@@ -364,6 +364,10 @@ fn limits_and_failures_leave_no_half_of_an_output() {
     studio
         .afmpeg("--parallel=require --host-memory-max 200K", &little)
         .fails(1, "limit");
+    // That of written bytes is for the output, and not for what the plan reads of the input.
+    studio
+        .afmpeg("--parallel=require --written-max 1K", &little)
+        .fails(1, "written");
     assert_eq!(studio.read_text("out.mp4"), "something");
     assert_eq!(studio.files("out"), ["out.mp4"]);
 }

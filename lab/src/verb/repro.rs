@@ -20,7 +20,7 @@ use xtask::project::Project;
 use xtask::wasm::difference;
 
 /// What a build takes from the repository.
-const FOLDERS: [&str; 4] = ["ffmpeg-src", "guest", "patches", "profiles"];
+const FOLDERS: [&str; 5] = ["ffmpeg-src", "guest", "pack", "patches", "profiles"];
 
 /// The two surroundings of a build. All that a machine or a user may have otherwise differs; the clock does by itself.
 struct Surroundings {

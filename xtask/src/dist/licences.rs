@@ -15,6 +15,9 @@ use crate::recipe::library::FFMPEG;
 const NOTICE: &str = "NOTICE.md";
 const PREFIX: &str = "LICENSE-";
 
+/// The text of what is in packs alone, which no package has.
+const OF_PACKS: &str = "MIT-simde.txt";
+
 /// The line of licences/NOTICE.md that the rows of the libraries take the place of.
 const ROWS: &str = "| @LIBRARIES@ |\n";
 
@@ -99,6 +102,9 @@ pub fn of_module(names: Vec<String>, record: &Record, all: &[Record]) -> Vec<Str
         let Some(rest) = file.strip_prefix(PREFIX) else {
             return file == NOTICE;
         };
+        if rest == OF_PACKS {
+            return false;
+        }
         let sources = all.iter().flat_map(|record| record.sources.keys());
         // The name of a source may begin as that of another one: the longest that fits is meant.
         let owner = sources
@@ -137,6 +143,7 @@ mod tests {
         let all = [renamed("a", &["vpx", "x264"]), renamed("b", &["vpx", "vpx-high"])];
         let names = [
             "LICENSE-MIT-musl.txt",
+            "LICENSE-MIT-simde.txt",
             "LICENSE-vpx-COPYING",
             "LICENSE-vpx-high-COPYING",
             "LICENSE-x264-COPYING",
@@ -146,8 +153,8 @@ mod tests {
         .map(str::to_owned);
         let of = |record: &Record| of_module(names.to_vec(), record, &all);
         let wanted = |picks: [usize; 4]| picks.map(|pick| names[pick].clone());
-        assert_eq!(of(&all[0]), wanted([0, 1, 3, 4]));
-        assert_eq!(of(&all[1]), wanted([0, 1, 2, 4]));
+        assert_eq!(of(&all[0]), wanted([0, 2, 4, 5]));
+        assert_eq!(of(&all[1]), wanted([0, 2, 3, 5]));
     }
 
     #[test]

@@ -331,7 +331,8 @@ fn unusable(folder: &Path, reason: Reason) -> CacheStatus {
     }
 }
 
-fn hash(file: File) -> io::Result<blake3::Hash> {
+/// The hash of a file, read piece by piece.
+pub(crate) fn hash(file: File) -> io::Result<blake3::Hash> {
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(file)?;
     Ok(hasher.finalize())

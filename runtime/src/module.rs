@@ -1,5 +1,6 @@
 //! A module's bytes, as they are or compressed.
 
+use crate::cache;
 use crate::error::Error;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -59,12 +60,8 @@ impl Of<'_> {
     pub fn hash(self) -> Result<Option<blake3::Hash>, Error> {
         match self {
             Of::File(path) => {
-                let hash = || {
-                    let mut hasher = blake3::Hasher::new();
-                    hasher.update_reader(File::open(path)?)?;
-                    Ok(hasher.finalize())
-                };
-                hash().map(Some).map_err(unreadable(path))
+                let hash = File::open(path).and_then(cache::hash);
+                hash.map(Some).map_err(unreadable(path))
             }
             Of::Bytes(bytes) => Ok(Some(blake3::hash(bytes))),
             Of::Record => Ok(None),

@@ -67,11 +67,18 @@ struct Target {
 }
 
 /// Removes what is not whole, also where a caller's own code panics.
-struct Half<'a>(&'a Target);
+struct Half<'a> {
+    target: &'a Target,
+    kept: Option<&'a Kept>,
+}
 
 impl Drop for Half<'_> {
     fn drop(&mut self) {
-        let _ = self.0.file_system.remove_file(&self.0.partial);
+        let _ = self.target.file_system.remove_file(&self.target.partial);
+        // What is there under its name from now on is not its own.
+        if let Some(kept) = self.kept {
+            let _ = kept.set_begun(false);
+        }
     }
 }
 
@@ -237,19 +244,17 @@ impl<'a> Call<'a> {
         if let Some(kept) = &kept {
             kept.set_begun(true).map_err(|error| self.unkept(&error))?;
         }
+        let half = Half {
+            target: &target,
+            kept: kept.as_ref(),
+        };
         // That it can be written is found now rather than after all is encoded.
         let mut options = OpenOptions::default();
         (options.write, options.create, options.truncate, options.follow_links) = (true, true, true, true);
         let opened = target.file_system.open(&target.partial, &options);
         let opened = opened.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", plan.partial)));
         drop(opened.map_err(|source| Error::Segments { source })?);
-        let half = Half(&target);
-        let made = self.encode_and_join(plan, kept.as_ref());
-        if let (Err(_), Some(kept)) = (&made, &kept) {
-            // What is there under its name from now on is not its own.
-            let _ = kept.set_begun(false);
-        }
-        let mut output = made?;
+        let mut output = self.encode_and_join(plan, kept.as_ref())?;
         let renamed = target.file_system.rename(&target.partial, &target.output);
         renamed.map_err(|source| Error::Segments { source })?;
         std::mem::forget(half);

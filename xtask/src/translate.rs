@@ -406,7 +406,9 @@ fn make_dropped_loads(function: &str) -> String {
 /// Whether it is a name as `var_i0`: a letter for the type, and the height of the stack. `var_l0` and `var_p0` are locals.
 fn is_stack_variable(name: &str) -> bool {
     let mut letters = name.strip_prefix("var_").unwrap_or_default().chars();
-    let is_type = letters.next().is_some_and(|letter| letter.is_ascii_lowercase() && !"lpgB".contains(letter));
+    let is_type = letters
+        .next()
+        .is_some_and(|letter| letter.is_ascii_lowercase() && !"lpgB".contains(letter));
     let height = letters.as_str();
     is_type && !height.is_empty() && height.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -663,7 +665,11 @@ void w2c_m_f0(w2c_m* instance, u32 var_p0) {
 }
 ";
         let mut wanted: Vec<&str> = function.lines().collect();
-        for (after, line) in [(7, "  PACK_MAKE(var_o0);"), (4, "  PACK_MAKE(var_j1);"), (2, "  PACK_MAKE(var_i0);")] {
+        for (after, line) in [
+            (7, "  PACK_MAKE(var_o0);"),
+            (4, "  PACK_MAKE(var_j1);"),
+            (2, "  PACK_MAKE(var_i0);"),
+        ] {
             wanted.insert(after + 1, line);
         }
         assert_eq!(make_dropped_loads(function).lines().collect::<Vec<_>>(), wanted);

@@ -368,13 +368,19 @@ fn split(text: &str) -> Result<Split<'_>> {
 }
 
 /// Says of each load whose result is dropped that it must be made: the compiler leaves out what changes nothing. The value
-/// of a load lies in a variable of wasm2c's stack until the next line that names it, which writes it if it was dropped.
+/// of a load lies in a variable of wasm2c's stack until the next line that names it, which writes it if it was dropped. What
+/// may be the result of a block counts as read.
 fn make_dropped_loads(function: &str) -> String {
     let mut lines: Vec<(&str, Option<&str>)> = Vec::new();
     // Variable -> the line of the load that is in it and was not read.
     let mut unread: HashMap<&str, usize> = HashMap::new();
     for line in function.split_inclusive('\n') {
-        let assignment = line.trim_start().split_once(" = ");
+        let words = line.trim_start();
+        let ends_block = words.starts_with('}') && words.len() < line.len();
+        if ends_block || words.contains("goto ") || words.trim_end().ends_with(':') || words.starts_with("var_B") {
+            unread.clear();
+        }
+        let assignment = words.split_once(" = ");
         let assignment = assignment.filter(|(variable, _)| is_stack_variable(variable));
         for variable in stack_variables(assignment.map_or(line, |(_, value)| value)) {
             unread.remove(variable);
@@ -659,14 +665,19 @@ void w2c_m_f0(w2c_m* instance, u32 var_p0) {
   var_i0 = i32_load_default32(base, size, &instance->w2c_memory, (u64)(var_i0));
   var_i0 = var_p0;
   var_j1 = i64_load_default32(base, size, &instance->w2c_memory, (u64)(var_i0));
+  var_j1 = 1ull;
   var_i0 = i32_load_default32(base, size, &instance->w2c_memory, (u64)(var_i0) + 4u);
-  if (var_i0) {goto var_B0;}
+  if (var_i0) {
+    var_i0 = i32_load_default32(base, size, &instance->w2c_memory, 4u);
+  } else {
+    var_i0 = 0u;
+  }
   var_o0 = v128_load_default32(base, size, &instance->w2c_memory, 16u);
 }
 ";
         let mut wanted: Vec<&str> = function.lines().collect();
         for (after, line) in [
-            (7, "  PACK_MAKE(var_o0);"),
+            (12, "  PACK_MAKE(var_o0);"),
             (4, "  PACK_MAKE(var_j1);"),
             (2, "  PACK_MAKE(var_i0);"),
         ] {

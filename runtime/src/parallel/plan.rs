@@ -503,7 +503,9 @@ mod tests {
         "format": { "format_name": "matroska,webm", "start_time": "1.500000" },
         "streams": [
             { "index": 0, "codec_type": "audio", "codec_name": "aac", "channels": 2, "time_base": "1/1000" },
-            { "index": 1, "codec_type": "video", "codec_name": "h264", "time_base": "1/1000", "disposition": { "default": 1 } },
+            { "index": 1, "codec_type": "video", "codec_name": "h264", "time_base": "1/1000",
+              "disposition": { "original": 1, "default": 1, "forced": 0 },
+              "tags": { "language": "ger", "Encoder": "x", "BPS": "9", "title": "A" } },
             { "index": 2, "codec_type": "audio", "codec_name": "ac3", "channels": 6, "time_base": "1/1000" },
             { "index": 3, "codec_type": "subtitle", "codec_name": "hdmv_pgs_subtitle", "time_base": "1/1000" },
             { "index": 4, "codec_type": "subtitle", "codec_name": "subrip", "time_base": "1/1000" }

@@ -20,8 +20,24 @@ async function compiled(contents) {
   return import(`data:text/javascript,${encodeURIComponent(text)}`);
 }
 
-const { Before, ENCODERS, Encoded, microseconds, plan, readProbe, Source, TABLES, Unfit, Whole, Words } = await compiled(`
+const {
+  Before,
+  ENCODERS,
+  Encoded,
+  LimitError,
+  Line,
+  microseconds,
+  plan,
+  readProbe,
+  Source,
+  TABLES,
+  Unfit,
+  Whole,
+  Words,
+} = await compiled(`
+  export { LimitError } from './errors.ts';
   export { Before, Encoded, Unfit } from './parallel/join.ts';
+  export { Line } from './parallel/line.ts';
   export { ENCODERS, microseconds, plan } from './parallel/plan.ts';
   export { Source } from './parallel/source.ts';
   export { Whole } from './parallel/whole.ts';
@@ -153,4 +169,47 @@ test('segments that do not fit are refused', () => {
       assert.ok(error instanceof Unfit, String(error));
     }
   }
+});
+
+/** Whether a promise is still open when all that is there has had its turn. */
+async function waits(promise) {
+  const open = Symbol('open');
+  const turn = new Promise((resolve) => setTimeout(() => resolve(open), 0));
+  return (await Promise.race([promise, turn])) === open;
+}
+
+test('segments are read in order, and few are ahead', async () => {
+  const at = (index) => segment(1, [[100 * index, 100 * index]]);
+  const line = new Line(4, 2, 10_000);
+  assert.deepEqual([await line.take(), await line.take()], [0, 1]);
+  const third = line.take();
+  const parts = line.parts();
+  const head = parts.next();
+  line.put(1, at(1));
+  assert.ok((await waits(third)) && (await waits(head)), 'the first one is not there');
+  line.put(0, at(0));
+  assert.equal(await line.first(), 0);
+  assert.ok(Buffer.from((await head).value).includes('moov'));
+  assert.ok(await waits(third), 'no segment was read');
+  assert.ok(Buffer.from((await parts.next()).value).includes('mdat'));
+  assert.equal(await third, 2);
+  assert.throws(() => line.checkRead(), Unfit);
+  line.put(2, at(2));
+  line.put(3, at(3));
+  const rest = [];
+  for await (const part of parts) rest.push(part);
+  line.checkRead();
+  assert.deepEqual([rest.length, line.frameCount, await line.take()], [3, 4, 3]);
+});
+
+test('a failure ends all that waits, and segments that wait have a limit', async () => {
+  const line = new Line(4, 1, 10_000);
+  await line.take();
+  const waiting = [line.take(), line.first(), line.parts().next().catch((error) => error)];
+  line.fail();
+  const [next, first, error] = await Promise.all(waiting);
+  assert.deepEqual([next, first, error instanceof Unfit], [undefined, undefined, true]);
+  const one = segment(1, [[0, 0]]);
+  assert.throws(() => new Line(1, 1, one.sizeBytes - 1).put(0, one), LimitError);
+  assert.throws(() => new Line(1, 1, 10_000).put(0, segment(1, [])), Unfit, 'there are no frames');
 });

@@ -82,6 +82,11 @@ export class Line {
     return this.hasFailed ? undefined : this.firstSeconds;
   }
 
+  /** Checks that all was taken: what reads may have ended before. */
+  checkRead(): void {
+    if (this.inOrder < this.count || this.ready.length > 0) throw new Unfit('not all of them were read');
+  }
+
   /** The segments as one stream. */
   async *parts(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     for (let taken = 0; ; ) {

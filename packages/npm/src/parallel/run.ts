@@ -192,7 +192,10 @@ async function joinOf({ plan, jobs, target }: Cut, line: Line): Promise<Output> 
   const time = microseconds(first - OFFSET_SECONDS);
   const args = plan.join.map((word) => (word === FIRST_TIME ? time : word));
   const stdin = jobs.canWait ? line.parts() : await asBlob(line.parts());
-  return (await jobs.join(['ffmpeg', ...args], { files: target.files, stdin })).expectSuccess();
+  const joined = (await jobs.join(['ffmpeg', ...args], { files: target.files, stdin })).expectSuccess();
+  // Otherwise those who encode would wait for ever.
+  line.checkRead();
+  return joined;
 }
 
 async function asBlob(parts: AsyncIterable<Uint8Array<ArrayBuffer>>): Promise<Blob> {

@@ -214,7 +214,7 @@ fn command() -> Option<PathBuf> {
 
 /// By the handle itself: what tests print is kept back.
 fn say(line: &str) {
-    writeln!(std::io::stderr(), "{line}").unwrap();
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
 fn browser() -> Option<PathBuf> {

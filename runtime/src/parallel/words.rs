@@ -376,8 +376,20 @@ fn acts(name: &str) -> Vec<Acts> {
         .collect()
 }
 
+/// The tables of options: in each line what they act on, and their names.
+#[cfg(test)]
+pub(super) fn tables() -> [Vec<Vec<String>>; 2] {
+    [VALUED, FLAGS].map(|table| {
+        let line = |(acts, names): &(Acts, &[&str])| -> Vec<String> {
+            let names = names.iter().map(|name| (*name).to_owned());
+            [format!("{acts:?}")].into_iter().chain(names).collect()
+        };
+        table.iter().map(line).collect()
+    })
+}
+
 /// Filters that make a frame of one frame, by that and its time alone.
-const STATELESS: &[&str] = &[
+pub(super) const STATELESS: &[&str] = &[
     "ass",
     "avgblur",
     "boxblur",

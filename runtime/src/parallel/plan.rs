@@ -1,9 +1,13 @@
 //! How a command is cut: from its words and its input alone.
 
+use super::cuts::{self, Part};
+use super::filters::{self, Chain};
+use super::rate::Rate;
 use super::source::Source;
+use super::stretch::Stretch;
 use super::whole::Whole;
-use super::words::{self, Words};
-use crate::probe::{MediaType, Stream};
+use super::words::Words;
+use crate::probe::{MediaType, Rational, Stream};
 use serde::Serialize;
 
 /// The jobs that a command is cut into.
@@ -18,6 +22,8 @@ pub struct Plan {
     pub output: String,
     /// The output's name until it is whole.
     pub partial: String,
+    /// The output is a playlist, so that its frames are those that the job that joins has counted.
+    pub is_playlist: bool,
     #[serde(skip)]
     pub(super) may_overwrite: bool,
 }
@@ -30,19 +36,19 @@ pub struct Segment {
     pub start: Option<i64>,
     /// The time of the first frame after it.
     pub end: Option<i64>,
+    /// The arguments of a job before, which counts what is hard to encode. Both have the folder [`Plan::PASSES`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_pass: Option<Vec<String>>,
     pub args: Vec<String>,
 }
 
 impl Plan {
     /// Stands for the time of the first frame, in seconds, which the first segment tells.
     pub const FIRST_TIME: &str = "FIRST_TIME";
-}
 
-/// How long segments are at least: longer ones in longer videos, as each costs a key frame and what an encoder learns.
-const SEGMENT_MIN_SECONDS: f64 = 4.0;
-const SEGMENT_MAX_SECONDS: f64 = 30.0;
-/// As many segments are wanted, so that few cores end at about the same time.
-const SEGMENTS_WANTED: f64 = 12.0;
+    /// Where a segment's two passes have a writable folder of their own.
+    pub const PASSES: &str = "/afmpeg-passes";
+}
 
 /// Encoders of which each segment begins with a frame that needs none before, and whose parameters are those of every segment.
 const ENCODERS: &[&str] = &[
@@ -67,6 +73,9 @@ const ENCODERS: &[&str] = &[
 const MP4: &[&str] = &["mp4", "m4v", "mov"];
 const MATROSKA: &[&str] = &["mkv", "matroska"];
 const WEBM: &[&str] = &["webm"];
+const MPEGTS: &[&str] = &["ts", "mpegts"];
+const HLS: &[&str] = &["m3u8", "hls"];
+const DASH: &[&str] = &["mpd", "dash"];
 
 /// What each fragment has: one frame, its times as they are.
 const FRAGMENTS: &str = "+empty_moov+default_base_moof+frag_every_frame+frag_discont";
@@ -78,31 +87,64 @@ pub(super) const OFFSET_SECONDS: u32 = 1000;
 /// Decides how a command is cut.
 pub fn plan(words: &Words, source: &Source) -> Result<Plan, Whole> {
     let encoder = check_output(words)?;
-    if let Some(filters) = &words.filters {
-        words::check_filters(filters)?;
-    }
-    let cuts = cuts(source);
-    if cuts.is_empty() {
-        return Err(Whole::new("the input is too short, or has too few key frames"));
-    }
-    let bounds: Vec<Option<i64>> = [None]
-        .into_iter()
-        .chain(cuts.into_iter().map(Some))
-        .chain([None])
-        .collect();
-    let segments = bounds.windows(2).map(|bounds| Segment {
-        start: bounds[0],
-        end: bounds[1],
-        args: segment(words, source, encoder, bounds[0], bounds[1]),
+    let rate = Rate::read(words, encoder)?;
+    let chain = words.filters.as_deref().map_or(Ok(Chain::default()), filters::read)?;
+    let stretch = Stretch::new(words, source)?;
+    check_times(words, source, &stretch, &chain)?;
+    let parts = cuts::parts(source, &stretch, &chain)?;
+    let shares = rate.map(|rate| rate.shares(&cuts::weights(source, &parts)));
+    let segments = parts.iter().enumerate().map(|(at, part)| {
+        let share = shares.as_ref().map(|shares| shares[at]);
+        let args = |pass| segment(words, source, &stretch, encoder, &chain, part, share.map(|share| (share, pass)));
+        Segment {
+            start: part.begin.filter(|_| at > 0),
+            end: part.end.filter(|_| at + 1 < parts.len()),
+            first_pass: share.map(|_| args(1)),
+            args: args(2),
+        }
     });
     let partial = partial(&words.output).ok_or_else(|| Whole::new("the output's name has no ending"))?;
+    let container = words.container();
     Ok(Plan {
         segments: segments.collect(),
         join: join(words, source, encoder, &partial)?,
         output: words.output.clone(),
         partial,
+        is_playlist: HLS.contains(&container) || DASH.contains(&container),
         may_overwrite: words.may_overwrite,
     })
+}
+
+/// Checks that frames come at the times that the output gives them, whatever was before.
+fn check_times(words: &Words, source: &Source, stretch: &Stretch, chain: &Chain) -> Result<(), Whole> {
+    if chain.changes_times && !words.of_output_reach.words.is_empty() {
+        return Err(Whole::new(
+            "its filters change times, and -ss or -t is counted after them: before the input it is not",
+        ));
+    }
+    let container = words.container();
+    let wants_constant = words.is_constant || HLS.contains(&container) || DASH.contains(&container);
+    if !wants_constant && words.rate.is_none() {
+        return Ok(());
+    }
+    let of_input = source.picture().and_then(|stream| stream.r_frame_rate);
+    let of_frames = if chain.changes_times { chain.rate } else { of_input };
+    let begins = chain.changes_times && words.of_input_reach.start_us.is_none() && stretch.begins_at_zero(source);
+    let is_constant = |rate| match chain.changes_times {
+        // A filter has made it so.
+        true => begins,
+        false => stretch.is_constant(words, source, rate),
+    };
+    let same = |rate: Rational, other: Rational| {
+        i128::from(rate.numerator) * i128::from(other.denominator)
+            == i128::from(other.numerator) * i128::from(rate.denominator)
+    };
+    match of_frames {
+        Some(rate) if words.rate.is_none_or(|wanted| same(wanted, rate)) && is_constant(rate) => Ok(()),
+        _ => Err(Whole::new(
+            "frames are left out or doubled for a constant rate: with the filter fps it could be cut",
+        )),
+    }
 }
 
 /// The encoder of the picture, if the output is one that a plan makes.
@@ -114,10 +156,12 @@ fn check_output(words: &Words) -> Result<&str, Whole> {
     }
     let usual = match () {
         () if is(MP4) || is(MATROSKA) => "h264",
+        () if is(HLS) || is(DASH) => "h264",
         () if is(WEBM) => "libvpx-vp9",
+        () if is(MPEGTS) => "mpeg2video",
         () => {
             return Err(Whole::new(format!(
-                "the output's format, {container:?}, is none of mp4, mov, mkv and webm"
+                "the output's format, {container:?}, is none of mp4, mov, mkv, webm, ts, hls and dash"
             )));
         }
     };
@@ -130,97 +174,76 @@ fn check_output(words: &Words) -> Result<&str, Whole> {
     }
     match encoder {
         "copy" => Err(Whole::new("the video is copied")),
-        encoder if ENCODERS.contains(&encoder) => check_rate(words, encoder).map(|()| encoder),
+        encoder if ENCODERS.contains(&encoder) => Ok(encoder),
         encoder => Err(Whole::new(format!(
             "the encoder {encoder} is not known to begin anew at any frame"
         ))),
     }
 }
 
-/// Checks that the rate of a frame does not depend on frames long before.
-fn check_rate(words: &Words, encoder: &str) -> Result<(), Whole> {
-    // It looks at the last second or so.
-    if encoder == "libopenh264" {
-        return Ok(());
-    }
-    let has_rate = words.value(&["b", "vb"]).is_some_and(|rate| rate != "0");
-    if has_rate || words.value(&["maxrate", "minrate", "bufsize"]).is_some() {
-        return Err(Whole::new(
-            "its bit rate is one of the whole video: -crf, -q:v and the like are not",
-        ));
-    }
-    let wants_quality = matches!(encoder, "libvpx-vp9" | "vp9" | "mpeg4" | "mjpeg");
-    if wants_quality && words.value(&["crf", "q", "qscale"]).is_none() {
-        return Err(Whole::new(format!(
-            "{encoder} has no -crf or -q:v, and so a bit rate of the whole video"
-        )));
-    }
-    Ok(())
-}
-
-/// The times at which segments begin, but for the first.
-fn cuts(source: &Source) -> Vec<i64> {
-    let times = || source.packets.iter().map(|packet| packet.time);
-    let (first, last) = (times().min().unwrap_or_default(), times().max().unwrap_or_default());
-    let length = source.seconds(last - first);
-    let wanted = (length / SEGMENTS_WANTED).clamp(SEGMENT_MIN_SECONDS, SEGMENT_MAX_SECONDS);
-    let mut keys: Vec<i64> = source
-        .packets
-        .iter()
-        .filter(|packet| packet.is_key)
-        .map(|packet| packet.time)
-        .collect();
-    keys.sort_unstable();
-    let mut cuts = Vec::new();
-    let mut begin = first;
-    for key in keys {
-        // The last one is not shorter than half of the others.
-        let is_far = source.seconds(key - begin) >= wanted && source.seconds(last - key) >= wanted / 2.0;
-        if is_far {
-            cuts.push(key);
-            begin = key;
-        }
-    }
-    cuts
-}
-
-fn segment(words: &Words, source: &Source, encoder: &str, start: Option<i64>, end: Option<i64>) -> Vec<String> {
-    let begin = source.start();
+fn segment(
+    words: &Words,
+    source: &Source,
+    stretch: &Stretch,
+    encoder: &str,
+    chain: &Chain,
+    part: &Part,
+    rate: Option<(u64, u32)>,
+) -> Vec<String> {
     let mut args = Args::default();
-    args.add([
-        "-nostdin",
-        "-hide_banner",
-        "-loglevel",
-        "error",
-        "-copyts",
-        "-start_at_zero",
-    ]);
+    args.add(["-nostdin", "-hide_banner", "-loglevel", "error"]);
+    args.add(["-copyts", "-start_at_zero"]);
     let filter_threads = words.globals.iter().position(|word| word == "-filter_threads");
     if let Some(value) = filter_threads.and_then(|at| words.globals.get(at + 1)) {
         args.add(["-filter_threads", value]);
     }
     args.add(&words.of_input);
-    let mut trim = Vec::new();
-    if let Some(start) = start {
-        // Rounded up, since the key frame before would cost its whole group of pictures.
-        let seconds = source.seconds(start - begin);
-        args.add([
-            "-noaccurate_seek",
-            "-ss",
-            &format!("{:.6}", (seconds * 1e6).ceil() / 1e6),
-        ]);
-        trim.push(format!("start_pts={}", start - begin));
+    if let Some(start_us) = words.of_input_reach.start_us.filter(|start_us| *start_us > 0) {
+        // The clock of filters.
+        args.add(["-itsoffset", &format!("-{}", seconds(start_us))]);
+    }
+    if let Some(seek) = part.seek {
+        args.add(["-noaccurate_seek", "-ss", &seconds(cuts::seek_us(source, seek))]);
     }
     args.add(["-i", &words.input, "-map", &format!("0:{}", source.picture)]);
     // Chapters would be a track of their own.
     args.add(["-map_metadata", "-1", "-map_chapters", "-1"]);
-    trim.extend(end.map(|end| format!("end_pts={}", end - begin)));
-    let filters = [Some(format!("trim={}", trim.join(":"))), words.filters.clone()];
-    args.add(["-vf", &filters.into_iter().flatten().collect::<Vec<_>>().join(",")]);
+    let filters = part.filters(source, stretch, chain, words.filters.as_deref());
+    if !filters.is_empty() {
+        args.add(["-vf", &filters]);
+    }
     if words.encoder().is_none() {
         args.add(["-c:v", encoder]);
     }
+    args.add(picture(words, encoder, rate.is_some()));
+    args.add(&words.of_output_reach.words);
+    args.add(["-fps_mode", "vfr"]);
+    if let Some((share, pass)) = rate {
+        args.add(["-b:v", &share.to_string(), "-pass", &pass.to_string()]);
+        args.add(["-passlogfile", &format!("{}/log", Plan::PASSES)]);
+        if pass == 1 {
+            args.add(["-f", "null", "-"]);
+            return args.words;
+        }
+        // Each segment has another.
+        args.add(["-write_btrt", "0"]);
+    }
+    args.add(["-output_ts_offset", &OFFSET_SECONDS.to_string()]);
+    args.add(["-avoid_negative_ts", "disabled"]);
+    args.add(["-f", container(encoder), "-movflags", FRAGMENTS]);
+    args.add(["-use_editlist", "0", "pipe:1"]);
+    args.words
+}
+
+/// The options of the picture, as a segment has them.
+fn picture(words: &Words, encoder: &str, has_share: bool) -> Vec<String> {
     let mut picture = words.picture.clone();
+    if has_share {
+        let is_rate = |word: &str| matches!(word.split(':').next(), Some("-b" | "-vb"));
+        while let Some(at) = picture.iter().position(|word| is_rate(word)) {
+            picture.drain(at..(at + 2).min(picture.len()));
+        }
+    }
     if matches!(encoder, "libx264" | "h264") {
         // Parameters that depend on nothing but the options.
         match picture.iter().position(|word| word.starts_with("-x264-params")) {
@@ -228,25 +251,12 @@ fn segment(words: &Words, source: &Source, encoder: &str, start: Option<i64>, en
             _ => picture.extend(["-x264-params".to_owned(), "stitchable=1".to_owned()]),
         }
     }
-    args.add(&picture);
-    args.add([
-        "-fps_mode",
-        "vfr",
-        "-output_ts_offset",
-        &OFFSET_SECONDS.to_string(),
-        "-avoid_negative_ts",
-        "disabled",
-    ]);
-    args.add([
-        "-f",
-        container(encoder),
-        "-movflags",
-        FRAGMENTS,
-        "-use_editlist",
-        "0",
-        "pipe:1",
-    ]);
-    args.words
+    picture
+}
+
+/// Microseconds as ffmpeg reads seconds.
+fn seconds(us: i64) -> String {
+    format!("{}.{:06}", us / 1_000_000, us % 1_000_000)
 }
 
 /// The format of segments.
@@ -268,9 +278,16 @@ fn join(words: &Words, source: &Source, encoder: &str, partial: &str) -> Result<
         "pipe:0",
     ]);
     args.add(&words.of_input);
+    args.add(&words.of_input_reach.words);
     args.add(["-i", &words.input]);
     let mut place = None;
     let chosen = streams(words, source)?;
+    let starts_late = words.of_output_reach.start_us.is_some();
+    if starts_late && (chosen.len() > 1 || !source.probe.chapters.is_empty()) {
+        return Err(Whole::new(
+            "-ss after the input is for sound and chapters as well: before the input it could be cut",
+        ));
+    }
     for (at, &index) in chosen.iter().enumerate() {
         let is_picture = index == source.picture;
         if is_picture && place.replace(at).is_some() {
@@ -296,12 +313,38 @@ fn join(words: &Words, source: &Source, encoder: &str, partial: &str) -> Result<
     args.add(tags(words, source));
     args.add(dispositions(words, source, &chosen));
     args.add(shifted(&words.other)?);
+    if let Some(length_us) = words.of_output_reach.length_us() {
+        args.add(["-t", &seconds(length_us)]);
+    }
     args.add(["-c:v", "copy"]);
+    args.add(playlist(words)?);
     if let Some(format) = &words.format {
         args.add(["-f", format]);
     }
     args.add([partial]);
     Ok(args.words)
+}
+
+/// What makes the files of a playlist those of the whole output, rather than of the unfinished one.
+fn playlist(words: &Words) -> Result<Vec<String>, Whole> {
+    if !HLS.contains(&words.container()) {
+        return Ok(Vec::new());
+    }
+    let value = |name: &str| {
+        let at = words.other.iter().position(|word| word == name)?;
+        words.other.get(at + 1).map(String::as_str)
+    };
+    if value("-hls_flags").is_some_and(|flags| flags.contains("single_file") || flags.contains("append_list")) {
+        return Err(Whole::new("its playlist is of one file, or goes on with another"));
+    }
+    // A file has its name when it is whole.
+    let mut args = vec!["-hls_flags".to_owned(), "+temp_file".to_owned()];
+    if value("-hls_segment_filename").is_none() {
+        let ending = if value("-hls_segment_type") == Some("fmp4") { "m4s" } else { "ts" };
+        let stem = words.output.rsplit_once('.').map_or(&*words.output, |(stem, _)| stem);
+        args.extend(["-hls_segment_filename".to_owned(), format!("{stem}%d.{ending}")]);
+    }
+    Ok(args)
 }
 
 /// Gives the picture the tags that it has in the input. With `-map_metadata` for one stream, ffmpeg would leave those of others out.
@@ -310,7 +353,8 @@ fn tags(words: &Words, source: &Source) -> Vec<String> {
         return Vec::new();
     }
     const OF_SEGMENTS: [&str; 4] = ["encoder", "handler_name", "language", "vendor_id"];
-    let tags = source.picture().into_iter().flat_map(|stream| &stream.tags);
+    let picture = source.picture().filter(|_| !words.has_graph);
+    let tags = picture.into_iter().flat_map(|stream| &stream.tags);
     let tags = tags.filter(|(name, _)| !name.eq_ignore_ascii_case("encoder"));
     let cleared = OF_SEGMENTS.map(|name| format!("{name}="));
     let tags = cleared
@@ -321,7 +365,8 @@ fn tags(words: &Words, source: &Source) -> Vec<String> {
 
 /// Says which streams are marked as default and the like, where that is not what ffmpeg does for itself.
 fn dispositions(words: &Words, source: &Source, chosen: &[u32]) -> Vec<String> {
-    let of_picture = source.picture().into_iter().flat_map(|stream| &stream.disposition);
+    let picture = source.picture().filter(|_| !words.has_graph);
+    let of_picture = picture.into_iter().flat_map(|stream| &stream.disposition);
     let of_picture = of_picture
         .filter(|(_, holds)| **holds == 1)
         .map(|(name, _)| name.as_str());
@@ -407,6 +452,9 @@ fn streams(words: &Words, source: &Source) -> Result<Vec<u32>, Whole> {
                     .is_some_and(|codec| !PICTURES.contains(&codec))
             };
             chosen.extend(of_kind(MediaType::Subtitle).find(is_text).map(|stream| stream.index));
+        }
+        if HLS.contains(&container) && !words.without.contains('s') && of_kind(MediaType::Subtitle).next().is_some() {
+            return Err(Whole::new("subtitles of a playlist are not ones that a plan follows: with -sn it could be cut"));
         }
     }
     for map in &words.maps {
@@ -514,7 +562,8 @@ mod tests {
         let mut index = String::new();
         for frame in 0..frames {
             let flags = if frame % 50 == 0 { "K__" } else { "___" };
-            let _ = writeln!(index, "{},{flags}", 1500 + 40 * frame);
+            let time = 1500 + 40 * frame;
+            let _ = writeln!(index, "{time},{time},100,{flags}");
         }
         Source::new(serde_json::from_str(PROBE).unwrap(), 1, &index).unwrap()
     }

@@ -32,7 +32,9 @@ const LONG_SECONDS: f64 = 40.0;
 /// Cuts what is wanted of a video into segments.
 pub fn parts(source: &Source, stretch: &Stretch, chain: &Chain) -> Result<Vec<Part>, Whole> {
     let times = source.times();
-    let made: Vec<usize> = (0..times.len()).filter(|at| stretch.made.contains(times[*at])).collect();
+    let made: Vec<usize> = (0..times.len())
+        .filter(|at| stretch.made.contains(times[*at]))
+        .collect();
     let (Some(&first), Some(&last)) = (made.first(), made.last()) else {
         return Err(Whole::new("nothing of the video is wanted"));
     };
@@ -98,7 +100,8 @@ pub fn weights(source: &Source, parts: &[Part]) -> Vec<(f64, u64)> {
     let last = times.last().copied().unwrap_or_default();
     let frame = source.seconds(last - times.first().copied().unwrap_or_default()) / times.len().max(2) as f64;
     let weight = |part: &Part| {
-        let is_within = |time: i64| part.begin.is_none_or(|begin| time >= begin) && part.end.is_none_or(|end| time < end);
+        let is_within =
+            |time: i64| part.begin.is_none_or(|begin| time >= begin) && part.end.is_none_or(|end| time < end);
         let packets = source.packets.iter().filter(|packet| is_within(packet.time));
         let bytes = packets.map(|packet| packet.size_bytes).sum();
         let begin = part.begin.or(times.first().copied()).unwrap_or_default();
@@ -132,11 +135,19 @@ impl Part {
     pub fn filters(&self, source: &Source, stretch: &Stretch, chain: &Chain, given: Option<&str>) -> String {
         let clock = |time: i64| time - stretch.origin;
         let bounds = [("start_pts", self.from.map(clock)), ("end_pts", self.until.map(clock))];
-        // Filters may have changed the units of times.
-        let us = |time: i64| source.microseconds(clock(time));
-        let after = [("start", self.begin.map(us)), ("end", self.end.map(us))];
+        // Filters may have changed the units of times, and where there is no cut they decide alone what comes first and last.
+        let cut = |time: Option<i64>, whole: Option<i64>| {
+            let time = time.filter(|_| !chain.changes_times || time != whole);
+            time.map(|time| source.microseconds(clock(time)))
+        };
+        let after = [
+            ("start", cut(self.begin, stretch.made.first)),
+            ("end", cut(self.end, stretch.made.end)),
+        ];
         let trim = |bounds: [(&str, Option<i64>); 2], unit: &str| {
-            let bounds = bounds.iter().filter_map(|(name, time)| Some(format!("{name}={}{unit}", (*time)?)));
+            let bounds = bounds
+                .iter()
+                .filter_map(|(name, time)| Some(format!("{name}={}{unit}", (*time)?)));
             let bounds: Vec<String> = bounds.collect();
             (!bounds.is_empty()).then(|| format!("trim={}", bounds.join(":")))
         };

@@ -198,17 +198,7 @@ fn is_by_time(options: &str) -> bool {
     let first = kind.split_once('=').unwrap_or(("type", kind));
     let rest = parts.map(|part| part.split_once('=').unwrap_or(("", part)));
     let names: Vec<&str> = [first].into_iter().chain(rest).map(|(name, _)| name).collect();
-    let known = [
-        "type",
-        "t",
-        "st",
-        "start_time",
-        "d",
-        "duration",
-        "alpha",
-        "c",
-        "color",
-    ];
+    let known = ["type", "t", "st", "start_time", "d", "duration", "alpha", "c", "color"];
     names.iter().all(|name| known.contains(name)) && names.iter().any(|name| matches!(*name, "d" | "duration"))
 }
 

@@ -95,7 +95,17 @@ pub fn plan(words: &Words, source: &Source) -> Result<Plan, Whole> {
     let shares = rate.map(|rate| rate.shares(&cuts::weights(source, &parts)));
     let segments = parts.iter().enumerate().map(|(at, part)| {
         let share = shares.as_ref().map(|shares| shares[at]);
-        let args = |pass| segment(words, source, &stretch, encoder, &chain, part, share.map(|share| (share, pass)));
+        let args = |pass| {
+            segment(
+                words,
+                source,
+                &stretch,
+                encoder,
+                &chain,
+                part,
+                share.map(|share| (share, pass)),
+            )
+        };
         Segment {
             start: part.begin.filter(|_| at > 0),
             end: part.end.filter(|_| at + 1 < parts.len()),
@@ -322,25 +332,50 @@ fn join(words: &Words, source: &Source, encoder: &str, partial: &str) -> Result<
         args.add(["-f", format]);
     }
     args.add([partial]);
+    if words.of_input_reach.start_us.is_some() && source.is(&["matroska"]) {
+        // Whether packets of sound before a key frame are read depends on whether those of the picture are.
+        args.add([
+            "-map",
+            &format!("1:{}", source.picture),
+            "-c",
+            "copy",
+            "-f",
+            "null",
+            "-",
+        ]);
+    }
     Ok(args.words)
 }
 
 /// What makes the files of a playlist those of the whole output, rather than of the unfinished one.
 fn playlist(words: &Words) -> Result<Vec<String>, Whole> {
-    if !HLS.contains(&words.container()) {
+    let container = words.container();
+    if !HLS.contains(&container) && !DASH.contains(&container) {
         return Ok(Vec::new());
     }
     let value = |name: &str| {
         let at = words.other.iter().position(|word| word == name)?;
         words.other.get(at + 1).map(String::as_str)
     };
+    if words.globals.iter().any(|word| word == "-progress") {
+        return Err(Whole::new(
+            "-progress is of the job that would count the frames of its playlist",
+        ));
+    }
     if value("-hls_flags").is_some_and(|flags| flags.contains("single_file") || flags.contains("append_list")) {
         return Err(Whole::new("its playlist is of one file, or goes on with another"));
+    }
+    if DASH.contains(&container) {
+        return Ok(Vec::new());
     }
     // A file has its name when it is whole.
     let mut args = vec!["-hls_flags".to_owned(), "+temp_file".to_owned()];
     if value("-hls_segment_filename").is_none() {
-        let ending = if value("-hls_segment_type") == Some("fmp4") { "m4s" } else { "ts" };
+        let ending = if value("-hls_segment_type") == Some("fmp4") {
+            "m4s"
+        } else {
+            "ts"
+        };
         let stem = words.output.rsplit_once('.').map_or(&*words.output, |(stem, _)| stem);
         args.extend(["-hls_segment_filename".to_owned(), format!("{stem}%d.{ending}")]);
     }
@@ -454,7 +489,9 @@ fn streams(words: &Words, source: &Source) -> Result<Vec<u32>, Whole> {
             chosen.extend(of_kind(MediaType::Subtitle).find(is_text).map(|stream| stream.index));
         }
         if HLS.contains(&container) && !words.without.contains('s') && of_kind(MediaType::Subtitle).next().is_some() {
-            return Err(Whole::new("subtitles of a playlist are not ones that a plan follows: with -sn it could be cut"));
+            return Err(Whole::new(
+                "subtitles of a playlist are not ones that a plan follows: with -sn it could be cut",
+            ));
         }
     }
     for map in &words.maps {
@@ -550,7 +587,8 @@ mod tests {
         "format": { "format_name": "matroska,webm", "start_time": "1.500000" },
         "streams": [
             { "index": 0, "codec_type": "audio", "codec_name": "aac", "channels": 2, "time_base": "1/1000" },
-            { "index": 1, "codec_type": "video", "codec_name": "h264", "time_base": "1/1000", "disposition": { "default": 1 } },
+            { "index": 1, "codec_type": "video", "codec_name": "h264", "time_base": "1/1000", "r_frame_rate": "25/1",
+              "has_b_frames": 2, "disposition": { "default": 1 } },
             { "index": 2, "codec_type": "audio", "codec_name": "ac3", "channels": 6, "time_base": "1/1000" },
             { "index": 3, "codec_type": "subtitle", "codec_name": "hdmv_pgs_subtitle", "time_base": "1/1000" },
             { "index": 4, "codec_type": "subtitle", "codec_name": "subrip", "time_base": "1/1000" }
@@ -563,7 +601,7 @@ mod tests {
         for frame in 0..frames {
             let flags = if frame % 50 == 0 { "K__" } else { "___" };
             let time = 1500 + 40 * frame;
-            let _ = writeln!(index, "{time},{time},100,{flags}");
+            let _ = writeln!(index, "{time},{},{flags}", 100 + frame);
         }
         Source::new(serde_json::from_str(PROBE).unwrap(), 1, &index).unwrap()
     }
@@ -586,6 +624,18 @@ mod tests {
             ),
             (300, "-i in.mkv -sn -crf 30 -b:v 0 -c:a libopus out.webm"),
             (4000, "-i in.mkv -c:v libx265 -an out.mkv"),
+            (
+                300,
+                "-ss 1.5 -to 0:11 -i in.mkv -vf yadif=1 -c:v libx264 -c:a copy out.mp4",
+            ),
+            (
+                300,
+                "-i in.mkv -b:v 900k -preset fast -sn -f hls -hls_time 6 a/out.m3u8",
+            ),
+            (
+                400,
+                "-i in.mkv -filter_complex [0:v]hflip[v] -map [v] -ss 1 -t 14 -c:v ffv1 out.mkv",
+            ),
         ] {
             let args: Vec<String> = command.split(' ').map(str::to_owned).collect();
             let plan = plan(&Words::read(&args).unwrap(), &source(frames)).unwrap();
@@ -598,6 +648,9 @@ mod tests {
                     segment.end,
                     segment.args.join(" ")
                 );
+                if let Some(first) = &segment.first_pass {
+                    let _ = writeln!(all, "        after {}", first.join(" "));
+                }
             }
             let _ = writeln!(all, "    of {}; {}\n", plan.segments.len(), plan.join.join(" "));
         }
@@ -621,12 +674,42 @@ mod tests {
             ("-i in.mkv pipe:1", "the output is no file"),
             ("-i in.mkv -crf", "-crf has no value"),
             (
-                "-i in.mkv -c:v libx264 -b:v 1M out.mp4",
+                "-i in.mkv -c:v libx265 -b:v 1M out.mp4",
                 "its bit rate is one of the whole video",
             ),
             (
-                "-i in.mkv -c:v libx264 -crf 23 -maxrate 1M -bufsize 2M out.mp4",
+                "-i in.mkv -c:v libvpx-vp9 -deadline realtime -b:v 1M out.mp4",
                 "its bit rate is one of the whole video",
+            ),
+            (
+                "-i in.mkv -c:v libx265 -crf 23 -maxrate 1M -bufsize 2M out.mp4",
+                "its bit rate is one of the whole video",
+            ),
+            (
+                "-i in.mkv -c:v libx264 -x264-params zones=0,9,q=9 out.mp4",
+                "zones in -x264-params",
+            ),
+            ("-ss 1x -i in.mkv out.mp4", "-ss 1x is not a time"),
+            ("-ss 99 -i in.mkv out.mp4", "after the end"),
+            ("-i in.mkv -t 0 out.mp4", "leaves nothing"),
+            ("-t 3 -i in.mkv out.mp4", "too short"),
+            ("-i in.mkv -ss 1 out.mp4", "-ss after the input is for sound"),
+            ("-i in.mkv -vf fps=5 -t 9 out.mp4", "its filters change times"),
+            ("-i in.mkv -vf fade=in:0:30 out.mp4", "the filter fade"),
+            ("-i in.mkv -vf fps=30:round=up out.mp4", "the filter fps"),
+            ("-i in.mkv -r 30 out.mp4", "left out or doubled"),
+            (
+                "-i in.mkv -f hls -hls_flags single_file out.m3u8",
+                "subtitles of a playlist",
+            ),
+            ("-i in.mkv -sn -f hls -hls_flags single_file out.m3u8", "of one file"),
+            (
+                "-i in.mkv -filter_complex [0:v]split[a][b];[a][b]hstack out.mp4",
+                "more than a chain",
+            ),
+            (
+                "-i in.mkv -filter_complex [0:v]hflip[v] -map 0:a out.mp4",
+                "more than a chain",
             ),
             ("-i in.mkv -c:v libx264 -flags +ilme out.mp4", "interlaced"),
             ("-i in.mkv out.webm", "libvpx-vp9 has no -crf"),

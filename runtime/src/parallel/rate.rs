@@ -45,11 +45,15 @@ impl Rate {
         if has_buffer && (!is_x264 || words.value(&["minrate"]).is_some()) {
             return Err(whole());
         }
+        // It makes no two passes in real time.
+        let is_hasty = words.value(&["deadline", "quality"]) == Some("realtime");
         let has_quality = words.value(&["crf", "q", "qscale", "qp"]).is_some();
         match mean {
             // It takes the quality then.
             Some(_) if is_x264 && has_quality => Ok(None),
-            Some(mean) if TWO_PASSES.contains(&encoder) && !has_quality && mean >= 1.0 => Ok(Some(Rate { mean, most })),
+            Some(mean) if TWO_PASSES.contains(&encoder) && !has_quality && !is_hasty && mean >= 1.0 => {
+                Ok(Some(Rate { mean, most }))
+            }
             Some(_) => Err(whole()),
             None if matches!(encoder, "libvpx-vp9" | "vp9" | "mpeg4" | "mjpeg") && !has_quality => Err(Whole::new(
                 format!("{encoder} has no -crf or -q:v, and so a bit rate of the whole video"),
@@ -62,7 +66,10 @@ impl Rate {
     pub fn shares(self, segments: &[(f64, u64)]) -> Vec<u64> {
         let seconds: f64 = segments.iter().map(|(seconds, _)| seconds).sum();
         let bytes: u64 = segments.iter().map(|(_, bytes)| bytes).sum();
-        let most = self.most.map_or(MOST * self.mean, |most| most.min(MOST * self.mean)).max(self.mean);
+        let most = self
+            .most
+            .map_or(MOST * self.mean, |most| most.min(MOST * self.mean))
+            .max(self.mean);
         let mut parts: Vec<f64> = segments
             .iter()
             .map(|(part, of_it)| match bytes > 0 && *part > 0.0 {
@@ -117,17 +124,24 @@ mod tests {
 
     #[test]
     fn segments_share_the_bits_of_the_whole() {
-        let rate = Rate {
-            mean: 1e6,
-            most: None,
-        };
+        let rate = Rate { mean: 1e6, most: None };
         // As much as it had, within bounds; and in sum what is asked for.
         let segments = [(4.0, 1000), (4.0, 3000), (2.0, 1000), (4.0, 1), (1.0, 30_000)];
         let shares = rate.shares(&segments);
-        let bits: f64 = shares.iter().zip(segments).map(|(share, (seconds, _))| *share as f64 * seconds).sum();
+        let bits: f64 = shares
+            .iter()
+            .zip(segments)
+            .map(|(share, (seconds, _))| *share as f64 * seconds)
+            .sum();
         assert!((bits / 15e6 - 1.0).abs() < 0.001, "{shares:?}");
-        assert!(shares.iter().all(|share| (300_000..=3_000_000).contains(share)), "{shares:?}");
-        assert!(shares[4] > shares[1] && shares[1] > shares[2] && shares[2] >= shares[0], "{shares:?}");
+        assert!(
+            shares.iter().all(|share| (300_000..=3_000_000).contains(share)),
+            "{shares:?}"
+        );
+        assert!(
+            shares[4] > shares[1] && shares[1] > shares[2] && shares[2] >= shares[0],
+            "{shares:?}"
+        );
         // A constant rate is the same everywhere, and so is that of an input that says nothing.
         let constant = Rate {
             most: Some(1e6),

@@ -158,9 +158,23 @@ impl<'a> Call<'a> {
         }
         let index = String::from_utf8_lossy(&output.stdout);
         match Source::new(probe, picture, &index).and_then(|source| plan::plan(&words, &source)) {
+            Ok(_) if !self.has_usual_encoder(&words)? => Ok(Err(Whole::new(
+                "without libx264 the module has an encoder of its own for H.264: name it with -c:v",
+            ))),
             Ok(plan) => Ok(self.target(&plan)?.map(|_| plan)),
             whole => Ok(whole),
         }
+    }
+
+    /// Whether the encoder that ffmpeg takes for H.264 is the one that plans take it for, where the command leaves it to ffmpeg.
+    fn has_usual_encoder(&self, words: &Words) -> Result<bool, Error> {
+        if !matches!(words.encoder(), None | Some("h264")) || words.container() == "webm" {
+            return Ok(true);
+        }
+        let job = Job::new(["ffmpeg", "-v", "error", "-h", "encoder=libx264"]);
+        let job = unwritten(quiet(self.with_limits(job)?));
+        let output = self.runtime.run(job.stdout(Stdout::Capture { limit_bytes: 64 << 10 }))?;
+        Ok(String::from_utf8_lossy(&output.stdout).contains("Encoder libx264"))
     }
 
     /// Finds the place of the output, unless it is for ffmpeg to decide about it.
@@ -410,7 +424,10 @@ impl<'a> Call<'a> {
         let job = self.set_up(&args)?.stdin(Stdin::Reader(Box::new(joined)));
         let frames = Arc::new(AtomicU64::new(0));
         let counted = frames.clone();
-        let job = job.progress(move |progress| counted.store(progress.frame, Ordering::Relaxed));
+        let job = match plan.is_playlist {
+            true => job.progress(move |progress| counted.store(progress.frame, Ordering::Relaxed)),
+            false => job,
+        };
         let output = self.runtime.run_beside(job)?.into_success()?;
         Ok((output, frames.load(Ordering::Relaxed)))
     }
@@ -433,7 +450,9 @@ impl<'a> Call<'a> {
             .runtime
             .run(job.stdout(Stdout::Capture { limit_bytes: 64 << 10 }))?;
         let counted = String::from_utf8_lossy(&output.stdout);
-        let counted = counted.trim().trim_end_matches(',').parse::<u64>();
+        // A format with programs lists streams for each, and again.
+        let counted = counted.split_whitespace().next().unwrap_or_default();
+        let counted = counted.trim_end_matches(',').parse::<u64>();
         let counted = counted.map_err(|_| segments("the joined output cannot be read"))?;
         check_frames(counted, wanted)
     }

@@ -19,8 +19,6 @@ pub struct Packet {
     /// In units of the time base.
     pub time: i64,
     pub is_key: bool,
-    /// The time at which it is decoded, where it is known.
-    pub decoded: Option<i64>,
     pub size_bytes: u64,
     /// Decoded, but not shown, as the input says.
     pub is_discarded: bool,
@@ -29,9 +27,16 @@ pub struct Packet {
 impl Source {
     /// The arguments of ffprobe by which it prints what [`Source::new`] reads.
     pub fn index_args(of_input: &[String], picture: u32, input: &str) -> Vec<String> {
-        let mut args: Vec<String> = ["-v", "error", "-show_entries", "packet=pts,dts,size,flags", "-of", "csv=p=0"]
-            .map(str::to_owned)
-            .into();
+        let mut args: Vec<String> = [
+            "-v",
+            "error",
+            "-show_entries",
+            "packet=pts,size,flags",
+            "-of",
+            "csv=p=0",
+        ]
+        .map(str::to_owned)
+        .into();
         args.extend(["-select_streams".to_owned(), picture.to_string()]);
         // ffprobe has no choice of decoders, and none reads packets.
         for pair in of_input.chunks(2) {
@@ -68,14 +73,13 @@ impl Source {
         let mut packets = Vec::new();
         for line in index.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let fields: Vec<&str> = line.split(',').collect();
-            let [time, decoded, size, flags, ..] = fields[..] else {
+            let [time, size, flags, ..] = fields[..] else {
                 return Err(Whole::new("the index of the input's video is damaged"));
             };
             let time = time.parse().ok();
             packets.push(Packet {
                 time: time.ok_or_else(|| Whole::new("not all packets of the input's video have a time"))?,
                 is_key: flags.starts_with('K'),
-                decoded: decoded.parse().ok(),
                 size_bytes: size.parse().unwrap_or_default(),
                 is_discarded: flags.contains('D'),
             });
@@ -111,7 +115,11 @@ impl Source {
     /// A time in microseconds.
     pub fn microseconds(&self, time: i64) -> i64 {
         let base = self.time_base;
-        scale(time, i128::from(base.numerator) * 1_000_000, i128::from(base.denominator))
+        scale(
+            time,
+            i128::from(base.numerator) * 1_000_000,
+            i128::from(base.denominator),
+        )
     }
 
     /// A time in seconds.

@@ -59,11 +59,13 @@ impl Stretch {
         let begin = words.of_output_reach.start_us.unwrap_or_default() as f64 / 1e6;
         let times = source.times().into_iter().filter(|time| self.made.contains(*time));
         let mut places = times.map(|time| (source.seconds(time - self.origin) - begin) * rate);
-        (0_u32..).zip(&mut places).all(|(at, place)| (place - f64::from(at)).abs() < APART_MAX)
+        (0_u32..)
+            .zip(&mut places)
+            .all(|(at, place)| (place - f64::from(at)).abs() < APART_MAX)
     }
 }
 
-/// What is read and decoded of the input.
+/// What is shown of the input.
 fn seen(words: &Words, source: &Source, times: &[i64], origin: i64) -> Result<Bounds, Whole> {
     let reach = &words.of_input_reach;
     let mut seen = Bounds::default();
@@ -80,23 +82,6 @@ fn seen(words: &Words, source: &Source, times: &[i64], origin: i64) -> Result<Bo
     let first = seen.first.map_or_else(|| first_shown(source, times), Ok)?;
     let length = positive(source.units(length_us))?;
     seen.end = times.iter().copied().find(|time| time - first >= length);
-    // Nor are packets read that are decoded after the end, which is not counted from the first frame.
-    let is_late = |time: i64| source.microseconds(time - origin) >= length_us;
-    let read = source
-        .packets
-        .iter()
-        .position(|packet| packet.decoded.is_some_and(is_late));
-    let (read, unread) = source.packets.split_at(read.unwrap_or(source.packets.len()));
-    if read.iter().any(|packet| packet.decoded.is_none() && is_late(packet.time)) {
-        return Err(Whole::new("-t before the input ends where it is not known what is read"));
-    }
-    let lost = unread.iter().map(|packet| packet.time);
-    if let Some(lost) = lost.filter(|time| seen.contains(*time)).min() {
-        if read.iter().any(|packet| packet.time > lost && seen.contains(packet.time)) {
-            return Err(Whole::new("-t before the input ends among frames that are out of order"));
-        }
-        seen.end = Some(lost);
-    }
     Ok(seen)
 }
 
@@ -120,7 +105,10 @@ fn made(words: &Words, source: &Source, times: &[i64], origin: i64, seen: Bounds
 
 /// The first frame that a decoder makes, where that is sure.
 fn first_shown(source: &Source, times: &[i64]) -> Result<i64, Whole> {
-    let begins = source.packets.first().is_some_and(|packet| packet.is_key && !packet.is_discarded);
+    let begins = source
+        .packets
+        .first()
+        .is_some_and(|packet| packet.is_key && !packet.is_discarded);
     let first = source.packets.first().map(|packet| packet.time);
     match first {
         Some(first) if begins && times.first() == Some(&first) => Ok(first),

@@ -99,14 +99,19 @@ mod tests {
         }
         let of = |numerator, denominator| Some(Rational { numerator, denominator });
         let rates = ["25", "30000/1001", "ntsc", "0", "1/0", "29.97"].map(rate);
-        assert_eq!(
-            rates,
-            [of(25, 1), of(30000, 1001), of(30000, 1001), None, None, None]
-        );
+        assert_eq!(rates, [of(25, 1), of(30000, 1001), of(30000, 1001), None, None, None]);
         let amounts = ["800000", "800k", "1.5M", "", "x", "1e3", "-1"].map(bits);
         assert_eq!(
             amounts,
-            [Some(800_000.0), Some(800_000.0), Some(1_500_000.0), None, None, None, None]
+            [
+                Some(800_000.0),
+                Some(800_000.0),
+                Some(1_500_000.0),
+                None,
+                None,
+                None,
+                None
+            ]
         );
     }
 }

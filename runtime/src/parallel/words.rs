@@ -67,7 +67,8 @@ impl Reach {
     /// How long it is, if it is not as long as there is something.
     pub fn length_us(&self) -> Option<i64> {
         let start_us = self.start_us.unwrap_or_default();
-        self.duration_us.or_else(|| self.stop_us.map(|stop_us| stop_us - start_us))
+        self.duration_us
+            .or_else(|| self.stop_us.map(|stop_us| stop_us - start_us))
     }
 }
 
@@ -393,7 +394,10 @@ impl Words {
             None => (chain, None),
         };
         let is_unmapped = self.maps.is_empty();
-        let mapped = self.maps.iter_mut().filter(|map| Some(map.as_str()) == label.as_deref());
+        let mapped = self
+            .maps
+            .iter_mut()
+            .filter(|map| Some(map.as_str()) == label.as_deref());
         let mut mapped: Vec<&mut String> = mapped.collect();
         match (&label, &mut mapped[..]) {
             (Some(_), [map]) => **map = "0:V:0".to_owned(),
@@ -435,7 +439,8 @@ impl Words {
             }
             ("r", "" | "v" | "V") => {
                 let rate = units::rate(&text);
-                self.rate = Some(rate.ok_or_else(|| Whole::new(format!("-r {text} is not a rate that a plan follows")))?);
+                self.rate =
+                    Some(rate.ok_or_else(|| Whole::new(format!("-r {text} is not a rate that a plan follows")))?);
                 return Ok(());
             }
             ("map", _) => {

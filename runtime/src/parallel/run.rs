@@ -173,7 +173,9 @@ impl<'a> Call<'a> {
         }
         let job = Job::new(["ffmpeg", "-v", "error", "-h", "encoder=libx264"]);
         let job = unwritten(quiet(self.with_limits(job)?));
-        let output = self.runtime.run(job.stdout(Stdout::Capture { limit_bytes: 64 << 10 }))?;
+        let output = self
+            .runtime
+            .run(job.stdout(Stdout::Capture { limit_bytes: 64 << 10 }))?;
         Ok(String::from_utf8_lossy(&output.stdout).contains("Encoder libx264"))
     }
 

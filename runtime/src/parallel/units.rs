@@ -32,6 +32,11 @@ fn digits(text: &str) -> Option<i64> {
     is_number.then(|| text.parse().ok()).flatten()
 }
 
+/// Microseconds, as seconds.
+pub fn seconds(us: i64) -> String {
+    format!("{}.{:06}", us / 1_000_000, us % 1_000_000)
+}
+
 /// A rate of frames a second: `25`, `30000/1001`, `ntsc`.
 pub fn rate(text: &str) -> Option<Rational> {
     let rational = match text {

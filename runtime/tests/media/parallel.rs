@@ -76,17 +76,10 @@ const COMMANDS: &[(&str, &str, &str)] = &[
         "drawn.mov",
     ),
     ("gaps.mkv", "-c:v libx264 -preset ultrafast -bf 3 -c:a aac", "gaps.mp4"),
-    ("gaps.mkv", "-c:v libx264 -preset ultrafast -c:a copy", "gaps-again.mkv"),
     ("late.ts", "-c:v libx264 -preset ultrafast -c:a aac", "late.mp4"),
-    ("late.ts", "-c:v libx264 -preset ultrafast -c:a copy", "late.mkv"),
     ("film.mp4", "-c:v libopenh264 -b:v 400k -c:a copy", "film.mp4.mp4"),
     ("open.mkv", "-c:v libx264 -preset ultrafast -c:a copy", "open.mp4"),
     ("laced.mkv", "-c:v mpeg4 -q:v 5 -c:a copy", "laced.mp4"),
-    (
-        "turned.mp4",
-        "-c:v libx264 -preset ultrafast -c:a copy",
-        "turned-again.mov",
-    ),
     ("web.webm", "-c:v libx264 -preset ultrafast -c:a aac", "web.mp4"),
     (
         "cfr.mkv",
@@ -98,11 +91,6 @@ const COMMANDS: &[(&str, &str, &str)] = &[
         "tracks.mkv",
         "-map 0 -c:v libx264 -preset ultrafast -c:a copy -c:s copy",
         "tracks-again.mkv",
-    ),
-    (
-        "tracks.mkv",
-        "-map 0:a:1 -map 0:v -map_metadata -1 -c:v libx264 -preset ultrafast -c:a copy",
-        "order.mkv",
     ),
     (
         "cover.mp4",
@@ -118,11 +106,6 @@ const COMMANDS: &[(&str, &str, &str)] = &[
     ("cfr.mkv", "-c:v prores_ks -profile:v 0 -c:a pcm_s16le", "edit.mov"),
     ("cfr.mkv", "-c:v ffv1 -level 3 -g 1 -c:a flac", "archive.mkv"),
     ("cfr.mkv", "-c:v mjpeg -q:v 5 -pix_fmt yuvj420p -an", "pictures.mov"),
-    (
-        "avi.avi",
-        "-c:v libx264 -preset ultrafast -bitexact -c:a aac",
-        "avi.mp4",
-    ),
     (
         "-ss 3.01 -t 12.01 -i cfr.mkv",
         "-c:v libx264 -preset ultrafast -c:a copy",
@@ -361,6 +344,23 @@ const MORE_COMMANDS: &[(&str, &str, &str)] = &[
         "cfr.mkv",
         "-c:v libx264 -preset ultrafast -tune film -profile:v high -level 4.0 -g 30 -movflags +faststart -c:a aac",
         "tuned.m4v",
+    ),
+    ("gaps.mkv", "-c:v libx264 -preset ultrafast -c:a copy", "gaps-again.mkv"),
+    ("late.ts", "-c:v libx264 -preset ultrafast -c:a copy", "late.mkv"),
+    (
+        "turned.mp4",
+        "-c:v libx264 -preset ultrafast -c:a copy",
+        "turned-again.mov",
+    ),
+    (
+        "tracks.mkv",
+        "-map 0:a:1 -map 0:v -map_metadata -1 -c:v libx264 -preset ultrafast -c:a copy",
+        "order.mkv",
+    ),
+    (
+        "avi.avi",
+        "-c:v libx264 -preset ultrafast -bitexact -c:a aac",
+        "avi.mp4",
     ),
 ];
 

@@ -216,7 +216,9 @@ fn reason(log: &str) -> String {
 /// Sizes are exact, so each is checked against its profile's budget as it is.
 fn check_budgets(project: &Project, run: &Run) -> Result<()> {
     let mut faults = Vec::new();
-    for (name, sizes) in &run.header.modules {
+    let modules = run.header.modules.iter();
+    // A pack's record has its budget.
+    for (name, sizes) in modules.filter(|(name, _)| matches!(Runner::from((*name).clone()), Runner::Module(_))) {
         let budget = project.recipe(name)?.size_budget_bytes;
         // What is not shipped has none.
         let Some(budget) = budget else { continue };

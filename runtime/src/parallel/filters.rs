@@ -30,7 +30,7 @@ impl Chain {
 }
 
 /// Filters that make a frame of one frame, by that and its time alone.
-const STATELESS: &[&str] = &[
+pub(super) const STATELESS: &[&str] = &[
     "ass",
     "avgblur",
     "bilateral",

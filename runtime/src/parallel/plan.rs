@@ -269,6 +269,7 @@ fn partial(output: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
     use std::fmt::Write;
 
     const PROBE: &str = r#"{
@@ -276,7 +277,8 @@ mod tests {
         "streams": [
             { "index": 0, "codec_type": "audio", "codec_name": "aac", "channels": 2, "time_base": "1/1000" },
             { "index": 1, "codec_type": "video", "codec_name": "h264", "time_base": "1/1000", "r_frame_rate": "25/1",
-              "has_b_frames": 2, "disposition": { "default": 1 } },
+              "has_b_frames": 2, "disposition": { "original": 1, "default": 1, "forced": 0 },
+              "tags": { "language": "ger", "Encoder": "x", "BPS": "9", "title": "A" } },
             { "index": 2, "codec_type": "audio", "codec_name": "ac3", "channels": 6, "time_base": "1/1000" },
             { "index": 3, "codec_type": "subtitle", "codec_name": "hdmv_pgs_subtitle", "time_base": "1/1000" },
             { "index": 4, "codec_type": "subtitle", "codec_name": "subrip", "time_base": "1/1000" }
@@ -294,128 +296,140 @@ mod tests {
         Source::new(serde_json::from_str(PROBE).unwrap(), 1, &index).unwrap()
     }
 
+    const CUT: &[(i64, &str)] = &[
+        (
+            300,
+            "-y -i in.mkv -vf scale=640:-2 -c:v libx264 -crf 23 -c:a aac -b:a 128k out.mp4",
+        ),
+        (
+            300,
+            "-i a/in.mkv -x264-params bframes=5 -metadata title=x -ac 2 -f matroska b/out.x",
+        ),
+        (
+            300,
+            "-i in.mkv -map 0:a:1 -map 0:v -map 0:s? -map_metadata 0 -c:v prores_ks -profile:v 3 -c:s copy out.mov",
+        ),
+        (300, "-i in.mkv -sn -crf 30 -b:v 0 -c:a libopus out.webm"),
+        (
+            300,
+            "-v error -filter_threads 2 -f matroska -i in.mkv -map 0 -map_metadata -1 -tag:v hvc1 -c:v libx265 -fps_mode vfr out.mkv",
+        ),
+        (4000, "-i in.mkv -c:v libx265 -an out.mkv"),
+        (300, "-ss 1.5 -to 0:11 -i in.mkv -vf yadif=1 -c:v libx264 -c:a copy out.mp4"),
+        (300, "-t 11.5 -i in.mkv -vf fps=30000/1001,hflip -c:a copy out.mov"),
+        (300, "-i in.mkv -vf tmix=frames=5 -t 11 -an out.mp4"),
+        (300, "-i in.mkv -b:v 900k -maxrate 1.2M -bufsize 2M -preset fast -sn -f hls -hls_time 6 a/out.m3u8"),
+        (400, "-i in.mkv -c:v libvpx-vp9 -b:v 1M -r 25 -an -seg_duration 4 out.mpd"),
+        (400, "-i in.mkv -filter_complex [0:v]hflip[v] -map [v] -ss 1 -t 14 -c:v ffv1 out.mkv"),
+    ];
+
+    /// What is written down for the same plans in TypeScript as well: packages/npm/tests/plan.test.js reads it.
     #[test]
     fn plans_follow_from_a_command_and_its_input() {
-        let mut all = String::new();
-        for (frames, command) in [
-            (
-                300,
-                "-y -i in.mkv -vf scale=640:-2 -c:v libx264 -crf 23 -c:a aac -b:a 128k out.mp4",
-            ),
-            (
-                300,
-                "-i a/in.mkv -x264-params bframes=5 -metadata title=x -ac 2 -f matroska b/out.x",
-            ),
-            (
-                300,
-                "-i in.mkv -map 0:a:1 -map 0:v -map 0:s? -map_metadata 0 -c:v prores_ks -profile:v 3 -c:s copy out.mov",
-            ),
-            (300, "-i in.mkv -sn -crf 30 -b:v 0 -c:a libopus out.webm"),
-            (4000, "-i in.mkv -c:v libx265 -an out.mkv"),
-            (
-                300,
-                "-ss 1.5 -to 0:11 -i in.mkv -vf yadif=1 -c:v libx264 -c:a copy out.mp4",
-            ),
-            (
-                300,
-                "-i in.mkv -b:v 900k -preset fast -sn -f hls -hls_time 6 a/out.m3u8",
-            ),
-            (
-                400,
-                "-i in.mkv -filter_complex [0:v]hflip[v] -map [v] -ss 1 -t 14 -c:v ffv1 out.mkv",
-            ),
-        ] {
-            let args: Vec<String> = command.split(' ').map(str::to_owned).collect();
-            let plan = plan(&Words::read(&args).unwrap(), &source(frames)).unwrap();
-            let _ = writeln!(all, "{command}");
-            for segment in plan.segments.iter().take(3) {
-                let _ = writeln!(
-                    all,
-                    "    {:?} to {:?}: {}",
-                    segment.start,
-                    segment.end,
-                    segment.args.join(" ")
-                );
-                if let Some(first) = &segment.first_pass {
-                    let _ = writeln!(all, "        after {}", first.join(" "));
-                }
-            }
-            let _ = writeln!(all, "    of {}; {}\n", plan.segments.len(), plan.join.join(" "));
-        }
-        insta::assert_snapshot!(all);
+        let read = |command: &str| Words::read(&command.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        let plans = CUT.iter().map(|(frames, command)| {
+            let plan = plan(&read(command).unwrap(), &source(*frames)).unwrap();
+            let segments = plan.segments.iter().take(3).map(|segment| {
+                json!({
+                    "start": segment.start,
+                    "end": segment.end,
+                    "first_pass": segment.first_pass.as_ref().map(|args| args.join(" ")),
+                    "args": segment.args.join(" "),
+                })
+            });
+            json!({
+                "command": command,
+                "frames": frames,
+                "count": plan.segments.len(),
+                "segments": segments.collect::<Vec<_>>(),
+                "join": plan.join.join(" "),
+                "output": plan.output,
+                "partial": plan.partial,
+                "is_playlist": plan.is_playlist,
+            })
+        });
+        let whole = WHOLE.iter().map(|(frames, command, _)| {
+            let whole = read(command)
+                .and_then(|words| plan(&words, &source(*frames)))
+                .unwrap_err();
+            json!({ "command": command, "frames": frames, "reason": whole.to_string() })
+        });
+        let seconds = [
+            0.0,
+            4.0,
+            0.000_000_5,
+            0.007_812_5,
+            0.023_437_5,
+            -0.007_812_5,
+            41.708_334,
+        ];
+        let [valued, flags] = crate::parallel::words::tables();
+        let all = json!({
+            "probe": serde_json::from_str::<serde_json::Value>(PROBE).unwrap(),
+            "valued": valued,
+            "flags": flags,
+            "stateless": filters::STATELESS,
+            "encoders": ENCODERS,
+            "plans": plans.collect::<Vec<_>>(),
+            "whole": whole.collect::<Vec<_>>(),
+            "seconds": seconds.map(|seconds| json!([seconds, format!("{seconds:.6}")])),
+        });
+        insta::assert_snapshot!(serde_json::to_string_pretty(&all).unwrap());
     }
+
+    /// Each by words of the reason.
+    const WHOLE: &[(i64, &str, &str)] = &[
+        (300, "-i in.mkv -foo 1 out.mp4", "-foo is not known"),
+        (300, "-i in.mkv -vf scale=2:2,minterpolate out.mp4", "the filter minterpolate"),
+        (300, "-i in.mkv -vf hue=H=n out.mp4", "the filter hue counts frames"),
+        (
+            300,
+            "-i in.mkv -force_key_frames expr:1 out.mp4",
+            "-force_key_frames is not known",
+        ),
+        (
+            300,
+            "-i in.mkv -map 1:v out.mp4",
+            "-map 1:v is not one that a plan follows",
+        ),
+        (300, "-i in.mkv -map 0:a out.mp4", "the output has no video"),
+        (300, "-i in.mkv -map 0:v -map 0:v out.mp4", "it maps the video twice"),
+        (300, "-i in.mkv -c:v libtheora out.mkv", "the encoder libtheora"),
+        (300, "-i in.mkv pipe:1", "the output is no file"),
+        (300, "-i in.mkv -crf", "-crf has no value"),
+        (300, "-i in.mkv -c:v libx265 -b:v 1M out.mp4", "its bit rate is one of the whole video"),
+        (300, "-i in.mkv -c:v libvpx-vp9 -deadline realtime -b:v 1M out.mp4", "its bit rate is one of the whole video"),
+        (300, "-i in.mkv -c:v libx265 -crf 23 -maxrate 1M -bufsize 2M out.mp4", "its bit rate is one of the whole video"),
+        (300, "-i in.mkv -c:v libx264 -x264-params a=1:zones=0,9,q=9 out.mp4", "zones in -x264-params"),
+        (300, "-ss 1x -i in.mkv out.mp4", "-ss 1x is not a time"),
+        (300, "-ss 99 -i in.mkv out.mp4", "after the end"),
+        (300, "-i in.mkv -t 0 out.mp4", "leaves nothing"),
+        (300, "-t 3 -i in.mkv out.mp4", "too short"),
+        (300, "-i in.mkv -ss 1 out.mp4", "-ss after the input is for sound"),
+        (300, "-i in.mkv -vf fps=5 -t 9 out.mp4", "its filters change times"),
+        (300, "-i in.mkv -vf fade=in:0:30 out.mp4", "the filter fade"),
+        (300, "-i in.mkv -vf fps=30:round=up out.mp4", "the filter fps"),
+        (300, "-i in.mkv -vf tmix=frames=200 out.mp4", "the filter tmix"),
+        (300, "-i in.mkv -vf hqdn3d,tmix=60 out.mp4", "too many frames"),
+        (300, "-i in.mkv -r 30 out.mp4", "left out or doubled"),
+        (300, "-i in.mkv -r 29.97 out.mp4", "not a rate"),
+        (300, "-i in.mkv -f hls out.m3u8", "subtitles of a playlist"),
+        (300, "-i in.mkv -sn -f hls -hls_flags single_file out.m3u8", "of one file"),
+        (300, "-i in.mkv -filter_complex [0:v]split[a][b];[a][b]hstack out.mp4", "more than a chain"),
+        (300, "-i in.mkv -filter_complex [0:v]hflip[v] -map 0:a out.mp4", "more than a chain"),
+        (300, "-i in.mkv -c:v libx264 -flags +ilme out.mp4", "interlaced"),
+        (300, "-i in.mkv out.webm", "libvpx-vp9 has no -crf"),
+        (100, "-i a b.mp4", "too short"),
+    ];
 
     #[test]
     fn each_option_and_filter_that_is_not_known_leaves_a_command_whole() {
-        for (command, reason) in [
-            ("-i in.mkv -foo 1 out.mp4", "-foo is not known"),
-            (
-                "-i in.mkv -vf scale=2:2,minterpolate out.mp4",
-                "the filter minterpolate",
-            ),
-            ("-i in.mkv -vf hue=H=n out.mp4", "the filter hue counts frames"),
-            (
-                "-i in.mkv -force_key_frames expr:1 out.mp4",
-                "-force_key_frames is not known",
-            ),
-            ("-i in.mkv -map 1:v out.mp4", "-map 1:v is not one that a plan follows"),
-            ("-i in.mkv -map 0:a out.mp4", "the output has no video"),
-            ("-i in.mkv -map 0:v -map 0:v out.mp4", "it maps the video twice"),
-            ("-i in.mkv -c:v libtheora out.mkv", "the encoder libtheora"),
-            ("-i in.mkv pipe:1", "the output is no file"),
-            ("-i in.mkv -crf", "-crf has no value"),
-            (
-                "-i in.mkv -c:v libx265 -b:v 1M out.mp4",
-                "its bit rate is one of the whole video",
-            ),
-            (
-                "-i in.mkv -c:v libvpx-vp9 -deadline realtime -b:v 1M out.mp4",
-                "its bit rate is one of the whole video",
-            ),
-            (
-                "-i in.mkv -c:v libx265 -crf 23 -maxrate 1M -bufsize 2M out.mp4",
-                "its bit rate is one of the whole video",
-            ),
-            (
-                "-i in.mkv -c:v libx264 -x264-params zones=0,9,q=9 out.mp4",
-                "zones in -x264-params",
-            ),
-            ("-ss 1x -i in.mkv out.mp4", "-ss 1x is not a time"),
-            ("-ss 99 -i in.mkv out.mp4", "after the end"),
-            ("-i in.mkv -t 0 out.mp4", "leaves nothing"),
-            ("-t 3 -i in.mkv out.mp4", "too short"),
-            ("-i in.mkv -ss 1 out.mp4", "-ss after the input is for sound"),
-            ("-i in.mkv -vf fps=5 -t 9 out.mp4", "its filters change times"),
-            ("-i in.mkv -vf fade=in:0:30 out.mp4", "the filter fade"),
-            ("-i in.mkv -vf fps=30:round=up out.mp4", "the filter fps"),
-            ("-i in.mkv -r 30 out.mp4", "left out or doubled"),
-            (
-                "-i in.mkv -f hls -hls_flags single_file out.m3u8",
-                "subtitles of a playlist",
-            ),
-            ("-i in.mkv -sn -f hls -hls_flags single_file out.m3u8", "of one file"),
-            (
-                "-i in.mkv -filter_complex [0:v]split[a][b];[a][b]hstack out.mp4",
-                "more than a chain",
-            ),
-            (
-                "-i in.mkv -filter_complex [0:v]hflip[v] -map 0:a out.mp4",
-                "more than a chain",
-            ),
-            ("-i in.mkv -c:v libx264 -flags +ilme out.mp4", "interlaced"),
-            ("-i in.mkv out.webm", "libvpx-vp9 has no -crf"),
-        ] {
+        for (frames, command, reason) in WHOLE {
             let args: Vec<String> = command.split(' ').map(str::to_owned).collect();
             let whole = Words::read(&args)
-                .and_then(|words| plan(&words, &source(300)))
+                .and_then(|words| plan(&words, &source(*frames)))
                 .unwrap_err();
             assert!(whole.to_string().contains(reason), "{command}: {whole}");
         }
-        let whole = plan(
-            &Words::read(&["-i", "a", "b.mp4"].map(str::to_owned)).unwrap(),
-            &source(100),
-        )
-        .unwrap_err();
-        assert!(whole.to_string().contains("too short"), "{whole}");
     }
 }

@@ -497,3 +497,15 @@ fn acts(name: &str) -> Vec<Acts> {
         .map(|(acts, _)| *acts)
         .collect()
 }
+
+/// The tables of options: in each line what they act on, and their names.
+#[cfg(test)]
+pub(super) fn tables() -> [Vec<Vec<String>>; 2] {
+    [VALUED, FLAGS].map(|table| {
+        let line = |(acts, names): &(Acts, &[&str])| -> Vec<String> {
+            let names = names.iter().map(|name| (*name).to_owned());
+            [format!("{acts:?}")].into_iter().chain(names).collect()
+        };
+        table.iter().map(line).collect()
+    })
+}

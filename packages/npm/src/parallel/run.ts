@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 the afmpeg authors
+
+// Carrying a plan out, with jobs in the runtime's workers.
+
+import { AfmpegError, LimitError, ParallelError, ProgramError } from '../errors.ts';
+import type { Files } from '../given.ts';
+import type { Output } from '../output.ts';
+import { probeArguments, readProbe } from '../probe.ts';
+import type { Progress } from '../progress.ts';
+import { Encoded, Unfit } from './join.ts';
+import { Line } from './line.ts';
+import type { Target } from './place.ts';
+import { FIRST_TIME, microseconds, OFFSET_SECONDS, type Plan, plan, type Segment } from './plan.ts';
+import { Reports } from './reports.ts';
+import { indexArgs, pictureOf, Source } from './source.ts';
+import { normalized, readOnly, targetOf } from './target.ts';
+import { Whole } from './whole.ts';
+import { Words } from './words.ts';
+
+/** What a job of a command has, beside what all of them have. */
+export interface JobOptions {
+  files: Files;
+  stdin?: Blob | AsyncIterable<Uint8Array>;
+  stdoutMaxBytes?: number;
+  writtenMaxBytes?: number;
+  onProgress?(progress: Progress): void;
+}
+
+/** What the runtime does for a command. */
+export interface Jobs {
+  /** Runs a job in its turn. */
+  run(args: string[], options: JobOptions): Promise<Output>;
+  /** Runs the job that joins, beside those whose turn it is: it waits for others. */
+  join(args: string[], options: JobOptions): Promise<Output>;
+  /** Runs the command as one job. */
+  whole(): Promise<Output>;
+  /** Ends all jobs. */
+  stop(): void;
+  /** Jobs can wait for a stream. */
+  canWait: boolean;
+}
+
+export interface Command {
+  /** After the program's name. */
+  args: readonly string[];
+  files: Files;
+  /** How many segments are made at a time. */
+  workers: number;
+  /** It is an error if the command cannot be cut. */
+  isRequired: boolean;
+  /** Why no command can be cut here. */
+  whole: string | undefined;
+  /** The most bytes of encoded segments that wait. */
+  filesMaxBytes: number;
+  onProgress: ((progress: Progress) => void) | undefined;
+}
+
+/** The most that the index of an input may take as text: that of a day of video. */
+const INDEX_MAX_BYTES = 2 ** 28;
+/** How many encoded segments may wait, for each one that is made at a time. */
+const WAITING_MAX = 2;
+
+/** What jobs say is not written for the caller, whose limit is for that. */
+const UNWRITTEN = { writtenMaxBytes: Number.MAX_SAFE_INTEGER };
+
+/** A command that can be cut. */
+interface Cut {
+  command: Command;
+  jobs: Jobs;
+  plan: Plan;
+  target: Target;
+  reports: Reports | undefined;
+  /** What jobs find that only read. */
+  files: Files;
+}
+
+/** Runs a command on several cores where it can be cut, and as one job where it cannot. */
+export async function runParallel(command: Command, jobs: Jobs): Promise<Output> {
+  let cut: Cut;
+  try {
+    cut = await planned(command, jobs);
+  } catch (error) {
+    if (!(error instanceof Whole)) throw error;
+    const { message: reason } = error;
+    if (!command.isRequired) return (await jobs.whole()).as({ whole: reason });
+    const message = `the command cannot be cut: ${reason}; leave \`parallel\` out, or say \`parallel: true\``;
+    throw new ParallelError('not-cut', message, reason);
+  }
+  try {
+    const joined = await encodeAndJoin(cut);
+    const files = await cut.target.finish(joined);
+    return joined.as({ segments: cut.plan.segments.length, files });
+  } catch (error) {
+    await cut.target.discard();
+    throw shown(error);
+  }
+}
+
+/** Decides how a command is cut, and where its output lies. Throws {@link Whole}. */
+async function planned(command: Command, jobs: Jobs): Promise<Cut> {
+  if (command.whole !== undefined) throw new Whole(command.whole);
+  const words = Words.read(command.args);
+  const all = normalized(command.files);
+  const files = readOnly(all, words.input);
+  const described = await jobs.run(probeArguments(words.input), { files, ...UNWRITTEN });
+  // The job that does all says it in ffmpeg's words.
+  if (described.exitCode !== 0) throw new Whole(`the input: ${described.errorMessage}`);
+  const probe = readProbe(described);
+  const picture = pictureOf(probe);
+  const source = new Source(probe, picture, await indexOf(words, picture, files, jobs));
+  const made = plan(words, source);
+  const target = await targetOf(made, words.mayOverwrite, all);
+  const [first, last] = source.ends();
+  const wanted = { frames: source.packets.length, seconds: probe.format.duration ?? source.seconds(last - first) };
+  const reports = command.onProgress && new Reports(command.onProgress, wanted);
+  return { command, jobs, plan: made, target, reports, files };
+}
+
+async function indexOf(words: Words, picture: number, files: Files, jobs: Jobs): Promise<string> {
+  const args = ['ffprobe', ...indexArgs(words.ofInput, picture, words.input)];
+  const unlisted = new Whole("the input's packets cannot be listed");
+  try {
+    const output = await jobs.run(args, { files, stdoutMaxBytes: INDEX_MAX_BYTES, ...UNWRITTEN });
+    if (output.exitCode !== 0) throw unlisted;
+    return new TextDecoder().decode(output.stdout);
+  } catch (error) {
+    throw error instanceof LimitError && error.limit === 'stdoutMaxBytes' ? unlisted : error;
+  }
+}
+
+async function encodeAndJoin(cut: Cut): Promise<Output> {
+  const { command, jobs, plan } = cut;
+  const workers = Math.min(command.workers, plan.segments.length);
+  // Where a job cannot wait for its standard input, all of that is made before.
+  const aheadMax = jobs.canWait ? WAITING_MAX * workers : Infinity;
+  const line = new Line(plan.segments.length, aheadMax, command.filesMaxBytes);
+  const failures: unknown[] = [];
+  const unlessFailed = async <T>(work: Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work;
+    } catch (error) {
+      // What follows from the first one is no news.
+      failures.push(error);
+      line.fail();
+      jobs.stop();
+      return undefined;
+    }
+  };
+  const encoding = Array.from({ length: workers }, () => unlessFailed(encodeInTurn(cut, line)));
+  const [joined] = await Promise.all([unlessFailed(joinOf(cut, line)), ...encoding]);
+  if (failures.length > 0 || !joined) throw failures[0];
+  await check(cut, joined, line.frameCount);
+  cut.reports?.finish(line.frameCount);
+  return joined;
+}
+
+/** Encodes segments as long as there are any. */
+async function encodeInTurn(cut: Cut, line: Line): Promise<void> {
+  for (;;) {
+    const index = await line.take();
+    const segment = index === undefined ? undefined : cut.plan.segments[index];
+    if (index === undefined || !segment) return;
+    line.put(index, await encode(cut, segment, index));
+  }
+}
+
+/** Encodes a segment; once more if that fails, as what failed may pass. */
+async function encode(cut: Cut, segment: Segment, index: number): Promise<Encoded> {
+  const { command, jobs, files, reports } = cut;
+  const options: JobOptions = { files, stdoutMaxBytes: command.filesMaxBytes };
+  if (reports) options.onProgress = (progress) => reports.ofSegment(index, progress);
+  const attempt = async () => {
+    const output = await jobs.run(['ffmpeg', ...segment.args], options);
+    return new Encoded(output.expectSuccess().stdout);
+  };
+  try {
+    return await attempt();
+  } catch (error) {
+    const isProgram = error instanceof ProgramError || error instanceof Unfit;
+    const mayPass = isProgram || (error instanceof AfmpegError && error.code === 'worker-died');
+    if (mayPass) return attempt();
+    // What a segment says is kept, and no output of the caller's.
+    const isKept = error instanceof LimitError && error.limit === 'stdoutMaxBytes';
+    throw isKept ? new LimitError('filesMaxBytes', error.allowed) : error;
+  }
+}
+
+async function joinOf({ plan, jobs, target }: Cut, line: Line): Promise<Output> {
+  const first = await line.first();
+  if (first === undefined) throw new Unfit('a segment has failed');
+  const time = microseconds(first - OFFSET_SECONDS);
+  const args = plan.join.map((word) => (word === FIRST_TIME ? time : word));
+  const stdin = jobs.canWait ? line.parts() : await asBlob(line.parts());
+  const joined = (await jobs.join(['ffmpeg', ...args], { files: target.files, stdin })).expectSuccess();
+  // Otherwise those who encode would wait for ever.
+  line.checkRead();
+  return joined;
+}
+
+async function asBlob(parts: AsyncIterable<Uint8Array<ArrayBuffer>>): Promise<Blob> {
+  const all: Uint8Array<ArrayBuffer>[] = [];
+  for await (const part of parts) all.push(part);
+  return new Blob(all);
+}
+
+/** Checks that the output has the frames of the segments. */
+async function check({ plan, jobs, target }: Cut, joined: Output, wanted: number): Promise<void> {
+  const options = '-v error -select_streams v:0 -count_packets -show_entries stream=nb_read_packets -of csv=p=0 -i';
+  const args = ['ffprobe', ...options.split(' '), plan.partial];
+  const output = await jobs.run(args, { files: await target.written(joined), ...UNWRITTEN });
+  const counted = /^\s*(\d+),*\s*$/.exec(new TextDecoder().decode(output.stdout))?.[1];
+  if (counted === undefined) throw new Unfit('the joined output cannot be read');
+  if (Number(counted) !== wanted) {
+    throw new Unfit(`the joined output has ${counted} frames, and its segments have ${wanted}`);
+  }
+}
+
+function shown(error: unknown): unknown {
+  if (!(error instanceof Unfit)) return error;
+  const message = `the segments cannot be joined: ${error.message}; run the command without \`parallel\``;
+  return new ParallelError('segments', message, error.message, { cause: error });
+}

@@ -33,14 +33,13 @@ const LONG_SECONDS = 40;
 
 /** Cuts what is wanted of a video into segments. */
 export function partsOf(source: Source, stretch: Stretch, chain: Chain): Part[] {
-  const times = source.times();
+  const { times, keys } = source;
   const { seen, made } = stretch;
   const first = times.findIndex((time) => contains(made, time));
   const last = times.findLastIndex((time) => contains(made, time));
   if (first < 0) throw new Whole('nothing of the video is wanted');
   const cuts = cutsOf(source, chain, times, first, last);
   if (cuts.length === 0) throw new Whole('the video is too short, or has too few key frames');
-  const keys = source.keys();
   return [undefined, ...cuts].map((begin, at) => {
     const end = cuts[at];
     // Those of the whole where there is no cut.
@@ -68,7 +67,7 @@ function cutsOf(source: Source, chain: Chain, times: readonly number[], first: n
   const places = new Map(times.map((time, at) => [time, at]));
   const cuts: number[] = [];
   let begin = first;
-  for (const key of source.keys()) {
+  for (const key of source.keys) {
     const place = places.get(key);
     if (place === undefined) continue;
     // What filters have to see before begins at the key frame.
@@ -88,15 +87,15 @@ function cutsOf(source: Source, chain: Chain, times: readonly number[], first: n
 
 /** How long each segment is, in seconds, and how many bytes it has in the input. */
 export function weights(source: Source, parts: readonly Part[]): [seconds: number, bytes: number][] {
-  const times = source.times();
+  const { times } = source;
   const [first = 0, last = 0] = [times[0], times.at(-1)];
   const frame = source.seconds(last - first) / Math.max(2, times.length);
-  return parts.map((part) => {
-    const bounds = { first: part.begin, end: part.end };
+  const packets = source.packets.toSorted((one, other) => one.time - other.time);
+  let at = packets.findIndex(({ time }) => time >= (parts[0]?.begin ?? -Infinity));
+  return parts.map(({ begin = first, end }) => {
     let bytes = 0;
-    for (const { time, sizeBytes } of source.packets) if (contains(bounds, time)) bytes += sizeBytes;
-    const begin = part.begin ?? first;
-    return [part.end === undefined ? source.seconds(last - begin) + frame : source.seconds(part.end - begin), bytes];
+    for (let next = packets[at]; next && next.time < (end ?? Infinity); next = packets[++at]) bytes += next.sizeBytes;
+    return [end === undefined ? source.seconds(last - begin) + frame : source.seconds(end - begin), bytes];
   });
 }
 

@@ -9,8 +9,8 @@ import { type Chain, readChain } from './filters.ts';
 import { DASH, HLS, MATROSKA, MP4, MPEGTS, ofSegments, WEBM } from './formats.ts';
 import { rateOfVideo, shares } from './rate.ts';
 import type { Source } from './source.ts';
-import { beginsAtZero, isConstant, type Stretch, stretchOf } from './stretch.ts';
-import { asSeconds, type Ratio } from './units.ts';
+import { beginsAtZero, isConstant, madeTimes, type Stretch, stretchOf } from './stretch.ts';
+import { asSeconds, isSame, type Ratio } from './units.ts';
 import { Whole } from './whole.ts';
 import type { Words } from './words.ts';
 
@@ -42,6 +42,8 @@ export interface Plan {
   partial: string;
   /** The output is a playlist, so that its frames are those that the job that joins has counted. */
   isPlaylist: boolean;
+  /** About how much there is to make. */
+  wanted: { frames: number; seconds: number };
 }
 
 /** Where a segment's two passes have a writable folder of their own. */
@@ -86,7 +88,8 @@ export function plan(words: Words, source: Source): Plan {
   const stretch = stretchOf(words, source);
   checkTimes(words, source, stretch, chain);
   const parts = partsOf(source, stretch, chain);
-  const rates = rate && shares(rate, weights(source, parts));
+  const ofParts = weights(source, parts);
+  const rates = rate && shares(rate, ofParts);
   const segments = parts.map((part, at) => {
     const args = (pass: 1 | 2) => segment({ words, source, stretch, encoder, chain, part, rate: rates?.[at], pass });
     const start = at > 0 ? part.begin : undefined;
@@ -97,7 +100,16 @@ export function plan(words: Words, source: Source): Plan {
   const partial = partialOf(output);
   if (partial === undefined) throw new Whole("the output's name has no ending");
   const join = assembled(words, source, encoder, partial);
-  return { segments, join, output, partial, isPlaylist: isPlaylist(words) };
+  let seconds = 0;
+  for (const [ofPart] of ofParts) seconds += ofPart;
+  const wanted = { seconds, frames: framesOf(chain, seconds, madeTimes(stretch, source).length) };
+  return { segments, join, output, partial, isPlaylist: isPlaylist(words), wanted };
+}
+
+/** About how many frames filters make. */
+function framesOf({ changesTimes, rate }: Chain, seconds: number, frames: number): number {
+  if (rate) return Math.max(1, Math.round((seconds * rate.numerator) / rate.denominator));
+  return changesTimes ? 2 * frames : frames;
 }
 
 function isPlaylist(words: Words): boolean {
@@ -107,14 +119,10 @@ function isPlaylist(words: Words): boolean {
 /** Checks that frames come at the times that the output gives them, whatever was before. */
 function checkTimes(words: Words, source: Source, stretch: Stretch, chain: Chain): void {
   if (chain.changesTimes && words.ofOutputReach.words.length > 0) {
-    throw new Whole(
-      'its filters change times, and -ss or -t is counted after them: before the input it is not',
-    );
+    throw new Whole('its filters change times, and -ss or -t is counted after them: before the input it is not');
   }
   if (!words.isConstant && !isPlaylist(words) && !words.rate) return;
   const rate: Ratio | undefined = chain.changesTimes ? chain.rate : source.stream()?.r_frame_rate;
-  const isSame = (one: Ratio, other: Ratio) =>
-    BigInt(one.numerator) * BigInt(other.denominator) === BigInt(other.numerator) * BigInt(one.denominator);
   if (rate && (!words.rate || isSame(words.rate, rate))) {
     // A filter has made it so.
     const begins = words.ofInputReach.startUs === undefined && beginsAtZero(stretch, source);
@@ -128,19 +136,16 @@ function checkOutput(words: Words): string {
   const { output } = words;
   const container = words.container();
   if (output.includes('://') || output.startsWith('pipe:') || output === '-') throw new Whole('the output is no file');
-  const encoder = words.encoder() ?? usualEncoder(container);
-  if (encoder === undefined || !isKnown(container)) {
+  const usual = usualEncoder(container);
+  if (usual === undefined) {
     const known = 'is none of mp4, mov, mkv, webm, ts, hls and dash';
     throw new Whole(`the output's format, ${JSON.stringify(container)}, ${known}`);
   }
+  const encoder = words.encoder() ?? usual;
   if (/ilme|ildct/.test(words.value('flags') ?? '')) throw new Whole('the video is encoded interlaced');
   if (encoder === 'copy') throw new Whole('the video is copied');
   if (!ENCODERS.includes(encoder)) throw new Whole(`the encoder ${encoder} is not known to begin anew at any frame`);
   return encoder;
-}
-
-function isKnown(container: string): boolean {
-  return usualEncoder(container) !== undefined;
 }
 
 /** The encoder that ffmpeg takes for a format. */

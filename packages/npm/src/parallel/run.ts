@@ -115,9 +115,7 @@ async function planned(command: Command, jobs: Jobs): Promise<Cut> {
     throw new Whole('without libx264 the module has an encoder of its own for H.264: name it with -c:v');
   }
   const target = await targetOf(made, words.mayOverwrite, all);
-  const [first, last] = source.ends();
-  const wanted = { frames: source.packets.length, seconds: probe.format.duration ?? source.seconds(last - first) };
-  const reports = command.onProgress && new Reports(command.onProgress, wanted);
+  const reports = command.onProgress && new Reports(command.onProgress, made.wanted);
   return { command, jobs, plan: made, target, reports, files };
 }
 

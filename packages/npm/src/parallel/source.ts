@@ -46,6 +46,10 @@ export class Source {
   readonly timeBase: Rational;
   /** In the order of decoding. */
   readonly packets: Packet[];
+  /** The times of all frames, in order. */
+  readonly times: readonly number[];
+  /** Those of key frames, in order. */
+  readonly keys: readonly number[];
 
   constructor(
     readonly probe: Probe,
@@ -54,11 +58,16 @@ export class Source {
     index: string,
   ) {
     const base = this.stream()?.time_base;
-    if (!base || !(base.numerator > 0 && base.denominator > 0)) throw new Whole("the input's video has no time base");
+    const isPositive = (number: number) => Number.isSafeInteger(number) && number > 0;
+    if (!base || !isPositive(base.numerator) || !isPositive(base.denominator)) {
+      throw new Whole("the input's video has no time base");
+    }
     this.timeBase = base;
     const lines = index.split('\n').map((line) => line.trim());
     this.packets = lines.filter((line) => line !== '').map(packet);
     if (this.packets.length === 0) throw new Whole("the input's video has no packets");
+    this.times = timesOf(this.packets.filter(({ isDiscarded }) => !isDiscarded));
+    this.keys = timesOf(this.packets.filter(({ isKey }) => isKey));
   }
 
   /** The stream with the picture. */
@@ -66,21 +75,12 @@ export class Source {
     return this.probe.streams.find(({ index }) => index === this.picture);
   }
 
-  /** The times of the first and the last frame, in units of the time base. */
-  ends(): [first: number, last: number] {
-    let [first, last] = [Infinity, -Infinity];
-    for (const { time } of this.packets) {
-      first = Math.min(first, time);
-      last = Math.max(last, time);
-    }
-    return [first, last];
-  }
-
   /** The time at which the input begins, in microseconds. */
   startUs(): number {
     // ffprobe prints microseconds.
     const seconds = this.probe.format.start_time ?? 0;
-    return Math.sign(seconds) * Math.round(Math.abs(seconds) * 1e6);
+    const us = Math.sign(seconds) * Math.round(Math.abs(seconds) * 1e6);
+    return Number.isSafeInteger(us) ? us : 0;
   }
 
   /** Microseconds in units of the time base, rounded as ffmpeg does. */
@@ -103,18 +103,6 @@ export class Source {
     return Number(number / by) + (number > 0n && number % by !== 0n ? 1 : 0);
   }
 
-  /** The times of all frames, in order. */
-  times(): number[] {
-    const shown = this.packets.filter(({ isDiscarded }) => !isDiscarded);
-    return shown.map(({ time }) => time).sort((one, other) => one - other);
-  }
-
-  /** Those of key frames, in order. */
-  keys(): number[] {
-    const keys = this.packets.filter(({ isKey }) => isKey);
-    return keys.map(({ time }) => time).sort((one, other) => one - other);
-  }
-
   /** Whether its format is one of these, as ffprobe names them. */
   isOf(formats: readonly string[]): boolean {
     return this.probe.format.format_name.split(',').some((name) => formats.includes(name));
@@ -127,6 +115,10 @@ export class Source {
 }
 
 const SECOND_US = 1_000_000n;
+
+function timesOf(packets: readonly Packet[]): number[] {
+  return packets.map(({ time }) => time).sort((one, other) => one - other);
+}
 
 /** A number times a fraction of positive numbers; halves are rounded away from zero. */
 function scaled(number: number, numerator: bigint, denominator: bigint): number {

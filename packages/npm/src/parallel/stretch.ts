@@ -35,27 +35,32 @@ export function contains({ first, end }: Bounds, time: number): boolean {
 }
 
 export function stretchOf(words: Words, source: Source): Stretch {
-  const times = source.times();
+  const { times } = source;
   const origin = source.units(source.startUs() + (words.ofInputReach.startUs ?? 0));
   const seen = seenOf(words, source, times, origin);
   return { origin, seen, made: madeOf(words, source, times, origin, seen) };
 }
 
+/** The times of the frames that are encoded, if the filters make one of each. */
+export function madeTimes({ made }: Stretch, source: Source): number[] {
+  return source.times.filter((time) => contains(made, time));
+}
+
 /** Whether the first frame is at the beginning of the clock. */
-export function beginsAtZero({ origin, made }: Stretch, source: Source): boolean {
-  return source.times().find((time) => contains(made, time)) === origin;
+export function beginsAtZero(stretch: Stretch, source: Source): boolean {
+  return madeTimes(stretch, source)[0] === stretch.origin;
 }
 
 /** Frames are at their places if they are as near, in parts of a frame. */
 const APART_MAX = 0.05;
 
 /** Whether the frames come at this rate, from the output's beginning on, so that nothing is to be done for it. */
-export function isConstant({ origin, made }: Stretch, words: Words, source: Source, rate: Ratio): boolean {
+export function isConstant(stretch: Stretch, words: Words, source: Source, rate: Ratio): boolean {
   const begin = (words.ofOutputReach.startUs ?? 0) / 1e6;
   const perSecond = rate.numerator / rate.denominator;
   if (!Number.isFinite(perSecond)) return false;
-  const places = source.times().flatMap((time) => (contains(made, time) ? [time] : []));
-  return places.every((time, at) => Math.abs((source.seconds(time - origin) - begin) * perSecond - at) < APART_MAX);
+  const place = (time: number) => (source.seconds(time - stretch.origin) - begin) * perSecond;
+  return madeTimes(stretch, source).every((time, at) => Math.abs(place(time) - at) < APART_MAX);
 }
 
 const AFTER_THE_END = "-ss is after the end of the input's video";

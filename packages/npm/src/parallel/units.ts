@@ -31,7 +31,8 @@ export function timeUs(text: string): number | undefined {
   if (seconds === undefined || !/^\d*$/.test(fraction)) return undefined;
   // ffmpeg leaves out what is below a microsecond.
   const below = Number(fraction.padEnd(6, '0').slice(0, 6));
-  return ((minutes ?? 0) * 60 + (hours ?? 0) * 3600 + seconds) * unitUs + Math.floor((below * unitUs) / SECOND);
+  const allUs = ((minutes ?? 0) * 60 + (hours ?? 0) * 3600 + seconds) * unitUs + Math.floor((below * unitUs) / SECOND);
+  return Number.isSafeInteger(allUs) ? allUs : undefined;
 }
 
 function digits(text: string): number | undefined {
@@ -56,6 +57,14 @@ export function rateOf(text: string): Ratio | undefined {
   const numerator = digits(at < 0 ? text : text.slice(0, at));
   const denominator = at < 0 ? 1 : digits(text.slice(at + 1));
   return numerator && denominator ? { numerator, denominator } : undefined;
+}
+
+/** Whether two fractions are equal. */
+export function isSame(one: Ratio, other: Ratio): boolean {
+  const numbers = [one, other].flatMap(({ numerator, denominator }) => [numerator, denominator]);
+  if (!numbers.every(Number.isSafeInteger)) return false;
+  const product = ({ numerator }: Ratio, { denominator }: Ratio) => BigInt(numerator) * BigInt(denominator);
+  return product(one, other) === product(other, one);
 }
 
 const FACTORS: Record<string, number> = { k: 1e3, K: 1e3, M: 1e6, G: 1e9 };

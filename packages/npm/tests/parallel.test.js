@@ -34,40 +34,89 @@ const make =
   `ffmpeg -v error -f lavfi -i testsrc2=d=${SECONDS}:s=160x90:r=${RATE} -f lavfi -i sine=d=${SECONDS} ` +
   '-c:v libopenh264 -g 50 -c:a aac -bitexact in.mkv';
 const input = (await runtime.run(words(make))).expectSuccess().files['in.mkv'];
-const files = { 'in.mkv': input };
+const copy = words('ffmpeg -v error -i in.mkv -map 0:v -c copy -bitexact mute.mkv');
+const { files: muted } = (await runtime.run(copy, { files: { 'in.mkv': input } })).expectSuccess();
+const files = { 'in.mkv': input, ...muted };
 const PLAIN = words('ffmpeg -v error -i in.mkv -vf hflip -c:v mpeg4 -q:v 4 -c:a copy out.mp4');
 const plain = (await runtime.run(PLAIN, { files, parallel: 2 })).expectSuccess().files['out.mp4'];
 
+/** Commands, and how many segments and frames they make. */
 const COMMANDS = [
-  ['-vf scale=80:-2,drawtext=text=%{pts}:fontsize=20 -c:a aac -movflags +faststart', 'out.mp4'],
-  ['-c:v libopenh264 -b:v 200k -c:a copy -map 0:a -map 0:v', 'out.mov'],
-  ['-c:v ffv1 -level 3 -bitexact -metadata title=x', 'out.mkv'],
-  ['-c:v mjpeg -q:v 5 -pix_fmt yuvj420p -an', 'out.mov'],
+  ['-i in.mkv -vf scale=80:-2,drawtext=text=%{pts}:fontsize=20 -c:v mpeg4 -q:v 3 -movflags +faststart out.mp4', 3],
+  ['-i in.mkv -c:v libopenh264 -b:v 200k -c:a copy -map 0:a -map 0:v out.mov', 3],
+  ['-i in.mkv -c:v ffv1 -level 3 -bitexact -metadata title=x out.mkv', 3],
+  ['-i in.mkv -c:v mjpeg -q:v 5 -pix_fmt yuvj420p -an out.mov', 3],
+  ['-ss 3.3 -t 9 -i in.mkv -c:v mpeg4 -q:v 4 -c:a aac out.mp4', 2, 9 * RATE],
+  ['-i in.mkv -filter_complex [0:v]yadif=1[v] -map [v] -map 0:a -c:v mpeg4 -q:v 4 -c:a copy out.mp4', 3, 28 * RATE],
+  ['-to 12 -i mute.mkv -vf hqdn3d,fps=10 -c:v mpeg4 -q:v 4 out.mp4', 3, 12 * 10],
+  ['-i in.mkv -c:v libopenh264 -b:v 200k -c:a aac out.ts', 3],
+  ['-i mute.mkv -c:v libvpx-vp9 -b:v 100k -deadline good -cpu-used 5 out.webm', 3],
+  ['-i mute.mkv -c:v libopenh264 -b:v 200k -g 50 -hls_time 4 -hls_list_size 0 out.m3u8', 3],
+  ['-i mute.mkv -r 25 -c:v mpeg4 -q:v 4 -g 50 -seg_duration 4 out.mpd', 3],
 ];
+const { stdout: help } = await runtime.run(words('ffmpeg -v error -h encoder=libx264'));
+const hasX264 = Buffer.from(help).includes('Encoder libx264');
+if (hasX264) COMMANDS.push(['-i in.mkv -c:v libx264 -b:v 100k -maxrate 200k -bufsize 400k -preset fast out.mp4', 3]);
+
+/** Checks that files are those that others are. */
+function assertSame(made, others, text) {
+  assert.deepEqual(Object.keys(made).sort(), Object.keys(others).sort(), text);
+  for (const name of Object.keys(made)) assert.ok(Buffer.from(made[name]).equals(others[name]), `${text}: ${name}`);
+}
 
 test('the output is the same bytes on any number of cores, and those of the command', async () => {
   const { AFMPEG_COMMAND: command } = process.env;
-  writeFileSync(join(scratch, 'in.mkv'), input);
+  for (const [name, data] of Object.entries(files)) writeFileSync(join(scratch, name), data);
   const { variant } = JSON.parse(readFileSync('tests/variant.json', 'utf8'));
   const module = createRequire(join(process.cwd(), 'here')).resolve(`@afmpeg/${variant}/module.wasm`);
-  for (const [options, name] of COMMANDS) {
-    const args = ['-v', 'error', '-i', 'in.mkv', ...words(options), name];
+  for (const [line, segments, frames = SECONDS * RATE] of COMMANDS) {
+    const args = ['-v', 'error', ...words(line)];
+    const name = args.at(-1);
     const made = [];
     for (const parallel of [1, 2, 3]) {
       const output = (await runtime.run(['ffmpeg', ...args], { files, parallel })).expectSuccess();
-      assert.deepEqual([output.whole, output.segments, Object.keys(output.files)], [undefined, 3, [name]], options);
-      made.push(Buffer.from(output.files[name]));
+      assert.deepEqual([output.whole, output.segments], [undefined, segments], line);
+      made.push(output.files);
     }
-    assert.ok(made[0].equals(made[1]) && made[0].equals(made[2]), options);
-    const { streams } = await runtime.probe(name, { files: { [name]: made[0] } });
+    assertSame(made[1], made[0], line);
+    assertSame(made[2], made[0], line);
+    assert.equal(Object.keys(made[0]).length > 1, /m3u8$|mpd$/.test(name), line);
+    const { streams } = await runtime.probe(name, { files: made[0] });
     const video = streams.find(({ codec_type }) => codec_type === 'video');
-    if (video.nb_frames !== undefined) assert.equal(video.nb_frames, SECONDS * RATE, options);
+    if (video.nb_frames !== undefined) assert.equal(video.nb_frames, frames, line);
     if (command === undefined) continue;
-    const line = ['--module', module, '--parallel=2', 'ffmpeg', '-y', ...args];
-    execFileSync(command, line, { cwd: scratch });
-    assert.ok(readFileSync(join(scratch, name)).equals(made[0]), `${options}: the command made something else`);
-    rmSync(join(scratch, name));
+    execFileSync(command, ['--module', module, '--parallel=2', 'ffmpeg', '-y', ...args], { cwd: scratch });
+    const written = readdirSync(scratch).filter((name) => !Object.hasOwn(files, name));
+    const others = Object.fromEntries(written.map((name) => [name, readFileSync(join(scratch, name))]));
+    assertSame(others, made[0], `${line}, by the command`);
+    for (const name of written) rmSync(join(scratch, name));
   }
+});
+
+test('an encoder of H.264 has to be named, unless the module has the usual one', async () => {
+  const unnamed = await runtime.run(words('ffmpeg -v error -i in.mkv out.mp4'), { files, parallel: 2 });
+  if (hasX264) assert.deepEqual([unnamed.exitCode, unnamed.whole, unnamed.segments], [0, undefined, 3]);
+  else assert.match(unnamed.whole, /^without libx264/);
+});
+
+test('a playlist lies in a folder, whole when it has its name', async () => {
+  const place = join(scratch, 'playlist');
+  mkdirSync(place);
+  const there = folder(place, { write: true });
+  const line = 'ffmpeg -v error -i mute.mkv -c:v mpeg4 -q:v 4 -seg_duration 4 there/out.mpd';
+  const given = { ...files, there };
+  const limited = runtime.run(words(line), { files: given, parallel: 2, writtenMaxBytes: 10_000 });
+  await assert.rejects(limited, isError(LimitError, 'limit'));
+  assert.deepEqual(readdirSync(place).filter((name) => name.endsWith('.mpd')), []);
+  const output = (await runtime.run(words(line), { files: given, parallel: 2 })).expectSuccess();
+  assert.deepEqual([output.whole, output.segments, output.files], [undefined, 3, {}]);
+  const names = readdirSync(place);
+  assert.deepEqual(names.filter((name) => name.endsWith('.mpd')), ['out.mpd']);
+  assert.ok(names.filter((name) => name.endsWith('.m4s')).length > 3, names.join());
+  // A file alone has no place for the others.
+  const alone = { ...files, 'out.mpd': path(join(place, 'alone.mpd'), { write: true }) };
+  const single = runtime.run([...words(line).slice(0, -1), 'out.mpd'], { files: alone, parallel: 'require' });
+  await assert.rejects(single, (error) => /several files/.test(error.reason));
 });
 
 test('what cannot be cut is one job, and says why', async () => {

@@ -29,6 +29,7 @@ const {
   microseconds,
   plan,
   readProbe,
+  STATELESS,
   Source,
   TABLES,
   Unfit,
@@ -36,6 +37,7 @@ const {
   Words,
 } = await compiled(`
   export { LimitError } from './errors.ts';
+  export { STATELESS } from './parallel/filters.ts';
   export { Before, Encoded, Unfit } from './parallel/join.ts';
   export { Line } from './parallel/line.ts';
   export { ENCODERS, microseconds, plan } from './parallel/plan.ts';
@@ -52,7 +54,7 @@ const known = JSON.parse(readFileSync(here(SNAPSHOT), 'utf8').replace(/^---\n.*?
 
 /** A frame each 40 ms, from 1.5 s on, with a key frame each two seconds. */
 function source(frames) {
-  const line = (frame) => `${1500 + 40 * frame},${frame % 50 === 0 ? 'K__' : '___'}`;
+  const line = (frame) => `${1500 + 40 * frame},${100 + frame},${frame % 50 === 0 ? 'K__' : '___'}`;
   const stdout = new TextEncoder().encode(JSON.stringify(known.probe));
   return new Source(readProbe({ stdout, stderr: '' }), 1, Array.from({ length: frames }, (_, at) => line(at)).join('\n'));
 }
@@ -63,7 +65,7 @@ test('options, filters and encoders are told by the same tables', () => {
   const named = (table) => table.map(([acts, ...names]) => [acts[0].toUpperCase() + acts.slice(1), ...names]);
   assert.deepEqual(named(TABLES.VALUED), known.valued);
   assert.deepEqual(named(TABLES.FLAGS), known.flags);
-  assert.deepEqual(TABLES.STATELESS, known.stateless);
+  assert.deepEqual(STATELESS, known.stateless);
   assert.deepEqual(ENCODERS, known.encoders);
 });
 
@@ -71,10 +73,13 @@ test('plans follow from a command and its input', () => {
   assert.ok(known.plans.length > 4);
   for (const { command, frames, count, segments, ...wanted } of known.plans) {
     const made = planned({ command, frames });
-    const shown = made.segments.map(({ start, end, args }) => ({ start, end, args: args.join(' ') }));
+    const shown = made.segments.map(({ start, end, firstPass, args }) => {
+      return { start, end, first_pass: firstPass && firstPass.join(' '), args: args.join(' ') };
+    });
     assert.equal(shown.length, count, command);
     assert.deepEqual(shown.slice(0, segments.length), segments);
-    assert.deepEqual({ join: made.join.join(' '), output: made.output, partial: made.partial }, wanted);
+    const { join, output, partial, isPlaylist } = made;
+    assert.deepEqual({ join: join.join(' '), output, partial, is_playlist: isPlaylist }, wanted);
   }
 });
 

@@ -8,10 +8,11 @@ import type { Files } from '../given.ts';
 import type { Output } from '../output.ts';
 import { probeArguments, readProbe } from '../probe.ts';
 import type { Progress } from '../progress.ts';
+import { FIRST_TIME } from './assembly.ts';
 import { Encoded, Unfit } from './join.ts';
 import { Line } from './line.ts';
 import type { Target } from './place.ts';
-import { FIRST_TIME, microseconds, OFFSET_SECONDS, type Plan, plan, type Segment } from './plan.ts';
+import { microseconds, OFFSET_SECONDS, PASSES, type Plan, plan, type Segment } from './plan.ts';
 import { Reports } from './reports.ts';
 import { indexArgs, pictureOf, Source } from './source.ts';
 import { normalized, readOnly, targetOf } from './target.ts';
@@ -110,11 +111,20 @@ async function planned(command: Command, jobs: Jobs): Promise<Cut> {
   const picture = pictureOf(probe);
   const source = new Source(probe, picture, await indexOf(words, picture, files, jobs));
   const made = plan(words, source);
+  if (!(await hasUsualEncoder(words, jobs))) {
+    throw new Whole('without libx264 the module has an encoder of its own for H.264: name it with -c:v');
+  }
   const target = await targetOf(made, words.mayOverwrite, all);
-  const [first, last] = source.ends();
-  const wanted = { frames: source.packets.length, seconds: probe.format.duration ?? source.seconds(last - first) };
-  const reports = command.onProgress && new Reports(command.onProgress, wanted);
+  const reports = command.onProgress && new Reports(command.onProgress, made.wanted);
   return { command, jobs, plan: made, target, reports, files };
+}
+
+/** Whether the encoder that ffmpeg takes for H.264 is the one that plans take it for, where it is left to ffmpeg. */
+async function hasUsualEncoder(words: Words, jobs: Jobs): Promise<boolean> {
+  if ((words.encoder() ?? 'h264') !== 'h264' || words.container() === 'webm') return true;
+  const args = ['ffmpeg', '-v', 'error', '-h', 'encoder=libx264'];
+  const { stdout } = await jobs.run(args, { files: {}, stdoutMaxBytes: 2 ** 16, ...UNWRITTEN });
+  return new TextDecoder().decode(stdout).includes('Encoder libx264');
 }
 
 async function indexOf(words: Words, picture: number, files: Files, jobs: Jobs): Promise<string> {
@@ -148,9 +158,11 @@ async function encodeAndJoin(cut: Cut): Promise<Output> {
     }
   };
   const encoding = Array.from({ length: workers }, () => unlessFailed(encodeInTurn(cut, line)));
-  const [joined] = await Promise.all([unlessFailed(joinOf(cut, line)), ...encoding]);
+  let framesJoined = 0;
+  const count = ({ frame }: Progress) => (framesJoined = frame);
+  const [joined] = await Promise.all([unlessFailed(joinOf(cut, line, count)), ...encoding]);
   if (failures.length > 0 || !joined) throw failures[0];
-  await check(cut, joined, line.frameCount);
+  checkFrames(plan.isPlaylist ? framesJoined : await framesOf(cut, joined), line.frameCount);
   cut.reports?.finish(line.frameCount);
   return joined;
 }
@@ -171,7 +183,8 @@ async function encode(cut: Cut, segment: Segment, index: number): Promise<Encode
   const options: JobOptions = { files, stdoutMaxBytes: command.filesMaxBytes };
   if (reports) options.onProgress = (progress) => reports.ofSegment(index, progress);
   const attempt = async () => {
-    const output = await jobs.run(['ffmpeg', ...segment.args], options);
+    const passes = segment.firstPass ? await firstPass(cut, segment.firstPass) : {};
+    const output = await jobs.run(['ffmpeg', ...here(segment.args)], { ...options, files: { ...files, ...passes } });
     return new Encoded(output.expectSuccess().stdout);
   };
   try {
@@ -186,13 +199,28 @@ async function encode(cut: Cut, segment: Segment, index: number): Promise<Encode
   }
 }
 
-async function joinOf({ plan, jobs, target }: Cut, line: Line): Promise<Output> {
+/** What the files of passes begin with: jobs have a folder in memory, and none of its own for them. */
+const PASSES_HERE = 'afmpeg-passes-';
+
+function here(args: readonly string[]): string[] {
+  return args.map((word) => word.replace(`${PASSES}/`, PASSES_HERE));
+}
+
+/** The files that the first pass of a segment leaves to the second. */
+async function firstPass({ jobs, files }: Cut, args: readonly string[]): Promise<Files> {
+  const output = await jobs.run(['ffmpeg', ...here(args)], { files, ...UNWRITTEN });
+  const written = Object.entries(output.expectSuccess().files);
+  return Object.fromEntries(written.filter(([name]) => name.startsWith(PASSES_HERE)));
+}
+
+async function joinOf({ plan, jobs, target }: Cut, line: Line, count: (progress: Progress) => void): Promise<Output> {
   const first = await line.first();
   if (first === undefined) throw new Unfit('a segment has failed');
   const time = microseconds(first - OFFSET_SECONDS);
   const args = plan.join.map((word) => (word === FIRST_TIME ? time : word));
   const stdin = jobs.canWait ? line.parts() : await asBlob(line.parts());
-  const joined = (await jobs.join(['ffmpeg', ...args], { files: target.files, stdin })).expectSuccess();
+  const options: JobOptions = { files: target.files, stdin, ...(plan.isPlaylist && { onProgress: count }) };
+  const joined = (await jobs.join(['ffmpeg', ...args], options)).expectSuccess();
   // Otherwise those who encode would wait for ever.
   line.checkRead();
   return joined;
@@ -204,16 +232,20 @@ async function asBlob(parts: AsyncIterable<Uint8Array<ArrayBuffer>>): Promise<Bl
   return new Blob(all);
 }
 
-/** Checks that the output has the frames of the segments. */
-async function check({ plan, jobs, target }: Cut, joined: Output, wanted: number): Promise<void> {
+/** How many frames the output has. */
+async function framesOf({ plan, jobs, target }: Cut, joined: Output): Promise<number> {
   const options = '-v error -select_streams v:0 -count_packets -show_entries stream=nb_read_packets -of csv=p=0 -i';
   const args = ['ffprobe', ...options.split(' '), plan.partial];
   const output = await jobs.run(args, { files: await target.written(joined), ...UNWRITTEN });
-  const counted = /^\s*(\d+),*\s*$/.exec(new TextDecoder().decode(output.stdout))?.[1];
+  // A format with programs lists streams for each, and again.
+  const counted = /^\s*(\d+)/.exec(new TextDecoder().decode(output.stdout))?.[1];
   if (counted === undefined) throw new Unfit('the joined output cannot be read');
-  if (Number(counted) !== wanted) {
-    throw new Unfit(`the joined output has ${counted} frames, and its segments have ${wanted}`);
-  }
+  return Number(counted);
+}
+
+/** Checks that the output has the frames of the segments. */
+function checkFrames(counted: number, wanted: number): void {
+  if (counted !== wanted) throw new Unfit(`the joined output has ${counted} frames, and its segments have ${wanted}`);
 }
 
 function shown(error: unknown): unknown {

@@ -10,6 +10,9 @@ export interface Packet {
   /** In units of the time base. */
   time: number;
   isKey: boolean;
+  sizeBytes: number;
+  /** Decoded, but not shown, as the input says. */
+  isDiscarded: boolean;
 }
 
 /** The options of the input that say how packets are read, but not how they are decoded: ffprobe has no choice there. */
@@ -17,7 +20,7 @@ const READING = ['-f', '-probesize', '-analyzeduration', '-fflags'];
 
 /** The arguments of ffprobe by which it prints what {@link Source} reads. */
 export function indexArgs(ofInput: readonly string[], picture: number, input: string): string[] {
-  const args = ['-v', 'error', '-show_entries', 'packet=pts,flags', '-of', 'csv=p=0'];
+  const args = ['-v', 'error', '-show_entries', 'packet=pts,size,flags', '-of', 'csv=p=0'];
   args.push('-select_streams', String(picture));
   for (let at = 0; at + 1 < ofInput.length; at += 2) {
     const [name = '', value = ''] = ofInput.slice(at, at + 2);
@@ -43,6 +46,10 @@ export class Source {
   readonly timeBase: Rational;
   /** In the order of decoding. */
   readonly packets: Packet[];
+  /** The times of all frames, in order. */
+  readonly times: readonly number[];
+  /** Those of key frames, in order. */
+  readonly keys: readonly number[];
 
   constructor(
     readonly probe: Probe,
@@ -51,11 +58,16 @@ export class Source {
     index: string,
   ) {
     const base = this.stream()?.time_base;
-    if (!base || !(base.numerator > 0 && base.denominator > 0)) throw new Whole("the input's video has no time base");
+    const isPositive = (number: number) => Number.isSafeInteger(number) && number > 0;
+    if (!base || !isPositive(base.numerator) || !isPositive(base.denominator)) {
+      throw new Whole("the input's video has no time base");
+    }
     this.timeBase = base;
     const lines = index.split('\n').map((line) => line.trim());
     this.packets = lines.filter((line) => line !== '').map(packet);
     if (this.packets.length === 0) throw new Whole("the input's video has no packets");
+    this.times = timesOf(this.packets.filter(({ isDiscarded }) => !isDiscarded));
+    this.keys = timesOf(this.packets.filter(({ isKey }) => isKey));
   }
 
   /** The stream with the picture. */
@@ -63,25 +75,37 @@ export class Source {
     return this.probe.streams.find(({ index }) => index === this.picture);
   }
 
-  /** The times of the first and the last frame, in units of the time base. */
-  ends(): [first: number, last: number] {
-    let [first, last] = [Infinity, -Infinity];
-    for (const { time } of this.packets) {
-      first = Math.min(first, time);
-      last = Math.max(last, time);
-    }
-    return [first, last];
-  }
-
-  /** The time at which the input begins, in units of the time base, rounded as ffmpeg does. */
-  start(): number {
+  /** The time at which the input begins, in microseconds. */
+  startUs(): number {
     // ffprobe prints microseconds.
     const seconds = this.probe.format.start_time ?? 0;
-    const microseconds = BigInt(Math.sign(seconds) * Math.round(Math.abs(seconds) * 1e6));
-    const numerator = microseconds * BigInt(this.timeBase.denominator);
-    const denominator = BigInt(this.timeBase.numerator) * 1_000_000n;
-    const half = denominator / 2n;
-    return Number(numerator >= 0n ? (numerator + half) / denominator : -((half - numerator) / denominator));
+    const us = Math.sign(seconds) * Math.round(Math.abs(seconds) * 1e6);
+    return Number.isSafeInteger(us) ? us : 0;
+  }
+
+  /** Microseconds in units of the time base, rounded as ffmpeg does. */
+  units(us: number): number {
+    const { numerator, denominator } = this.timeBase;
+    return scaled(us, BigInt(denominator), BigInt(numerator) * SECOND_US);
+  }
+
+  /** A time in microseconds. */
+  microseconds(time: number): number {
+    const { numerator, denominator } = this.timeBase;
+    return scaled(time, BigInt(numerator) * SECOND_US, BigInt(denominator));
+  }
+
+  /** A time in microseconds, rounded up. */
+  microsecondsUp(time: number): number {
+    const { numerator, denominator } = this.timeBase;
+    const [number, by] = [BigInt(time) * BigInt(numerator) * SECOND_US, BigInt(denominator)];
+    // Division leaves what is behind the point out.
+    return Number(number / by) + (number > 0n && number % by !== 0n ? 1 : 0);
+  }
+
+  /** Whether its format is one of these, as ffprobe names them. */
+  isOf(formats: readonly string[]): boolean {
+    return this.probe.format.format_name.split(',').some((name) => formats.includes(name));
   }
 
   /** A time in seconds. */
@@ -90,9 +114,24 @@ export class Source {
   }
 }
 
+const SECOND_US = 1_000_000n;
+
+function timesOf(packets: readonly Packet[]): number[] {
+  return packets.map(({ time }) => time).sort((one, other) => one - other);
+}
+
+/** A number times a fraction of positive numbers; halves are rounded away from zero. */
+function scaled(number: number, numerator: bigint, denominator: bigint): number {
+  const product = BigInt(number) * numerator;
+  const half = denominator / 2n;
+  return Number(product >= 0n ? (product + half) / denominator : -((half - product) / denominator));
+}
+
 function packet(line: string): Packet {
-  const [text = '', flags = ''] = line.split(',');
+  const [text = '', size = '', flags] = line.split(',');
+  if (flags === undefined) throw new Whole("the index of the input's video is damaged");
   const time = /^[+-]?\d+$/.test(text) ? Number(text) : NaN;
   if (!Number.isSafeInteger(time)) throw new Whole("not all packets of the input's video have a time");
-  return { time, isKey: flags.startsWith('K') };
+  const sizeBytes = /^\d+$/.test(size) ? Number(size) : 0;
+  return { time, isKey: flags.startsWith('K'), sizeBytes, isDiscarded: flags.includes('D') };
 }

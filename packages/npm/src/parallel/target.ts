@@ -77,6 +77,7 @@ async function single(place: Place, files: Files): Promise<Target> {
     if (!place.mayOverwrite) throw new Whole(EXISTS);
     return new MemoryTarget(place, files);
   }
+  if (place.plan.isPlaylist) throw new Whole('a playlist has several files: give the folder for them');
   if (source instanceof OnMachine && source.kind === 'path' && source.access.write) {
     const [parent, output] = local().locate(source.path);
     const inParent = { ...place, output, partial: partialOf(output) ?? `${output}.partial` };

@@ -5,6 +5,7 @@
 //
 // Options are told by a list: one that is not in it might act across frames, so that its command is left whole.
 
+import { type Ratio, rateOf, timeUs } from './units.ts';
 import { Whole } from './whole.ts';
 
 /**
@@ -31,6 +32,7 @@ const VALUED: readonly [Acts, ...string[]][] = [
     'keyint_min',
     'bf',
     'refs',
+    'qp',
     'qmin',
     'qmax',
     'qdiff',
@@ -131,6 +133,26 @@ const VALUED: readonly [Acts, ...string[]][] = [
     'mpegts_flags',
     'avoid_negative_ts',
     'use_editlist',
+    'write_btrt',
+    'hls_time',
+    'hls_init_time',
+    'hls_list_size',
+    'hls_flags',
+    'hls_playlist_type',
+    'hls_segment_type',
+    'hls_segment_filename',
+    'hls_fmp4_init_filename',
+    'hls_allow_cache',
+    'hls_base_url',
+    'start_number',
+    'seg_duration',
+    'frag_duration',
+    'adaptation_sets',
+    'init_seg_name',
+    'media_seg_name',
+    'use_template',
+    'use_timeline',
+    'dash_segment_type',
   ],
   ['onBoth', 'c', 'codec', 'b', 'q', 'qscale', 'profile', 'flags', 'strict', 'filter', 'fflags'],
 ];
@@ -161,65 +183,8 @@ const FLAGS: readonly [Acts, ...string[]][] = [
   ['onBoth', 'bitexact'],
 ];
 
-/** Filters that make a frame of one frame, by that and its time alone. */
-const STATELESS: readonly string[] = [
-  'ass',
-  'avgblur',
-  'boxblur',
-  'chromashift',
-  'colorbalance',
-  'colorchannelmixer',
-  'colorlevels',
-  'colormatrix',
-  'colorspace',
-  'colortemperature',
-  'copy',
-  'crop',
-  'curves',
-  'delogo',
-  'drawbox',
-  'drawgrid',
-  'drawtext',
-  'eq',
-  'exposure',
-  'format',
-  'gblur',
-  'hflip',
-  'histeq',
-  'hue',
-  'lenscorrection',
-  'limiter',
-  'lut',
-  'lut3d',
-  'lutrgb',
-  'lutyuv',
-  'monochrome',
-  'negate',
-  'null',
-  'pad',
-  'perspective',
-  'rgbashift',
-  'rotate',
-  'scale',
-  'selectivecolor',
-  'setdar',
-  'setparams',
-  'setrange',
-  'setsar',
-  'sharpen',
-  'smartblur',
-  'subtitles',
-  'tonemap',
-  'transpose',
-  'unsharp',
-  'vflip',
-  'vibrance',
-  'vignette',
-  'zscale',
-];
-
-/** The tables by which options and filters are told, for comparisons with those in Rust. */
-export const TABLES = { VALUED, FLAGS, STATELESS };
+/** The tables by which options are told, for comparisons with those in Rust. */
+export const TABLES = { VALUED, FLAGS };
 
 function acts(name: string): Acts[] {
   return [...VALUED, ...FLAGS].flatMap(([acting, ...names]) => (names.includes(name) ? [acting] : []));
@@ -233,17 +198,53 @@ export function splitOnce(text: string, by: string): [before: string, after: str
 
 type Option = [name: string, value: string | undefined];
 
+/** The part of a file that is wanted: `-ss`, `-t` and `-to`. */
+export class Reach {
+  startUs: number | undefined;
+  private durationUs: number | undefined;
+  private stopUs: number | undefined;
+  /** The options as they are given. */
+  readonly words: string[] = [];
+
+  /** Takes an option if it is one of these. */
+  take(name: string, value: string): boolean {
+    if (name !== 'ss' && name !== 't' && name !== 'to') return false;
+    const us = timeUs(value);
+    if (us === undefined) throw new Whole(`-${name} ${value} is not a time that a plan follows`);
+    if (name === 'ss') this.startUs = us;
+    else if (name === 't') this.durationUs = us;
+    else this.stopUs = us;
+    this.words.push(`-${name}`, value);
+    return true;
+  }
+
+  /** How long it is, in microseconds, if it is not as long as there is something. */
+  lengthUs(): number | undefined {
+    return this.durationUs ?? (this.stopUs === undefined ? undefined : this.stopUs - (this.startUs ?? 0));
+  }
+}
+
+const PICTURES = ['[0:v]', '[0:v:0]', '[0:V]', '[0:V:0]'];
+
 /** A command with one input and one output. */
 export class Words {
   readonly globals: string[] = [];
-  /** The options before the input. */
+  /** The options before the input, but for those of its reach. */
   readonly ofInput: string[] = [];
+  readonly ofInputReach = new Reach();
   input = '';
   /** The options of the output for its picture, without filters. */
   readonly picture: string[] = [];
   /** Those for all else of the output. */
   readonly other: string[] = [];
+  readonly ofOutputReach = new Reach();
   filters: string | undefined;
+  /** The filters are those of a graph, so that the picture has nothing of what the input says of it. */
+  hasGraph = false;
+  /** The constant rate that is asked for, in frames a second. */
+  rate: Ratio | undefined;
+  /** A constant rate is asked for, without saying which. */
+  isConstant = false;
   /** The values of `-map`. */
   readonly maps: string[] = [];
   format: string | undefined;
@@ -253,6 +254,7 @@ export class Words {
   mayOverwrite = false;
   /** The options of the picture by their names, without specifiers of streams. */
   private readonly values = new Map<string, string>();
+  private graph: string | undefined;
 
   /** Reads the arguments after the program's name. Throws {@link Whole}. */
   static read(args: readonly string[]): Words {
@@ -289,6 +291,7 @@ export class Words {
       }
     }
     if (!hasInput || !hasOutput) throw new Whole('it has no input and output');
+    if (words.graph !== undefined) words.takeGraph(words.graph);
     return words;
   }
 
@@ -308,7 +311,26 @@ export class Words {
     return this.format ?? (at < 0 ? '' : this.output.slice(at + 1));
   }
 
+  /** Takes a graph that is one chain from the input's picture to the output's for what it is. */
+  private takeGraph(graph: string): void {
+    if (this.filters !== undefined) throw new Whole('it has a chain of filters and a graph');
+    const text = graph.trim();
+    const chain = text.slice(PICTURES.find((picture) => text.startsWith(picture))?.length ?? 0);
+    const at = chain.endsWith(']') ? chain.lastIndexOf('[') : -1;
+    const label = at < 0 ? undefined : chain.slice(at);
+    const mapped = this.maps.flatMap((map, place) => (map === label ? [place] : []));
+    const [place] = mapped;
+    const isMapped = label !== undefined && mapped.length === 1;
+    if (!isMapped && (label !== undefined || this.maps.length > 0)) {
+      throw new Whole('its filters are more than a chain');
+    }
+    if (place !== undefined) this.maps[place] = '0:V:0';
+    this.filters = (at < 0 ? chain : chain.slice(0, at)).trim();
+    this.hasGraph = true;
+  }
+
   private inputOption([name, value]: Option): void {
+    if (this.ofInputReach.take(name, value ?? '')) return;
     const [base] = splitOnce(name, ':');
     if (!acts(base).includes('onInput')) throw new Whole(`-${name} before the input may move or change it`);
     this.ofInput.push(`-${name}`, ...(value === undefined ? [] : [value]));
@@ -317,6 +339,7 @@ export class Words {
   private outputOption([name, value]: Option): void {
     const [base, specifier = ''] = splitOnce(name, ':');
     const [kind] = splitOnce(specifier, ':');
+    if (this.ofOutputReach.take(name, value ?? '')) return;
     if (this.isPartOfPlan(base, kind, value ?? '')) return;
     if (['an', 'sn', 'dn'].includes(base)) this.without += base.slice(0, 1);
     const [picture, other] = actsOn(base, kind);
@@ -334,8 +357,27 @@ export class Words {
     if (base === 'map') this.maps.push(value);
     else if (base === 'f') this.format = value;
     else if (base === 'vf' || (base === 'filter' && kind === 'v')) this.filters = value;
-    else return (base === 'fps_mode' || base === 'vsync') && ['vfr', 'auto', '-1', '2'].includes(value);
+    else if (base === 'filter_complex' || base === 'lavfi') this.setGraph(value);
+    else if (base === 'r' && ['', 'v', 'V'].includes(kind)) this.setRate(value);
+    else if (base === 'fps_mode' || base === 'vsync') return this.takesTimes(value);
+    else return false;
     return true;
+  }
+
+  private setGraph(value: string): void {
+    if (this.graph !== undefined) throw new Whole('it has several graphs of filters');
+    this.graph = value;
+  }
+
+  private setRate(value: string): void {
+    this.rate = rateOf(value);
+    if (!this.rate) throw new Whole(`-r ${value} is not a rate that a plan follows`);
+  }
+
+  private takesTimes(value: string): boolean {
+    const isConstant = value === 'cfr' || value === '1';
+    this.isConstant ||= isConstant;
+    return isConstant || ['vfr', 'auto', '-1', '2'].includes(value);
   }
 }
 
@@ -360,37 +402,4 @@ function actsOn(base: string, kind: string): [picture: boolean, other: boolean] 
       // Metadata of streams, of chapters, of programs.
       return [false, ofContainer || ['metadata', 'map_metadata', 'disposition'].includes(base)];
   }
-}
-
-/** What asks for more than a frame, in the options of a filter. */
-const COUNTS = ['n', 'frame_num', 'start_number', 'localtime', 'reload', 'random'];
-
-/** Checks that a graph is a chain of filters of which each makes a frame of one frame. */
-export function checkFilters(graph: string): void {
-  if (/[[;]/.test(graph)) throw new Whole('its filters are more than a chain');
-  for (const filter of splitFilters(graph)) {
-    const [before, options = ''] = splitOnce(filter, '=');
-    const name = splitOnce(before, '@')[0].trim();
-    if (!STATELESS.includes(name)) throw new Whole(`the filter ${name} is not known to act on each frame by itself`);
-    if (options.split(/[^A-Za-z0-9_]/).some((word) => COUNTS.includes(word))) {
-      throw new Whole(`the filter ${name} counts frames, or asks for more than a frame`);
-    }
-  }
-}
-
-/** Splits at commas that are neither quoted nor escaped; quotes stay. */
-function splitFilters(graph: string): string[] {
-  const filters: string[] = [];
-  let [filter, isQuoted, isEscaped] = ['', false, false];
-  for (const character of graph) {
-    if (character === ',' && !isQuoted && !isEscaped) {
-      filters.push(filter);
-      filter = '';
-      continue;
-    }
-    if (character === "'" && !isEscaped) isQuoted = !isQuoted;
-    isEscaped = character === '\\' && !isEscaped && !isQuoted;
-    filter += character;
-  }
-  return [...filters, filter];
 }

@@ -204,11 +204,10 @@ impl Attempt {
             None => Status::Done,
             Some(_) => Status::Failed,
         };
-        let kept = output.stdout.len().saturating_sub(STDOUT_MAX_BYTES);
         Ok(Outcome {
             exit_code,
             error: error.map(|error| shown_words(&error)),
-            stdout: String::from_utf8_lossy(&output.stdout[kept..]).into_owned(),
+            stdout: last_words(&output.stdout),
             run_seconds: output.timings.run.as_secs_f64(),
             memory_peak_bytes: output.memory_peak_bytes,
             bytes_read: output.bytes_read,
@@ -216,6 +215,19 @@ impl Attempt {
             attempts: self.lease.attempts,
             ..Outcome::new(&self.job.id, &self.lease.key, status)
         })
+    }
+}
+
+/// The end of standard output, as long as a message may be. Some characters take six times their length there.
+fn last_words(stdout: &[u8]) -> String {
+    let mut from = stdout.len().saturating_sub(STDOUT_MAX_BYTES);
+    loop {
+        let text = String::from_utf8_lossy(&stdout[from..]);
+        let written = serde_json::to_string(&text).map_or(0, |text| text.len());
+        if written <= 2 * STDOUT_MAX_BYTES {
+            return text.into_owned();
+        }
+        from += (stdout.len() - from) / 2;
     }
 }
 

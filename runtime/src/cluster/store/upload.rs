@@ -49,6 +49,8 @@ struct Sending {
     in_flight: Option<JoinHandle<Result<PartId, Error>>>,
     before: PutMode,
     goes_back: bool,
+    /// A program that was left behind may write still.
+    is_abandoned: bool,
 }
 
 impl Sending {
@@ -154,6 +156,9 @@ impl Upload {
     }
 
     fn id(&self, sending: &mut Sending) -> Result<MultipartId, Fault> {
+        if sending.is_abandoned {
+            return Err(Fault::passing(format!("{}: it is not wanted any more", self.shown)));
+        }
         if let Some(id) = &sending.id {
             return Ok(id.clone());
         }
@@ -258,6 +263,7 @@ impl Upload {
     pub async fn abandon(&self) {
         let (id, in_flight) = {
             let mut sending = self.lock();
+            sending.is_abandoned = true;
             (sending.id.take(), sending.in_flight.take())
         };
         if let Some(part) = in_flight {

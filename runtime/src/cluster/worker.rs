@@ -29,8 +29,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 use tokio::sync::Semaphore;
 
-/// A server keeps a request for a job so long.
-const ASK_FOR: Duration = Duration::from_secs(30);
+/// A server keeps a request for a job so long. One that was started again has forgotten it.
+const ASK_FOR: Duration = Duration::from_secs(10);
 /// After a failure of the server's.
 const PAUSE: Duration = Duration::from_secs(1);
 /// The longest that a job waits for its next attempt.

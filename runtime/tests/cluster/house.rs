@@ -25,9 +25,6 @@ static CACHE: LazyLock<PathBuf> = LazyLock::new(|| {
     cache
 });
 
-/// A bucket, and a folder of this machine.
-pub const BUCKET: &str = "media";
-
 impl House {
     pub fn new() -> House {
         House::on("nats-server")

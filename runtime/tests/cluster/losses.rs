@@ -4,11 +4,11 @@ use crate::house::{House, draw, drawn};
 use crate::proxy::Proxy;
 use serde_json::{Value, json};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A job that uploads parts for some seconds.
 fn upload(id: &str, seconds: u32, output: &str) -> Value {
-    let source = format!("nullsrc=size=640x360:rate=25:duration={seconds},geq=random(1)*255:128:128");
+    let source = format!("testsrc2=size=640x360:rate=25:duration={seconds},format=uyvy422");
     json!({
         "id": id, "outputs": {"out.nut": output},
         "args": ["-v", "error", "-re", "-f", "lavfi", "-i", source, "-c:v", "rawvideo", "out.nut"],
@@ -18,7 +18,7 @@ fn upload(id: &str, seconds: u32, output: &str) -> Value {
 #[test]
 fn a_job_of_a_killed_worker_is_done_by_another() {
     let house = House::new();
-    let mut one = house.worker("one");
+    let mut one = house.worker_at(house.nats.port, "one", &["--jobs", "2"]);
     let jobs = [
         upload("large", 4, "s3://media/large.nut"),
         draw("small", 4.0, true, &house.file("small.mp4")),
@@ -26,8 +26,11 @@ fn a_job_of_a_killed_worker_is_done_by_another() {
     house.submit(&jobs);
     house.wait_until(&jobs[0], "running");
     house.wait_until(&jobs[1], "running");
-    thread::sleep(Duration::from_secs(2));
-    assert!(!house.store.unfinished().is_empty(), "parts are there");
+    let started = Instant::now();
+    while house.store.unfinished().is_empty() {
+        assert!(started.elapsed() < Duration::from_secs(60), "no part is there");
+        thread::sleep(Duration::from_millis(20));
+    }
     one.kill();
     let _two = house.worker("two");
     for result in house.results(&jobs) {
@@ -166,7 +169,7 @@ fn a_worker_behind_a_broken_network_loses_its_job() {
 #[test]
 fn a_worker_that_is_told_to_end_finishes_or_puts_back() {
     let house = House::new();
-    let mut one = house.worker_at(house.nats.port, "one", &["--grace", "4"]);
+    let mut one = house.worker_at(house.nats.port, "one", &["--grace", "4", "--jobs", "2"]);
     let short = draw("short", 2.0, true, "s3://media/short.mp4");
     let long = draw("long", 12.0, true, "s3://media/long.mp4");
     house.submit(&[short.clone(), long.clone()]);
@@ -194,7 +197,7 @@ fn a_job_that_ends_its_worker_each_time_is_given_up() {
     house.submit(std::slice::from_ref(&job));
     for name in ["one", "two"] {
         let mut worker = house.worker_at(house.nats.port, name, &["--policy", "policy.toml"]);
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         while house.status(&job)["worker"] != name {
             assert!(started.elapsed() < Duration::from_secs(60));
             thread::sleep(Duration::from_millis(50));

@@ -39,9 +39,7 @@ fn a_job_that_cannot_be_done_fails_with_a_reason() {
             asks(
                 "10",
                 "args",
-                json!(["-f", "lavfi", "-i", "testsrc=duration=1", "-c:v", "nonsense", "out.mp4"]),
-            ),
-            "nonsense",
+                json!(["-f", "lavfi", "-i", "testsrc=duration=1", "-c:v", "nonsense", "out.mp4"])), "ncoder",
         ),
         (
             asks(
@@ -142,7 +140,7 @@ fn what_is_no_job_ends_in_the_stream_of_dead_letters() {
     assert!(reason_of("no JSON").contains("expected"));
     assert!(reason_of("\"version\": 7").contains("version is 7"));
     assert!(reason_of("\u{fffd}").contains("utf-8"));
-    assert!(reason_of("poison").contains("nothing"), "in ffmpeg's words");
+    assert!(reason_of("poison").contains("No such file"), "in ffmpeg's words");
 }
 
 #[test]

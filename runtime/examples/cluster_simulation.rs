@@ -102,7 +102,9 @@ fn simulate(work: &Work, workers: usize) -> Result {
 }
 
 fn main() {
-    println!("| job | workers | jobs a second | of what the workers could do | the queue is busy | the store is busy |");
+    println!(
+        "| job | workers | jobs a second | of what the workers could do | the queue is busy | the store is busy |"
+    );
     println!("|---|--:|--:|--:|--:|--:|");
     for work in &WORKS {
         for workers in [10, 100, 1000] {

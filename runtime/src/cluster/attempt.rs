@@ -103,8 +103,7 @@ impl Attempt {
             (Ok(outcome), Ok(targets)) => self.name(outcome, targets).await.map(Some),
         };
         if !matches!(&ended, Ok(Some(outcome)) if outcome.status == Status::Done) {
-            files.abandon().await;
-            let _ = self.lease.forget_uploads().await;
+            files.abandon(&self.lease).await;
         }
         ended
     }

@@ -103,47 +103,56 @@ pub struct Opening<'a> {
 
 impl Files {
     pub async fn open(places: &Places, opening: &Opening<'_>, with_spool: bool) -> Result<Files, Fault> {
-        let faults = Faults::default();
+        let mut files = Files {
+            faults: Faults::default(),
+            file_system: Arc::new(MemoryFs::new(0)),
+            outputs: Vec::new(),
+            folders: places.folders.clone(),
+            stdout: None,
+            spool: None,
+        };
+        match files.open_all(places, opening, with_spool).await {
+            Ok(()) => Ok(files),
+            Err(fault) => {
+                files.abandon(opening.lease).await;
+                Err(fault)
+            }
+        }
+    }
+
+    async fn open_all(&mut self, places: &Places, opening: &Opening<'_>, with_spool: bool) -> Result<(), Fault> {
+        let unusable = |name: &str, error: &io::Error| Fault::lasting(format!("`{name}`: {error}"));
         let memory = MemoryFs::new(SCRATCH_BYTES);
         for input in &places.inputs {
-            let reader = store::open(opening.buckets, &input.address, &input.shown, &faults).await?;
+            let reader = store::open(opening.buckets, &input.address, &input.shown, &self.faults).await?;
             let added = memory.add_reader(&input.name, reader);
-            added.map_err(|error| Fault::lasting(format!("`{}`: {error}", input.name)))?;
+            added.map_err(|error| unusable(&input.name, &error))?;
         }
-        let mut outputs = Vec::new();
         for output in &places.outputs {
-            let target = begin(opening, &output.address, &output.shown, &faults).await?;
-            outputs.push((output.name.clone(), target));
+            let target = begin(opening, &output.address, &output.shown, &self.faults).await?;
+            self.outputs.push((output.name.clone(), target));
         }
-        let stdout = match &places.stdout {
-            Some(stdout) => Some(begin(opening, &stdout.address, &stdout.shown, &faults).await?),
-            None => None,
-        };
-        let spool = with_spool.then(|| spool(opening.policy, places)).transpose()?;
-        let file_system: Arc<dyn FileSystem> = match &spool {
+        if let Some(stdout) = &places.stdout {
+            self.stdout = Some(begin(opening, &stdout.address, &stdout.shown, &self.faults).await?);
+        }
+        self.spool = with_spool.then(|| spool(opening.policy, places)).transpose()?;
+        self.file_system = match &self.spool {
             Some(folder) => {
                 let upper = HostDir::read_write(folder.path()).map_err(|error| unspooled(&error))?;
                 Arc::new(OverlayFs::new(Arc::new(memory), Arc::new(upper)))
             }
             None => {
-                for (name, target) in &outputs {
+                for (name, target) in &self.outputs {
                     let writer = target
                         .writer()
                         .ok_or_else(|| Fault::lasting(format!("`{name}` cannot be sent so")))?;
                     let added = memory.add_writer(name, writer);
-                    added.map_err(|error| Fault::lasting(format!("`{name}`: {error}")))?;
+                    added.map_err(|error| unusable(name, &error))?;
                 }
                 Arc::new(memory)
             }
         };
-        Ok(Files {
-            faults,
-            file_system,
-            outputs,
-            folders: places.folders.clone(),
-            stdout,
-            spool,
-        })
+        Ok(())
     }
 
     pub fn file_system(&self) -> Arc<dyn FileSystem> {
@@ -170,7 +179,6 @@ impl Files {
 
     /// Sends all that the program has written, and returns what is to get its name. It blocks.
     pub fn finish(&mut self, opening: &Opening<'_>, handle: &Handle) -> Result<Vec<Target>, Fault> {
-        let mut finished = Vec::new();
         if let Some(spool) = &self.spool {
             let dir = HostDir::read_only(spool.path()).map_err(|error| unspooled(&error))?;
             for (name, target) in &self.outputs {
@@ -178,28 +186,31 @@ impl Files {
                 target.fill(file)?;
             }
             for (folder, address) in &self.folders {
-                let more = in_folder(spool.path(), folder, &|name| {
-                    let text = format!("{address}/{name}");
+                for name in names_in(&spool.path().join(folder), folder)? {
+                    let text = format!("{address}/{}", in_address(&name));
                     let place = opening.policy.resolve(&text, Access::Write).map_err(Fault::lasting)?;
                     let target = handle.block_on(begin(opening, &place, &text, &self.faults))?;
+                    self.outputs.push((name.clone(), target.clone()));
                     let file = dir.open_file(format!("{folder}/{name}"));
-                    target.fill(file.map_err(|error| missing(name, &error))?)?;
-                    Ok((name.to_owned(), target))
-                })?;
-                self.outputs.extend(more);
+                    target.fill(file.map_err(|error| missing(&name, &error))?)?;
+                }
             }
         }
-        for target in self.outputs.iter().map(|(_, target)| target).chain(&self.stdout) {
-            target.finish()?;
-            finished.push(target.clone());
-        }
-        Ok(finished)
+        let targets = self.outputs.iter().map(|(_, target)| target).chain(&self.stdout);
+        let targets: Vec<Target> = targets.cloned().collect();
+        targets.iter().try_for_each(Target::finish)?;
+        Ok(targets)
     }
 
-    /// Removes what has no name.
-    pub async fn abandon(&self) {
+    /// Removes what has no name. What is left then is listed in the job's state, and ended by its next holder.
+    pub async fn abandon(&self, lease: &Lease) {
+        let mut is_gone = true;
         for target in self.outputs.iter().map(|(_, target)| target).chain(&self.stdout) {
-            target.abandon().await;
+            is_gone &= target.abandon().await;
+        }
+        if is_gone {
+            // One that was lost is not this worker's to change.
+            let _ = lease.forget_uploads().await;
         }
     }
 }
@@ -236,9 +247,13 @@ fn missing(name: &str, error: &io::Error) -> Fault {
     }
 }
 
-/// Takes each file below a folder of the spool folder; playlists come last, as they name others.
-fn in_folder<T>(spool: &Path, folder: &str, take: &dyn Fn(&str) -> Result<T, Fault>) -> Result<Vec<T>, Fault> {
-    let root = spool.join(folder);
+/// A program's name of a file, so that it means the same in an address.
+fn in_address(name: &str) -> String {
+    name.replace('%', "%25").replace('?', "%3F").replace('#', "%23")
+}
+
+/// The names of all files below a folder; playlists come last, as they name others.
+fn names_in(root: &Path, folder: &str) -> Result<Vec<String>, Fault> {
     let mut names = Vec::new();
     let mut folders = vec![String::new()];
     while let Some(below) = folders.pop() {
@@ -258,12 +273,12 @@ fn in_folder<T>(spool: &Path, folder: &str, take: &dyn Fn(&str) -> Result<T, Fau
     }
     let is_playlist = |name: &str| [".m3u8", ".mpd"].iter().any(|ending| name.ends_with(ending));
     names.sort_by_key(|name| (is_playlist(name), name.clone()));
-    if names.is_empty() {
-        return Err(Fault::lasting(format!(
+    match names.is_empty() {
+        true => Err(Fault::lasting(format!(
             "the program has written nothing into `{folder}/`"
-        )));
+        ))),
+        false => Ok(names),
     }
-    names.iter().map(|name| take(name)).collect()
 }
 
 /// Sends standard output to its address.

@@ -345,7 +345,7 @@ mod tests {
             "s3://media/workers/a",
             "s3://media/in",
             "s3://media/input/a",
-            "s3://media/work/../in/a",
+            "s3://media/work/../out/a",
             "s3://media/in/%2e%2e/x",
             "s3://media/in/..%2fx",
             "s3://media/in//x",
@@ -377,8 +377,8 @@ mod tests {
             told.contains("https://evil.example/x") && !told.contains("secret"),
             "{told}"
         );
-        for text in ["https://a/?x", "nonsense", "s3://", "s3://a/../b"] {
-            assert!(text.parse::<Prefix>().is_err() || text == "s3://a/../b", "{text}");
+        for text in ["https://a/?x", "nonsense", "s3://"] {
+            assert!(text.parse::<Prefix>().is_err(), "{text}");
         }
         assert!(Policy::from_toml("alow = []").is_err());
     }

@@ -37,11 +37,11 @@ impl Attempt {
         let plan = match self.plan(&command, &files, given).await {
             Ok(Ok(plan)) => plan,
             Ok(Err(_)) => {
-                files.abandon().await;
+                files.abandon(&self.lease).await;
                 return self.run().await;
             }
             Err(fault) => {
-                files.abandon().await;
+                files.abandon(&self.lease).await;
                 return Err(fault);
             }
         };
@@ -75,7 +75,7 @@ impl Attempt {
         let made = match self.make(&plan, slot).await {
             Ok(made) => Arc::new(made),
             Err(fault) => {
-                files.abandon().await;
+                files.abandon(&self.lease).await;
                 return Err(fault);
             }
         };
@@ -95,8 +95,7 @@ impl Attempt {
             (Ok(outcome), Ok(targets)) => self.name(outcome, targets).await,
         };
         if !matches!(&ended, Ok(outcome) if outcome.status == Status::Done) {
-            files.abandon().await;
-            let _ = self.lease.forget_uploads().await;
+            files.abandon(&self.lease).await;
         }
         ended
     }

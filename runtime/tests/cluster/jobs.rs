@@ -90,7 +90,10 @@ fn large_outputs_are_uploaded_in_parts_and_those_that_go_back_are_whole() {
     });
     let result = house.results(&[head]).remove(0);
     assert_eq!(result["status"], "done", "{result}");
-    assert!(result["bytes_read"].as_u64().unwrap() < 8 << 20, "it is read in place: {result}");
+    assert!(
+        result["bytes_read"].as_u64().unwrap() < 8 << 20,
+        "it is read in place: {result}"
+    );
 }
 
 #[test]

@@ -39,7 +39,9 @@ fn a_job_that_cannot_be_done_fails_with_a_reason() {
             asks(
                 "10",
                 "args",
-                json!(["-f", "lavfi", "-i", "testsrc=duration=1", "-c:v", "nonsense", "out.mp4"])), "ncoder",
+                json!(["-f", "lavfi", "-i", "testsrc=duration=1", "-c:v", "nonsense", "out.mp4"]),
+            ),
+            "ncoder",
         ),
         (
             asks(

@@ -145,12 +145,15 @@ impl Target {
         }
     }
 
-    /// Removes what has no name.
-    pub async fn abandon(&self) {
+    /// Removes what has no name, and returns whether nothing is left.
+    pub async fn abandon(&self) -> bool {
         match self {
             Target::Upload(upload) => upload.abandon().await,
-            Target::File(target) => drop(target.dir.remove_file(&target.unfinished)),
-            Target::Web(_) => {}
+            Target::File(target) => match target.dir.remove_file(&target.unfinished) {
+                Ok(()) => true,
+                Err(error) => error.kind() == io::ErrorKind::NotFound,
+            },
+            Target::Web(_) => true,
         }
     }
 

@@ -259,8 +259,8 @@ impl Upload {
         Err(Fault::passing(format!("{}: others write it, too", self.shown)))
     }
 
-    /// Ends an upload that is not wanted any more.
-    pub async fn abandon(&self) {
+    /// Ends an upload that is not wanted any more, and returns whether the store has.
+    pub async fn abandon(&self) -> bool {
         let (id, in_flight) = {
             let mut sending = self.lock();
             sending.is_abandoned = true;
@@ -269,8 +269,9 @@ impl Upload {
         if let Some(part) = in_flight {
             part.abort();
         }
-        if let Some(id) = id {
-            let _ = self.bucket.abort_multipart(&self.path, &id).await;
+        match id {
+            Some(id) => self.bucket.abort_multipart(&self.path, &id).await.is_ok(),
+            None => true,
         }
     }
 }

@@ -47,7 +47,7 @@ begins with `afmpeg:`
    70  the program crashed, or the command is at fault
   124  the time given with --timeout is over";
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Sandbox {
     /// The module to run: a .wasm file, or one compressed with gzip or brotli [default: see below]
     #[arg(long, value_name = "PATH")]
@@ -191,6 +191,21 @@ pub enum Command {
     Frames(Frames),
     /// Run many jobs in parallel, each a line of JSON; run it again to resume after an interruption
     Batch(Batch),
+    /// Take jobs from a queue that many machines share
+    #[cfg(feature = "cluster")]
+    Worker(crate::cli_cluster::Worker),
+    /// Give jobs to workers, each a line of JSON
+    #[cfg(feature = "cluster")]
+    Submit(crate::cli_cluster::Submit),
+    /// Say what became of jobs
+    #[cfg(feature = "cluster")]
+    Status(crate::cli_cluster::Which),
+    /// End jobs that wait or run
+    #[cfg(feature = "cluster")]
+    Cancel(crate::cli_cluster::Which),
+    /// Print what happens to jobs, as it happens
+    #[cfg(feature = "cluster")]
+    Watch(crate::cli_cluster::Watch),
     /// Compile the module now, so that the next start takes milliseconds
     Compile,
     /// Get a module of a release, verify it, and print where it lies
@@ -409,7 +424,7 @@ fn size_bytes(value: &str) -> Result<u64, String> {
     number.checked_mul(1 << shift).ok_or_else(|| "too large".to_owned())
 }
 
-fn seconds(value: &str) -> Result<Duration, String> {
+pub fn seconds(value: &str) -> Result<Duration, String> {
     let number: f64 = value.parse().map_err(|error| format!("{error}"))?;
     Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
 }

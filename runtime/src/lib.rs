@@ -67,6 +67,7 @@
 //! - A [`Pack`] is a module as native code, which is faster and needs no compiler; [`Engine`] chooses between it and
 //!   wasmtime. Without the feature `compiler` the crate runs packs alone.
 //! - With the feature `pull`, `ModuleSource` downloads a module by name, and verifies its signature.
+//! - With the feature `cluster`, `cluster` has a queue of jobs for many machines.
 //! - [`Job::progress`] reports ffmpeg's progress.
 //!
 //! # Limits
@@ -85,6 +86,8 @@ mod bulk;
 mod cache;
 mod cache_status;
 mod capacity;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 pub mod command;
 mod engine;
 mod error;

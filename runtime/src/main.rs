@@ -2,6 +2,8 @@
 
 mod arguments;
 mod cli;
+#[cfg(feature = "cluster")]
+mod cli_cluster;
 mod grants;
 mod policy;
 mod remote;
@@ -39,6 +41,16 @@ fn command() -> Result<ExitCode, verb::Failure> {
         Command::Probe(args) => verb::probe::run(args, &sandbox),
         Command::Frames(args) => verb::frames::run(args, &sandbox),
         Command::Batch(args) => verb::batch::run(args, &sandbox),
+        #[cfg(feature = "cluster")]
+        Command::Worker(args) => verb::worker::run(args, &sandbox),
+        #[cfg(feature = "cluster")]
+        Command::Submit(args) => verb::submit::run(args),
+        #[cfg(feature = "cluster")]
+        Command::Status(args) => verb::status::run(args),
+        #[cfg(feature = "cluster")]
+        Command::Cancel(args) => verb::cancel::run(args),
+        #[cfg(feature = "cluster")]
+        Command::Watch(args) => verb::watch::run(args),
         Command::Compile => verb::compile::run(&sandbox),
         Command::Pull(args) => verb::pull::run(args, sandbox.engine),
         Command::Info(args) => verb::info::run(args, &sandbox),

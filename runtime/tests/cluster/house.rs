@@ -1,0 +1,206 @@
+//! A queue, a store and workers, for one test.
+
+use crate::engine;
+use crate::inputs;
+use crate::servers::{ACCESS_KEY, Nats, Process, SECRET_KEY, Store};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub struct House {
+    pub folder: tempfile::TempDir,
+    pub nats: Nats,
+    pub store: Store,
+}
+
+/// The module is compiled once for all tests.
+static CACHE: LazyLock<PathBuf> = LazyLock::new(|| {
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("aot");
+    let runtime = engine::builder().cache_folder(&cache).from_file(inputs::module());
+    runtime.unwrap();
+    cache
+});
+
+impl House {
+    pub fn new() -> House {
+        House::on("nats-server")
+    }
+
+    pub fn on(program: &str) -> House {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["store/media", "nats", "shared", "spool"] {
+            fs::create_dir_all(folder.path().join(name)).unwrap();
+        }
+        House {
+            nats: Nats::start(program, &folder.path().join("nats"), &[]),
+            store: Store::start(&folder.path().join("store")),
+            folder,
+        }
+    }
+
+    pub fn shared(&self, name: &str) -> PathBuf {
+        self.folder.path().join("shared").join(name)
+    }
+
+    /// The address of a file in the folder.
+    pub fn file(&self, name: &str) -> String {
+        format!("file://{}", self.shared(name).display())
+    }
+
+    pub fn command(&self, port: u16) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_afmpeg"));
+        command
+            .current_dir(self.folder.path())
+            .env_clear()
+            .env("AFMPEG_NATS", format!("nats://127.0.0.1:{port}"))
+            .env("AWS_ENDPOINT", format!("http://127.0.0.1:{}", self.store.port))
+            .env("AWS_ALLOW_HTTP", "true")
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+            .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+            .arg("--module")
+            .arg(inputs::module())
+            .args(["--engine", engine::name(), "--cache-dir"])
+            .arg(&*CACHE);
+        command
+    }
+
+    pub fn worker(&self, name: &str) -> Process {
+        self.worker_at(self.nats.port, name, &[])
+    }
+
+    pub fn worker_at(&self, port: u16, name: &str, more: &[&str]) -> Process {
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join(format!("{name}.log")))
+            .unwrap();
+        let mut command = self.command(port);
+        command
+            .args(["worker", "--lease", "2", "--name", name, "--allow", "s3://media/"])
+            .args([
+                "--allow",
+                &format!("file://{}", self.folder.path().join("shared").display()),
+            ])
+            .arg("--spool")
+            .arg(self.folder.path().join("spool"))
+            .args(more)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        Process(command.spawn().unwrap())
+    }
+
+    pub fn log(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.path().join(format!("{name}.log"))).unwrap_or_default()
+    }
+
+    pub fn run(&self, args: &[&str]) -> Output {
+        self.command(self.nats.port).args(args).output().unwrap()
+    }
+
+    /// Writes a list of jobs, and returns its name.
+    pub fn list(&self, jobs: &[Value]) -> String {
+        let lines: Vec<String> = jobs.iter().map(Value::to_string).collect();
+        let path = self.folder.path().join("jobs.jsonl");
+        fs::write(&path, lines.join("\n")).unwrap();
+        path.display().to_string()
+    }
+
+    /// Submits jobs and does not wait.
+    pub fn submit(&self, jobs: &[Value]) -> Vec<Value> {
+        let output = self.run(&["submit", &self.list(jobs)]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        lines(&output.stdout)
+    }
+
+    /// Submits jobs, waits, and returns their results by the order of their ids.
+    pub fn results(&self, jobs: &[Value]) -> Vec<Value> {
+        let output = self.run(&["submit", "--wait", &self.list(jobs)]);
+        let mut results = lines(&output.stdout);
+        results.sort_by_key(|result| result["id"].as_str().unwrap_or_default().to_owned());
+        let logs: Vec<String> = ["one", "two", "three"].iter().map(|name| self.log(name)).collect();
+        assert_eq!(
+            results.len(),
+            jobs.len(),
+            "{}{}",
+            String::from_utf8_lossy(&output.stderr),
+            logs.join("\n")
+        );
+        results
+    }
+
+    /// What is known of a job.
+    pub fn status(&self, job: &Value) -> Value {
+        let output = self.run(&["status", &self.list(std::slice::from_ref(job))]);
+        lines(&output.stdout).pop().unwrap_or_default()
+    }
+
+    /// Waits until a job has this status.
+    pub fn wait_until(&self, job: &Value, status: &str) -> Value {
+        let started = Instant::now();
+        loop {
+            let found = self.status(job);
+            if found["status"] == status {
+                return found;
+            }
+            assert!(
+                started.elapsed() < Duration::from_secs(120),
+                "{found}, and not {status}"
+            );
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+pub fn lines(text: &[u8]) -> Vec<Value> {
+    let lines = std::str::from_utf8(text).unwrap().lines();
+    lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// A job that draws a picture for this long, and takes as long if it is `live`.
+pub fn draw(id: &str, seconds: f64, is_live: bool, output: &str) -> Value {
+    let source = format!("testsrc=size=320x180:rate=25:duration={seconds}");
+    let mut args = vec!["-v", "error"];
+    args.extend(is_live.then_some("-re"));
+    args.extend([
+        "-f",
+        "lavfi",
+        "-i",
+        &source,
+        "-c:v",
+        "libx264",
+        "-preset",
+        "ultrafast",
+        "out.mp4",
+    ]);
+    json!({"id": id, "args": args, "outputs": {"out.mp4": output}})
+}
+
+/// What a job of [`draw`] makes.
+pub fn drawn(seconds: f64) -> Vec<u8> {
+    let files = afmpeg::MemoryFs::new(64 << 20);
+    let job = draw("", seconds, false, "");
+    let args = job["args"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|arg| arg.as_str().unwrap().to_owned());
+    let job = args.fold(
+        afmpeg::Job::new(["ffmpeg", "-nostdin", "-y", "-nostats"]),
+        afmpeg::Job::arg,
+    );
+    let runtime = engine::builder()
+        .cache_folder(&*CACHE)
+        .from_file(inputs::module())
+        .unwrap();
+    let output = runtime
+        .run(job.file_system(".", std::sync::Arc::new(files.clone())))
+        .unwrap();
+    assert!(output.success(), "{}", output.error_message());
+    files.take_file("out.mp4").unwrap().to_vec()
+}

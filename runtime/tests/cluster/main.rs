@@ -1,0 +1,16 @@
+//! The verbs of the queue against real servers: nats-server with its store, and an S3 server, each a process of its own.
+
+#![cfg(target_os = "linux")]
+
+#[path = "../support/engine.rs"]
+mod engine;
+mod house;
+#[path = "../support/inputs.rs"]
+mod inputs;
+mod jobs;
+mod losses;
+mod many;
+mod parallel;
+mod proxy;
+mod refusals;
+mod servers;

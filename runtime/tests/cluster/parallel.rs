@@ -1,0 +1,144 @@
+//! One long job on several workers.
+
+use crate::engine;
+use crate::house::House;
+use crate::inputs;
+use afmpeg::{Access, Parallel};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A minute of moving pictures with sound.
+fn source(house: &House) {
+    let output = house.run(&[
+        "--dir",
+        house.shared("").to_str().unwrap(),
+        "ffmpeg",
+        "-v",
+        "error",
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=size=320x180:rate=25:duration=60",
+        "-f",
+        "lavfi",
+        "-i",
+        "sine=duration=60",
+        "-c:v",
+        "libx264",
+        "-preset",
+        "ultrafast",
+        "-g",
+        "50",
+        "-c:a",
+        "aac",
+        house.shared("in.mkv").to_str().unwrap(),
+    ]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+const ARGS: [&str; 10] = [
+    "-i",
+    "in.mkv",
+    "-vf",
+    "scale=-2:144",
+    "-c:v",
+    "libx264",
+    "-preset",
+    "medium",
+    "-c:a",
+    "copy",
+];
+
+fn job(house: &House, id: &str) -> Value {
+    let args: Vec<&str> = ARGS.into_iter().chain(["out.mp4"]).collect();
+    json!({
+        "id": id, "args": args, "parallel": true, "work": "s3://media/work",
+        "inputs": {"in.mkv": house.file("in.mkv")}, "outputs": {"out.mp4": format!("s3://media/{id}.mp4")},
+    })
+}
+
+/// What one machine makes of it.
+fn expected(house: &House) -> Vec<u8> {
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("aot");
+    let runtime = engine::builder()
+        .cache_folder(cache)
+        .from_file(inputs::module())
+        .unwrap();
+    let command = Parallel::new(ARGS.into_iter().chain(["out.mp4"])).required();
+    let done = runtime.run_parallel(&command, |job| job.dir(".", house.shared(""), Access::ReadWrite));
+    assert!(done.unwrap().segments > 5);
+    fs::read(house.shared("out.mp4")).unwrap()
+}
+
+#[test]
+fn a_minute_of_video_on_three_workers_is_the_same_as_on_one_machine() {
+    let house = House::new();
+    source(&house);
+    let mut workers: Vec<_> = ["one", "two", "three"]
+        .map(|name| house.worker_at(house.nats.port, name, &["--jobs", "1"]))
+        .into();
+    let job = job(&house, "long");
+    house.submit(std::slice::from_ref(&job));
+    let work = house.folder.path().join("store/media/work");
+    let made = || {
+        fs::read_dir(&work)
+            .ok()
+            .and_then(|mut found| found.next()?.ok())
+            .map_or(0, |folder| {
+                fs::read_dir(folder.path()).map_or(0, |files| {
+                    files
+                        .flatten()
+                        .filter(|file| {
+                            let name = file.file_name();
+                            name.to_string_lossy().ends_with(".mp4") && !name.to_string_lossy().starts_with('.')
+                        })
+                        .count()
+                })
+            })
+    };
+    let started = Instant::now();
+    while made() < 2 {
+        assert!(started.elapsed() < Duration::from_secs(120));
+        thread::sleep(Duration::from_millis(20));
+    }
+    // Perhaps the one that joins; what was made is not lost.
+    let joins = house.status(&job)["worker"].as_str().unwrap().to_owned();
+    let index = ["one", "two", "three"].iter().position(|name| *name == joins).unwrap();
+    workers[index].kill();
+    let result = house.results(std::slice::from_ref(&job)).remove(0);
+    assert_eq!(result["status"], "done", "{result}");
+    assert!(result["segments"].as_u64().unwrap() > 5, "{result}");
+    assert_eq!(result["attempts"], 2);
+    assert!(
+        house.store.object("media/long.mp4").unwrap() == expected(&house),
+        "the same bytes"
+    );
+    assert_eq!(made(), 0, "segments are removed");
+    let done: Vec<usize> = ["one", "two", "three"]
+        .map(|name| house.log(name).matches("done in").count())
+        .into();
+    assert!(done.iter().filter(|count| **count > 1).count() >= 2, "{done:?}");
+}
+
+#[test]
+fn what_cannot_be_cut_is_done_by_one_and_a_failure_has_its_reason() {
+    let house = House::new();
+    source(&house);
+    let _worker = house.worker("one");
+    let mut whole = job(&house, "whole");
+    whole["args"] = json!(["-v", "error", "-i", "in.mkv", "-t", "2", "-c", "copy", "out.mp4"]);
+    let mut refused = job(&house, "refused");
+    refused["work"] = json!("s3://elsewhere/work");
+    let results = house.results(&[refused, whole]);
+    assert!(
+        results[0]["error"].as_str().unwrap().contains("s3://elsewhere/work"),
+        "{results:?}"
+    );
+    assert_eq!(
+        (&results[1]["status"], &results[1]["segments"]),
+        (&json!("done"), &Value::Null)
+    );
+}

@@ -207,8 +207,14 @@ impl Bencher<'_> {
 
 /// The line of a failed measurement's output that names the reason.
 fn reason(log: &str) -> String {
-    let lines = || log.lines().map(str::trim).filter(|line| !line.is_empty());
-    let telling = lines().find(|line| line.contains("Unknown encoder") || line.starts_with("error: it ended with"));
+    // Node.js says its version after what went wrong.
+    let is_said = |line: &&str| !line.is_empty() && !line.starts_with("Node.js v");
+    let lines = || log.lines().map(str::trim).filter(is_said);
+    let is_telling = |line: &&str| {
+        let begins = ["error: it ended with", "RuntimeError:", "Error:"];
+        line.contains("Unknown encoder") || begins.iter().any(|begin| line.starts_with(begin))
+    };
+    let telling = lines().find(is_telling);
     let text = telling.or_else(|| lines().next_back()).unwrap_or("it said nothing");
     text.trim_start_matches("error: ").to_owned()
 }

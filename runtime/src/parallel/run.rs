@@ -338,7 +338,10 @@ impl<'a> Call<'a> {
                 });
             }
             let _ends = EndsAll(&self.stop, &line);
-            let joined = self.join(plan, &line);
+            // A program that ends before it has read all would leave the others waiting for it.
+            let joined = self
+                .join(plan, &line)
+                .and_then(|joined| line.check_read().map(|()| joined));
             if joined.is_err() {
                 self.stop.cancel();
                 line.fail();
@@ -617,6 +620,15 @@ impl Line {
 
     fn frames(&self) -> u64 {
         lock(&self.state).frames
+    }
+
+    /// Fails unless every part of every segment was read.
+    fn check_read(&self) -> Result<(), Error> {
+        let state = lock(&self.state);
+        match state.in_order == self.count && state.ready.is_empty() {
+            true => Ok(()),
+            false => Err(segments("what joins them ended before it had read all of them")),
+        }
     }
 }
 

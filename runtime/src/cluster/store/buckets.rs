@@ -16,10 +16,13 @@ pub trait Bucket: ObjectStore + MultipartStore {}
 
 impl<T: ObjectStore + MultipartStore> Bucket for T {}
 
+/// By their bucket's name.
+type Made = HashMap<(Scheme, String), Arc<dyn Bucket>>;
+
 /// The clients that were made.
 #[derive(Clone, Default)]
 pub struct Buckets {
-    made: Arc<Mutex<HashMap<(Scheme, String), Arc<dyn Bucket>>>>,
+    made: Arc<Mutex<Made>>,
 }
 
 /// A request is tried again for so long; then the job is put back.

@@ -180,7 +180,10 @@ fn add(chain: &mut Chain, name: &str, options: &str) -> Result<(), Whole> {
 /// The value of a filter's option, by its name or, without one, by its place.
 fn option<'a>(options: &'a str, name: &str, place: usize) -> Option<&'a str> {
     let named = options.split(':').filter_map(|option| option.split_once('='));
-    let value = named.filter(|(other, _)| *other == name).map(|(_, value)| value).next_back();
+    let value = named
+        .filter(|(other, _)| *other == name)
+        .map(|(_, value)| value)
+        .next_back();
     let placed = || options.split(':').nth(place).filter(|option| !option.contains('='));
     value.or_else(placed).filter(|value| !value.is_empty())
 }

@@ -315,12 +315,24 @@ mod tests {
             "-v error -filter_threads 2 -f matroska -i in.mkv -map 0 -map_metadata -1 -tag:v hvc1 -c:v libx265 -fps_mode vfr out.mkv",
         ),
         (4000, "-i in.mkv -c:v libx265 -an out.mkv"),
-        (300, "-ss 1.5 -to 0:11 -i in.mkv -vf yadif=1 -c:v libx264 -c:a copy out.mp4"),
+        (
+            300,
+            "-ss 1.5 -to 0:11 -i in.mkv -vf yadif=1 -c:v libx264 -c:a copy out.mp4",
+        ),
         (300, "-t 11.5 -i in.mkv -vf fps=30000/1001,hflip -c:a copy out.mov"),
         (300, "-i in.mkv -vf tmix=frames=5 -t 11 -an out.mp4"),
-        (300, "-i in.mkv -b:v 900k -maxrate 1.2M -bufsize 2M -preset fast -sn -f hls -hls_time 6 a/out.m3u8"),
-        (400, "-i in.mkv -c:v libvpx-vp9 -b:v 1M -r 25 -an -seg_duration 4 out.mpd"),
-        (400, "-i in.mkv -filter_complex [0:v]hflip[v] -map [v] -ss 1 -t 14 -c:v ffv1 out.mkv"),
+        (
+            300,
+            "-i in.mkv -b:v 900k -maxrate 1.2M -bufsize 2M -preset fast -sn -f hls -hls_time 6 a/out.m3u8",
+        ),
+        (
+            400,
+            "-i in.mkv -c:v libvpx-vp9 -b:v 1M -r 25 -an -seg_duration 4 out.mpd",
+        ),
+        (
+            400,
+            "-i in.mkv -filter_complex [0:v]hflip[v] -map [v] -ss 1 -t 14 -c:v ffv1 out.mkv",
+        ),
     ];
 
     /// What is written down for the same plans in TypeScript as well: packages/npm/tests/plan.test.js reads it.
@@ -380,7 +392,11 @@ mod tests {
     /// Each by words of the reason.
     const WHOLE: &[(i64, &str, &str)] = &[
         (300, "-i in.mkv -foo 1 out.mp4", "-foo is not known"),
-        (300, "-i in.mkv -vf scale=2:2,minterpolate out.mp4", "the filter minterpolate"),
+        (
+            300,
+            "-i in.mkv -vf scale=2:2,minterpolate out.mp4",
+            "the filter minterpolate",
+        ),
         (300, "-i in.mkv -vf hue=H=n out.mp4", "the filter hue counts frames"),
         (
             300,
@@ -397,10 +413,26 @@ mod tests {
         (300, "-i in.mkv -c:v libtheora out.mkv", "the encoder libtheora"),
         (300, "-i in.mkv pipe:1", "the output is no file"),
         (300, "-i in.mkv -crf", "-crf has no value"),
-        (300, "-i in.mkv -c:v libx265 -b:v 1M out.mp4", "its bit rate is one of the whole video"),
-        (300, "-i in.mkv -c:v libvpx-vp9 -deadline realtime -b:v 1M out.mp4", "its bit rate is one of the whole video"),
-        (300, "-i in.mkv -c:v libx265 -crf 23 -maxrate 1M -bufsize 2M out.mp4", "its bit rate is one of the whole video"),
-        (300, "-i in.mkv -c:v libx264 -x264-params a=1:zones=0,9,q=9 out.mp4", "zones in -x264-params"),
+        (
+            300,
+            "-i in.mkv -c:v libx265 -b:v 1M out.mp4",
+            "its bit rate is one of the whole video",
+        ),
+        (
+            300,
+            "-i in.mkv -c:v libvpx-vp9 -deadline realtime -b:v 1M out.mp4",
+            "its bit rate is one of the whole video",
+        ),
+        (
+            300,
+            "-i in.mkv -c:v libx265 -crf 23 -maxrate 1M -bufsize 2M out.mp4",
+            "its bit rate is one of the whole video",
+        ),
+        (
+            300,
+            "-i in.mkv -c:v libx264 -x264-params a=1:zones=0,9,q=9 out.mp4",
+            "zones in -x264-params",
+        ),
         (300, "-ss 1x -i in.mkv out.mp4", "-ss 1x is not a time"),
         (300, "-ss 99 -i in.mkv out.mp4", "after the end"),
         (300, "-i in.mkv -t 0 out.mp4", "leaves nothing"),
@@ -414,9 +446,21 @@ mod tests {
         (300, "-i in.mkv -r 30 out.mp4", "left out or doubled"),
         (300, "-i in.mkv -r 29.97 out.mp4", "not a rate"),
         (300, "-i in.mkv -f hls out.m3u8", "subtitles of a playlist"),
-        (300, "-i in.mkv -sn -f hls -hls_flags single_file out.m3u8", "of one file"),
-        (300, "-i in.mkv -filter_complex [0:v]split[a][b];[a][b]hstack out.mp4", "more than a chain"),
-        (300, "-i in.mkv -filter_complex [0:v]hflip[v] -map 0:a out.mp4", "more than a chain"),
+        (
+            300,
+            "-i in.mkv -sn -f hls -hls_flags single_file out.m3u8",
+            "of one file",
+        ),
+        (
+            300,
+            "-i in.mkv -filter_complex [0:v]split[a][b];[a][b]hstack out.mp4",
+            "more than a chain",
+        ),
+        (
+            300,
+            "-i in.mkv -filter_complex [0:v]hflip[v] -map 0:a out.mp4",
+            "more than a chain",
+        ),
         (300, "-i in.mkv -c:v libx264 -flags +ilme out.mp4", "interlaced"),
         (300, "-i in.mkv out.webm", "libvpx-vp9 has no -crf"),
         (100, "-i a b.mp4", "too short"),

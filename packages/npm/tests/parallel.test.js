@@ -50,7 +50,7 @@ const COMMANDS = [
   ['-i in.mkv -filter_complex [0:v]yadif=1[v] -map [v] -map 0:a -c:v mpeg4 -q:v 4 -c:a copy out.mp4', 3, 28 * RATE],
   ['-to 12 -i mute.mkv -vf hqdn3d,fps=10 -c:v mpeg4 -q:v 4 out.mp4', 3, 12 * 10],
   ['-i in.mkv -c:v libopenh264 -b:v 200k -c:a aac out.ts', 3],
-  ['-i mute.mkv -c:v libvpx-vp9 -b:v 100k -deadline good -cpu-used 5 out.webm', 3],
+  ['-i mute.mkv -c:v libvpx-vp9 -b:v 100k -deadline good -cpu-used 5 -bitexact out.webm', 3],
   ['-i mute.mkv -c:v libopenh264 -b:v 200k -g 50 -hls_time 4 -hls_list_size 0 out.m3u8', 3],
   ['-i mute.mkv -r 25 -c:v mpeg4 -q:v 4 -g 50 -seg_duration 4 out.mpd', 3],
 ];

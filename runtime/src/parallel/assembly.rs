@@ -53,8 +53,9 @@ pub fn args(words: &Words, source: &Source, encoder: &str, partial: &str) -> Res
         args.add(["-f", format]);
     }
     args.add([partial]);
-    if words.of_input_reach.start_us.is_some() && source.is(&["matroska"]) {
-        // Whether packets of sound before a key frame are read depends on whether those of the picture are.
+    // Where the input begins, and which packets of sound are read before a key frame, depends on whether its picture is read.
+    let begins_with_all = source.is(formats::DISCONTINUOUS) && chosen.len() > 1;
+    if begins_with_all || (words.of_input_reach.start_us.is_some() && source.is(&["matroska"])) {
         args.add([
             "-map",
             &format!("1:{}", source.picture),
@@ -191,7 +192,7 @@ fn shifted(options: &[String]) -> Result<Vec<String>, Whole> {
 }
 
 /// The indices of the streams that the output has, in its order.
-fn streams(words: &Words, source: &Source) -> Result<Vec<u32>, Whole> {
+pub fn streams(words: &Words, source: &Source) -> Result<Vec<u32>, Whole> {
     let streams = &source.probe.streams;
     let leaves_out = |kind: MediaType| {
         let letter = match kind {

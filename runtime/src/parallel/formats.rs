@@ -8,6 +8,21 @@ pub const MPEGTS: &[&str] = &["ts", "mpegts"];
 pub const HLS: &[&str] = &["m3u8", "hls"];
 pub const DASH: &[&str] = &["mpd", "dash"];
 
+/// Formats of inputs that begin, for ffmpeg, where the streams begin that are read of them.
+pub const DISCONTINUOUS: &[&str] = &[
+    "dhav",
+    "dvdvideo",
+    "flv",
+    "hls",
+    "live_flv",
+    "m4v",
+    "mpeg",
+    "mpegts",
+    "mpegtsraw",
+    "ogg",
+    "ty",
+];
+
 /// The format of segments.
 pub fn of_segments(encoder: &str) -> &'static str {
     if encoder.starts_with("prores") { "mov" } else { "mp4" }

@@ -204,9 +204,9 @@ fn segment(
         args.add(["-filter_threads", value]);
     }
     args.add(&words.of_input);
-    if let Some(start_us) = words.of_input_reach.start_us.filter(|start_us| *start_us > 0) {
-        // The clock of filters.
-        args.add(["-itsoffset", &format!("-{}", seconds(start_us))]);
+    if stretch.offset_us != 0 {
+        let sign = if stretch.offset_us < 0 { "-" } else { "" };
+        args.add(["-itsoffset", &format!("{sign}{}", seconds(stretch.offset_us.abs()))]);
     }
     if let Some(seek) = part.seek {
         args.add(["-noaccurate_seek", "-ss", &seconds(cuts::seek_us(source, seek))]);

@@ -1,5 +1,6 @@
 //! What a plan has to know of the input.
 
+use super::formats;
 use super::whole::Whole;
 use crate::probe::{MediaType, Probe, Rational, Stream};
 
@@ -104,6 +105,19 @@ impl Source {
     pub fn start_us(&self) -> i64 {
         // ffprobe prints microseconds.
         (self.probe.format.start_time.unwrap_or(0.0) * 1e6).round() as i64
+    }
+
+    /// The time at which the input begins for a job that reads these streams, in microseconds.
+    pub fn begin_us(&self, streams: &[u32]) -> i64 {
+        let read = self
+            .probe
+            .streams
+            .iter()
+            .filter(|stream| streams.contains(&stream.index));
+        let starts = read.filter_map(|stream| stream.start_time);
+        let first = starts.map(|seconds| (seconds * 1e6).round() as i64).min();
+        let first = first.filter(|_| self.is(formats::DISCONTINUOUS));
+        first.unwrap_or_else(|| self.start_us())
     }
 
     /// Microseconds in units of the time base, rounded as ffmpeg does.

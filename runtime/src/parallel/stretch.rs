@@ -1,5 +1,7 @@
 //! The part of the input that a command wants, by `-ss`, `-t` and `-to`, and the clock of its filters.
 
+use super::assembly;
+use super::formats;
 use super::source::Source;
 use super::whole::Whole;
 use super::words::Words;
@@ -10,6 +12,8 @@ use crate::probe::Rational;
 pub struct Stretch {
     /// The time at which the clock of the filters is zero.
     pub origin: i64,
+    /// What is added to the times of a segment's job, in microseconds, so that it has the same clock.
+    pub offset_us: i64,
     /// The frames that the command's filters see.
     pub seen: Bounds,
     /// The frames that are encoded, if the filters make one of each.
@@ -38,10 +42,20 @@ impl Stretch {
     pub fn new(words: &Words, source: &Source) -> Result<Stretch, Whole> {
         let times = source.times();
         let begin_us = words.of_input_reach.start_us.unwrap_or_default();
-        let origin = source.units(source.start_us() + begin_us);
+        let read = match source.is(formats::DISCONTINUOUS) {
+            true => assembly::streams(words, source)?,
+            false => Vec::new(),
+        };
+        let start_us = source.begin_us(&read);
+        let origin = source.units(start_us + begin_us);
         let seen = seen(words, source, &times, origin)?;
         let made = made(words, source, &times, origin, seen)?;
-        Ok(Stretch { origin, seen, made })
+        Ok(Stretch {
+            origin,
+            offset_us: source.begin_us(&[source.picture]) - start_us - begin_us,
+            seen,
+            made,
+        })
     }
 
     /// Whether the first frame is at the beginning of the clock.

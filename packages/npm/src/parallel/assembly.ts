@@ -5,7 +5,7 @@
 // runtime/src/parallel/assembly.rs is in Rust.
 
 import type { MediaType, Stream } from '../probe.ts';
-import { DASH, HLS, MATROSKA, ofSegments, WEBM } from './formats.ts';
+import { DASH, DISCONTINUOUS, HLS, MATROSKA, ofSegments, WEBM } from './formats.ts';
 import { isCover, type Source } from './source.ts';
 import { asSeconds } from './units.ts';
 import { Whole } from './whole.ts';
@@ -36,9 +36,10 @@ export function assembled(words: Words, source: Source, encoder: string, partial
   args.push('-c:v', 'copy', ...playlist(words));
   if (words.format !== undefined) args.push('-f', words.format);
   args.push(partial);
-  // Whether packets of sound before a key frame are read depends on whether those of the picture are.
+  // Where the input begins, and which packets of sound are read before a key frame, depends on whether its picture is.
+  const beginsWithAll = source.isOf(DISCONTINUOUS) && chosen.length > 1;
   const readsAlike = ofInputReach.startUs === undefined || !source.isOf(['matroska']);
-  if (!readsAlike) args.push('-map', `1:${source.picture}`, '-c', 'copy', '-f', 'null', '-');
+  if (beginsWithAll || !readsAlike) args.push('-map', `1:${source.picture}`, '-c', 'copy', '-f', 'null', '-');
   return args;
 }
 
@@ -129,7 +130,7 @@ function shifted(options: readonly string[]): string[] {
 const SUBTITLES_OF_PICTURES = ['dvd_subtitle', 'dvb_subtitle', 'hdmv_pgs_subtitle', 'xsub'];
 
 /** The indices of the streams that the output has, in its order. */
-function chosenStreams(words: Words, source: Source): number[] {
+export function chosenStreams(words: Words, source: Source): number[] {
   const { streams } = source.probe;
   const chosen = words.maps.length === 0 ? usualStreams(words, source) : [];
   for (const map of words.maps) {

@@ -11,6 +11,21 @@ export const MPEGTS = ['ts', 'mpegts'];
 export const HLS = ['m3u8', 'hls'];
 export const DASH = ['mpd', 'dash'];
 
+/** Formats of inputs that begin, for ffmpeg, where the streams begin that are read of them. */
+export const DISCONTINUOUS = [
+  'dhav',
+  'dvdvideo',
+  'flv',
+  'hls',
+  'live_flv',
+  'm4v',
+  'mpeg',
+  'mpegts',
+  'mpegtsraw',
+  'ogg',
+  'ty',
+];
+
 /** The format of segments. */
 export function ofSegments(encoder: string): string {
   return encoder.startsWith('prores') ? 'mov' : 'mp4';

@@ -172,9 +172,8 @@ function segment({ words, source, stretch, encoder, chain, part, rate, pass }: M
   const threads = words.globals[words.globals.indexOf('-filter_threads') + 1];
   if (words.globals.includes('-filter_threads') && threads !== undefined) args.push('-filter_threads', threads);
   args.push(...words.ofInput);
-  const { startUs = 0 } = words.ofInputReach;
-  // The clock of filters.
-  if (startUs > 0) args.push('-itsoffset', `-${asSeconds(startUs)}`);
+  const { offsetUs } = stretch;
+  if (offsetUs !== 0) args.push('-itsoffset', `${offsetUs < 0 ? '-' : ''}${asSeconds(Math.abs(offsetUs))}`);
   if (part.seek !== undefined) args.push('-noaccurate_seek', '-ss', asSeconds(seekUs(source, part.seek)));
   args.push('-i', words.input, '-map', `0:${source.picture}`);
   // Chapters would be a track of their own.

@@ -4,6 +4,7 @@
 // What a plan has to know of the input. It is what runtime/src/parallel/source.rs is in Rust.
 
 import type { Probe, Rational, Stream } from '../probe.ts';
+import { DISCONTINUOUS } from './formats.ts';
 import { Whole } from './whole.ts';
 
 export interface Packet {
@@ -77,10 +78,15 @@ export class Source {
 
   /** The time at which the input begins, in microseconds. */
   startUs(): number {
-    // ffprobe prints microseconds.
-    const seconds = this.probe.format.start_time ?? 0;
-    const us = Math.sign(seconds) * Math.round(Math.abs(seconds) * 1e6);
-    return Number.isSafeInteger(us) ? us : 0;
+    return microsecondsOf(this.probe.format.start_time ?? 0);
+  }
+
+  /** The time at which the input begins for a job that reads these streams, in microseconds. */
+  beginUs(streams: readonly number[]): number {
+    if (!this.isOf(DISCONTINUOUS)) return this.startUs();
+    const read = this.probe.streams.filter(({ index }) => streams.includes(index));
+    const starts = read.flatMap(({ start_time: time }) => (time === undefined ? [] : [microsecondsOf(time)]));
+    return starts.length === 0 ? this.startUs() : Math.min(...starts);
   }
 
   /** Microseconds in units of the time base, rounded as ffmpeg does. */
@@ -112,6 +118,12 @@ export class Source {
   seconds(time: number): number {
     return (time * this.timeBase.numerator) / this.timeBase.denominator;
   }
+}
+
+/** Seconds, as ffprobe prints them with microseconds. */
+function microsecondsOf(seconds: number): number {
+  const us = Math.sign(seconds) * Math.round(Math.abs(seconds) * 1e6);
+  return Number.isSafeInteger(us) ? us : 0;
 }
 
 const SECOND_US = 1_000_000n;

@@ -4,6 +4,8 @@
 // The part of the input that a command wants, by `-ss`, `-t` and `-to`, and the clock of its filters. It is what
 // runtime/src/parallel/stretch.rs is in Rust.
 
+import { chosenStreams } from './assembly.ts';
+import { DISCONTINUOUS } from './formats.ts';
 import type { Source } from './source.ts';
 import type { Ratio } from './units.ts';
 import { Whole } from './whole.ts';
@@ -21,6 +23,8 @@ export interface Bounds {
 export interface Stretch {
   /** The time at which the clock of the filters is zero. */
   origin: number;
+  /** What is added to the times of a segment's job, in microseconds, so that it has the same clock. */
+  offsetUs: number;
   /** The frames that the command's filters see. */
   seen: Bounds;
   /** The frames that are encoded, if the filters make one of each. */
@@ -36,9 +40,12 @@ export function contains({ first, end }: Bounds, time: number): boolean {
 
 export function stretchOf(words: Words, source: Source): Stretch {
   const { times } = source;
-  const origin = source.units(source.startUs() + (words.ofInputReach.startUs ?? 0));
+  const beginUs = words.ofInputReach.startUs ?? 0;
+  const startUs = source.beginUs(source.isOf(DISCONTINUOUS) ? chosenStreams(words, source) : []);
+  const origin = source.units(startUs + beginUs);
   const seen = seenOf(words, source, times, origin);
-  return { origin, seen, made: madeOf(words, source, times, origin, seen) };
+  const offsetUs = source.beginUs([source.picture]) - startUs - beginUs;
+  return { origin, offsetUs, seen, made: madeOf(words, source, times, origin, seen) };
 }
 
 /** The times of the frames that are encoded, if the filters make one of each. */

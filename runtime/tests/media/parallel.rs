@@ -487,7 +487,7 @@ fn facts(studio: &Studio, file: &str) -> BTreeMap<&'static str, String> {
         let chapter = chapter.as_object_mut().unwrap();
         chapter.retain(|name, _| !matches!(name.as_str(), "time_base" | "start" | "end"));
     }
-    // An end of a line tells of what a packet's end is cut by, which is by less than a sample's time.
+    // A comma at a line's end tells that the packet is cut short, where the track ends half a millisecond earlier.
     let sound = list(
         if is_stream {
             "packet=size"

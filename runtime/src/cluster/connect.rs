@@ -60,6 +60,12 @@ impl Connection {
         if let Some((certificate, key)) = &self.certificate {
             options = options.add_client_certificate(certificate.clone(), key.clone());
         }
+        if let Some((name, word)) = in_address(&self.address) {
+            options = match word {
+                Some(word) => options.user_and_password(name, word),
+                None => options.token(name),
+            };
+        }
         let address = shown(&self.address);
         let servers: Vec<&str> = self.address.split(',').map(str::trim).collect();
         let client = options.connect(servers).await.map_err(|error| match error.kind() {
@@ -81,6 +87,22 @@ fn unusable(path: &std::path::Path, error: std::io::Error) -> Error {
     Error::CredentialsUnreadable {
         source: std::io::Error::new(error.kind(), format!("{}: {error}", path.display())).into(),
     }
+}
+
+/// The name and password in an address, or a token alone.
+fn in_address(addresses: &str) -> Option<(String, Option<String>)> {
+    let (_, rest) = addresses.split(',').next()?.split_once("://")?;
+    let (given, _) = rest.rsplit_once('@')?;
+    let decoded = |text: &str| {
+        // As in a form's field, but that these three stand for themselves.
+        let field = text.replace('+', "%2B").replace('=', "%3D").replace('&', "%26");
+        let decoded = url::form_urlencoded::parse(field.as_bytes()).next();
+        decoded.map_or_else(String::new, |(text, _)| text.into_owned())
+    };
+    Some(match given.split_once(':') {
+        Some((name, word)) => (decoded(name), Some(decoded(word))),
+        None => (decoded(given), None),
+    })
 }
 
 /// Addresses without the names and passwords in them.

@@ -4,8 +4,9 @@ use super::error::Error;
 use super::message::{Event, Key, MESSAGE_MAX_BYTES};
 use super::state::State;
 use async_nats::HeaderMap;
+use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
-use async_nats::jetstream::context::{GetStreamErrorKind, KeyValueErrorKind, PublishErrorKind};
+use async_nats::jetstream::context::{GetStreamError, GetStreamErrorKind, PublishErrorKind};
 use async_nats::jetstream::kv::{self, UpdateErrorKind};
 use async_nats::jetstream::stream::{self, DiscardPolicy, RetentionPolicy};
 use async_nats::jetstream::{Context, kv::CreateErrorKind};
@@ -60,13 +61,11 @@ impl Queue {
     /// Finds the streams, or makes them.
     pub async fn open(client: async_nats::Client, address: &str) -> Result<Queue, Error> {
         let context = async_nats::jetstream::new(client.clone());
-        context.query_account().await.map_err(|source| Error::NoJetStream {
-            address: address.to_owned(),
-            source: source.into(),
-        })?;
-        let jobs = ensure(&context, jobs_config()).await?;
-        ensure(&context, dead_config()).await?;
-        let states = states(&context).await?;
+        let jobs = ensure(&context, jobs_config(), address).await?;
+        ensure(&context, dead_config(), address).await?;
+        ensure(&context, states_config(), address).await?;
+        let states = context.get_key_value(STATES).await;
+        let states = states.map_err(Error::queue("the bucket of states cannot be found"))?;
         Ok(Queue {
             client,
             context,
@@ -216,6 +215,18 @@ fn is_known(error: &async_nats::jetstream::context::PublishError) -> bool {
     error.kind() == PublishErrorKind::Other && format!("{error:?}").contains("maximum messages per subject")
 }
 
+/// Whether nobody answers for JetStream, or it is not for this account.
+fn has_no_jetstream(error: &GetStreamError) -> bool {
+    match error.kind() {
+        GetStreamErrorKind::JetStream(error) => matches!(
+            error.error_code(),
+            ErrorCode::JETSTREAM_NOT_ENABLED | ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT
+        ),
+        GetStreamErrorKind::Request => format!("{error:?}").contains("NoResponders"),
+        _ => false,
+    }
+}
+
 fn jobs_config() -> stream::Config {
     stream::Config {
         name: JOBS.to_owned(),
@@ -241,11 +252,33 @@ fn dead_config() -> stream::Config {
     }
 }
 
+/// A bucket as clients of all languages know it. Their own ways to make one ask for more than old servers answer.
+fn states_config() -> stream::Config {
+    stream::Config {
+        name: format!("KV_{STATES}"),
+        subjects: vec![format!("$KV.{STATES}.>")],
+        description: Some(DESCRIPTION.to_owned()),
+        max_messages_per_subject: 1,
+        max_age: KEPT,
+        discard: DiscardPolicy::New,
+        allow_rollup: true,
+        deny_delete: true,
+        allow_direct: true,
+        ..stream::Config::default()
+    }
+}
+
 /// Makes a stream, or finds it. Its other limits, such as copies, are for its owner to change.
-async fn ensure(context: &Context, config: stream::Config) -> Result<stream::Stream, Error> {
+async fn ensure(context: &Context, config: stream::Config, address: &str) -> Result<stream::Stream, Error> {
     let name = config.name.clone();
     let found = match context.get_stream(&name).await {
         Ok(stream) => stream,
+        Err(error) if has_no_jetstream(&error) => {
+            return Err(Error::NoJetStream {
+                address: address.to_owned(),
+                source: error.into(),
+            });
+        }
         Err(error) if matches!(error.kind(), GetStreamErrorKind::JetStream(_)) => {
             let made = context.get_or_create_stream(config.clone()).await;
             made.map_err(Error::queue("its streams cannot be made"))?
@@ -262,38 +295,6 @@ async fn ensure(context: &Context, config: stream::Config) -> Result<stream::Str
         false => Err(Error::OtherVersion {
             name: format!("the stream {name}"),
             found: there.description.clone().unwrap_or_default(),
-            wanted: DESCRIPTION.to_owned(),
-        }),
-    }
-}
-
-async fn states(context: &Context) -> Result<kv::Store, Error> {
-    const ACTION: &str = "the bucket of states cannot be made";
-    let store = match context.get_key_value(STATES).await {
-        Ok(store) => store,
-        Err(error) if error.kind() == KeyValueErrorKind::GetBucket => {
-            let config = kv::Config {
-                bucket: STATES.to_owned(),
-                description: DESCRIPTION.to_owned(),
-                history: 1,
-                max_age: KEPT,
-                ..kv::Config::default()
-            };
-            match context.create_key_value(config).await {
-                Ok(store) => store,
-                // Another worker was faster.
-                Err(_) => context.get_key_value(STATES).await.map_err(Error::queue(ACTION))?,
-            }
-        }
-        Err(error) => return Err(Error::queue(ACTION)(error)),
-    };
-    let status = store.status().await.map_err(Error::queue(ACTION))?;
-    let found = status.info.config.description.clone().unwrap_or_default();
-    match found == DESCRIPTION {
-        true => Ok(store),
-        false => Err(Error::OtherVersion {
-            name: format!("the bucket {STATES}"),
-            found,
             wanted: DESCRIPTION.to_owned(),
         }),
     }

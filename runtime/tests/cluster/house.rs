@@ -92,7 +92,7 @@ impl House {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
-        Process(command.spawn().unwrap())
+        Process::start(&mut command)
     }
 
     pub fn log(&self, name: &str) -> String {

@@ -162,14 +162,15 @@ fn a_server_that_cannot_be_used_is_named() {
         words(&nobody)
     );
     let folder = house.folder.path().join("other");
-    let closed = Nats::start("nats-server", &folder, &["--user", "a", "--pass", "b"]);
+    let closed = Nats::start("nats-server", &folder, &["--user", "a", "--pass", "b@c"]);
     let refused = at(&format!("nats://a:wrong@127.0.0.1:{}", closed.port));
     assert!(
         words(&refused).contains("refuses these credentials"),
         "{}",
         words(&refused)
     );
-    assert!(at(&format!("nats://a:b@127.0.0.1:{}", closed.port)).status.success());
+    let accepted = at(&format!("nats://a:b%40c@127.0.0.1:{}", closed.port));
+    assert!(accepted.status.success(), "{}", words(&accepted));
     let missing = house.run(&["submit", "--creds", "/nowhere", &list]);
     assert!(words(&missing).contains("/nowhere"), "{}", words(&missing));
     let nothing = house.run(&["worker"]);

@@ -5,6 +5,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -14,6 +15,20 @@ use std::time::{Duration, Instant};
 pub struct Process(pub Child);
 
 impl Process {
+    /// Starts it so that it ends with this thread, also where the test program is killed.
+    pub fn start(command: &mut Command) -> Process {
+        let end_with_parent = || {
+            // SAFETY: the call changes only an attribute of the new process.
+            match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) } {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            }
+        };
+        // SAFETY: the closure makes one system call, and takes no memory unless that fails.
+        unsafe { command.pre_exec(end_with_parent) };
+        Process(command.spawn().unwrap())
+    }
+
     /// Ends it as a crash does.
     pub fn kill(&mut self) {
         let _ = self.0.kill();
@@ -80,7 +95,7 @@ impl Nats {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        self.process = Some(Process(command.spawn().unwrap()));
+        self.process = Some(Process::start(&mut command));
         wait_for(self.port);
     }
 
@@ -118,7 +133,7 @@ impl Store {
             .env(STORE_VARIABLE, format!("{}:{}", self.port, self.root.display()))
             .stdin(Stdio::null())
             .stdout(Stdio::null());
-        self.process = Some(Process(command.spawn().unwrap()));
+        self.process = Some(Process::start(&mut command));
         wait_for(self.port);
     }
 

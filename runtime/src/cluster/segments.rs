@@ -35,8 +35,9 @@ impl Attempt {
         let command = Parallel::new(self.job.args.iter().cloned());
         let files = Files::open(&places, &self.opening(), true).await?;
         let plan = match self.plan(&command, &files, given).await {
-            Ok(Ok(plan)) => plan,
-            Ok(Err(_)) => {
+            // The two passes of a segment share a folder, which jobs of a queue do not.
+            Ok(Ok(plan)) if plan.segments.iter().all(|segment| segment.first_pass.is_none()) => plan,
+            Ok(_) => {
                 files.abandon(&self.lease).await;
                 return self.run().await;
             }

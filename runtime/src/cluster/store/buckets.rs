@@ -16,10 +16,12 @@ pub trait Bucket: ObjectStore + MultipartStore {}
 
 impl<T: ObjectStore + MultipartStore> Bucket for T {}
 
+type Clients = HashMap<(Scheme, String), Arc<dyn Bucket>>;
+
 /// The clients that were made.
 #[derive(Clone, Default)]
 pub struct Buckets {
-    made: Arc<Mutex<HashMap<(Scheme, String), Arc<dyn Bucket>>>>,
+    made: Arc<Mutex<Clients>>,
 }
 
 /// A request is tried again for so long; then the job is put back.

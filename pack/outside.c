@@ -89,12 +89,51 @@ void outside_release(struct pack_state *state, void *memory)
 // Calls a function with one argument, on a stack that leave() comes back to.
 uint32_t enter(struct pack_state *state, void *argument, void (*function)(void *));
 
+#if defined(__x86_64__)
+// The base of %gs, at which the module's memory lies. The kernel keeps it for each thread, and C libraries leave it alone.
+// A program that a host's function runs meanwhile has its own.
+enum { SYS_ARCH_PRCTL = 158, ARCH_SET_GS = 0x1001, ARCH_GET_GS = 0x1004 };
+
+static long arch_prctl(long code, uint64_t argument)
+{
+    long result = SYS_ARCH_PRCTL;
+    __asm__ volatile("syscall" : "+a"(result) : "D"(code), "S"(argument) : "rcx", "r11", "memory");
+    return result;
+}
+
+static uint64_t segment_base(void)
+{
+    uint64_t base = 0;
+    arch_prctl(ARCH_GET_GS, (uint64_t)(uintptr_t)&base);
+    return base;
+}
+
+static void set_segment_base(uint64_t base)
+{
+    arch_prctl(ARCH_SET_GS, base);
+}
+#else
+static uint64_t segment_base(void)
+{
+    return 0;
+}
+
+static void set_segment_base(uint64_t base)
+{
+    (void)base;
+}
+#endif
+
 uint32_t pack_run(void *instance, const struct afmpeg_pack_host *host)
 {
     struct pack_state *state = instance;
     state->host = host;
     state->stack_limit = host->stack_limit;
-    return enter(state, pack_module_of(state), pack_main);
+    uint64_t outer = segment_base();
+    set_segment_base((uint64_t)(uintptr_t)host->memory);
+    uint32_t ending = enter(state, pack_module_of(state), pack_main);
+    set_segment_base(outer);
+    return ending;
 }
 
 void pack_release(void *instance)

@@ -91,6 +91,13 @@
 #define v128_store8_lane14(...) v128_store8_lane14_default32(__VA_ARGS__)
 #define v128_store8_lane15(...) v128_store8_lane15_default32(__VA_ARGS__)
 
+// A load whose result is dropped ends the program as any other outside of the memory.
+#define PACK_MAKE(value)                                                                                                         \
+    do {                                                                                                                         \
+        __typeof__(value) made = (value);                                                                                        \
+        __asm__("" : : "m"(made));                                                                                               \
+    } while (0)
+
 void pack_check_indirect(void *module, const wasm_rt_funcref_table_t *table, wasm_rt_func_type_t expected, uint64_t index);
 
 #undef CHECK_CALL_INDIRECT

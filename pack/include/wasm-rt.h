@@ -14,14 +14,25 @@
 #define wasm_rt_memcpy __builtin_memcpy
 
 // Loads and stores outside of the memory end at pages that are not mapped: 8 GiB are reserved, and an address is the sum of
-// two numbers of 32 bits. Every load is made, even where its result is not used.
+// two numbers of 32 bits. A load that changes nothing may be left out, so that the compiler can move loads and make them part
+// of other instructions; those whose result is dropped are made (PACK_MAKE in overrides.h).
 #define WASM_RT_USE_MMAP 1
 #define WASM_RT_MEMCHECK_GUARD_PAGES 1
 #define WASM_RT_MEMCHECK_BOUNDS_CHECK 0
-#define WASM_RT_NONCONFORMING_ALLOW_OOB_READ_ELIMINATION 0
+#define WASM_RT_NONCONFORMING_ALLOW_OOB_READ_ELIMINATION 1
 // The stack ends at such pages, too.
 #define WASM_RT_STACK_DEPTH_COUNT 0
+#if defined(__x86_64__)
+// The memory lies at the base of a segment register, so that an address needs no other one. `pack_run` sets it, and no function
+// of the module.
+#define WASM_RT_USE_SEGUE 1
+#define WASM_RT_SEGUE_FREE_SEGMENT 0
+#define wasm_rt_fsgsbase_inst_supported 0
+#define wasm_rt_syscall_get_segue_base() ((void *)0)
+#define wasm_rt_syscall_set_segue_base(base) ((void)(base))
+#else
 #define WASM_RT_USE_SEGUE 0
+#endif
 #define WASM_RT_SANITY_CHECKS 0
 
 typedef enum {

@@ -102,7 +102,7 @@ const ACTIONS = {
     const scale = `scale='min(iw,${numberOf('width')})':-2,pad=ceil(iw/2)*2:ceil(ih/2)*2`;
     const video = ['-c:v', 'h264', '-vf', scale, '-pix_fmt', 'yuv420p'];
     const args = [...video, '-c:a', 'aac', '-b:a', '128k', '-movflags', '+faststart'];
-    return { needs: 'video', args, name: 'out.mp4', type: 'video/mp4' };
+    return { needs: 'video', parallel: true, args, name: 'out.mp4', type: 'video/mp4' };
   },
   trim: () => {
     const container = ending();
@@ -141,7 +141,7 @@ async function start() {
   }
 }
 
-async function convert({ needs, part, args, name, type }) {
+async function convert({ needs, part, parallel, args, name, type }) {
   if (needs && !has(needs)) throw new Error(`The file has no ${needs === 'video' ? 'video' : 'sound'}.`);
   const input = `in.${ending()}`;
   const cut = part ? ['-ss', String(numberOf('from')), '-t', String(numberOf('seconds'))] : [];
@@ -153,6 +153,7 @@ async function convert({ needs, part, args, name, type }) {
   ).run(['ffmpeg', ...cut, '-i', input, ...args, name], {
     files: { [input]: file },
     signal,
+    parallel: parallel === true && navigator.hardwareConcurrency > 1,
     ...(durationSeconds === undefined ? {} : { durationSeconds }),
     onLog: log,
     onProgress: ({ fraction }) => {

@@ -1,6 +1,7 @@
 //! From what wasm2c makes of a module to the C files of a pack: functions spread over files by size, data as it is, and the
 //! table by which the runtime knows the pack. docs/packs.md has the whole way.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::ops::Range;
@@ -298,7 +299,7 @@ impl Pass for Translate {
             let mut text = format!("#include \"{INNER_HEADER}\"\n");
             for function in &functions[ranges[number].clone()] {
                 text.push('\n');
-                text.push_str(function);
+                text.push_str(&make_dropped_loads(function));
             }
             write(&format!("{}.c", part(position)), text.as_bytes())?;
             objects[number] = format!("{}.o\n", part(position));
@@ -364,6 +365,63 @@ fn split(text: &str) -> Result<Split<'_>> {
         at = end;
     }
     Ok(Split { moved, rest, declared })
+}
+
+/// Says of each load whose result is dropped that it must be made: the compiler leaves out what changes nothing. The value
+/// of a load lies in a variable of wasm2c's stack until the next line that names it, which writes it if it was dropped. What
+/// may be the result of a block counts as read.
+fn make_dropped_loads(function: &str) -> String {
+    let mut lines: Vec<(&str, Option<&str>)> = Vec::new();
+    // Variable -> the line of the load that is in it and was not read.
+    let mut unread: HashMap<&str, usize> = HashMap::new();
+    for line in function.split_inclusive('\n') {
+        let words = line.trim_start();
+        let ends_block = words.starts_with('}') && words.len() < line.len();
+        if ends_block || words.contains("goto ") || words.trim_end().ends_with(':') || words.starts_with("var_B") {
+            unread.clear();
+        }
+        let assignment = words.split_once(" = ");
+        let assignment = assignment.filter(|(variable, _)| is_stack_variable(variable));
+        for variable in stack_variables(assignment.map_or(line, |(_, value)| value)) {
+            unread.remove(variable);
+        }
+        if let Some((variable, value)) = assignment {
+            if let Some(dropped) = unread.remove(variable) {
+                lines[dropped].1 = Some(variable);
+            }
+            let (called, _) = value.split_once('(').unwrap_or_default();
+            if called.contains("load") && line.ends_with(";\n") {
+                unread.insert(variable, lines.len());
+            }
+        }
+        lines.push((line, None));
+    }
+    for (variable, dropped) in unread {
+        lines[dropped].1 = Some(variable);
+    }
+    let mut made = String::with_capacity(function.len());
+    for (line, dropped) in lines {
+        made.push_str(line);
+        if let Some(variable) = dropped {
+            made.push_str(&format!("  PACK_MAKE({variable});\n"));
+        }
+    }
+    made
+}
+
+/// Whether it is a name as `var_i0`: a letter for the type, and the height of the stack. `var_l0` and `var_p0` are locals.
+fn is_stack_variable(name: &str) -> bool {
+    let mut letters = name.strip_prefix("var_").unwrap_or_default().chars();
+    let is_type = letters
+        .next()
+        .is_some_and(|letter| letter.is_ascii_lowercase() && !"lpgB".contains(letter));
+    let height = letters.as_str();
+    is_type && !height.is_empty() && height.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn stack_variables(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    words.filter(|word| is_stack_variable(word))
 }
 
 /// Takes the bytes of data segments, which are written as numbers, out of a generated file: the assembler has them from a file.
@@ -597,6 +655,35 @@ mod tests {
                 .to_string()
                 .contains("no WebAssembly module")
         );
+    }
+
+    #[test]
+    fn loads_that_are_dropped_are_made() {
+        let function = "\
+void w2c_m_f0(w2c_m* instance, u32 var_p0) {
+  var_i0 = var_p0;
+  var_i0 = i32_load_default32(base, size, &instance->w2c_memory, (u64)(var_i0));
+  var_i0 = var_p0;
+  var_j1 = i64_load_default32(base, size, &instance->w2c_memory, (u64)(var_i0));
+  var_j1 = 1ull;
+  var_i0 = i32_load_default32(base, size, &instance->w2c_memory, (u64)(var_i0) + 4u);
+  if (var_i0) {
+    var_i0 = i32_load_default32(base, size, &instance->w2c_memory, 4u);
+  } else {
+    var_i0 = 0u;
+  }
+  var_o0 = v128_load_default32(base, size, &instance->w2c_memory, 16u);
+}
+";
+        let mut wanted: Vec<&str> = function.lines().collect();
+        for (after, line) in [
+            (12, "  PACK_MAKE(var_o0);"),
+            (4, "  PACK_MAKE(var_j1);"),
+            (2, "  PACK_MAKE(var_i0);"),
+        ] {
+            wanted.insert(after + 1, line);
+        }
+        assert_eq!(make_dropped_loads(function).lines().collect::<Vec<_>>(), wanted);
     }
 
     #[test]

@@ -160,10 +160,24 @@ impl Installed {
         let mut command = self.node();
         // One after the other, since each starts workers.
         command.args(["--test", "--test-concurrency=1", "--test-reporter=tap"]);
-        for name in ["ffmpeg-wasm", "hostile", "node"] {
+        for name in ["ffmpeg-wasm", "hostile", "node", "parallel"] {
             command.arg(format!("tests/{name}.test.js"));
         }
+        match self::command() {
+            Some(afmpeg) => {
+                command.env("AFMPEG_COMMAND", afmpeg);
+            }
+            None => say(&format!(
+                "comparisons with the command afmpeg are left out: it is not built, and {COMMAND_VARIABLE} names none"
+            )),
+        }
         expect_success(&mut command);
+    }
+
+    /// What the sources make of what the crate has written down.
+    fn plans_are_those_of_the_crate(&self) {
+        let test = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packages/npm/tests/plan.test.js");
+        expect_success(self.node().arg("--test").arg(test));
     }
 
     /// Bundlers, engines and another browser, which npm installs beside the tests.
@@ -189,6 +203,20 @@ fn is_offline() -> bool {
 /// said.
 const BROWSER_VARIABLE: &str = "AFMPEG_TEST_BROWSER";
 
+/// The command whose outputs are compared with those of JavaScript: the one that lies beside this one, or that this variable names.
+const COMMAND_VARIABLE: &str = "AFMPEG_TEST_COMMAND";
+
+fn command() -> Option<PathBuf> {
+    let beside = Path::new(PROGRAM).with_file_name(format!("afmpeg{}", std::env::consts::EXE_SUFFIX));
+    let named = std::env::var_os(COMMAND_VARIABLE).map(PathBuf::from);
+    named.or_else(|| Some(beside).filter(|beside| beside.is_file()))
+}
+
+/// By the handle itself: what tests print is kept back.
+fn say(line: &str) {
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
+}
+
 fn browser() -> Option<PathBuf> {
     program(BROWSER_VARIABLE, &["chromium"])
 }
@@ -204,6 +232,7 @@ fn program(variable: &str, names: &[&str]) -> Option<PathBuf> {
 fn the_packages_for_npm_pass_their_tests() {
     let installed = Installed::new();
     installed.types_are_sound();
+    installed.plans_are_those_of_the_crate();
     installed.test_in_node();
     match browser() {
         Some(browser) => {
@@ -211,10 +240,9 @@ fn the_packages_for_npm_pass_their_tests() {
             installed.use_page(&browser);
         }
         None => {
-            // The handle itself: what tests print is kept back.
-            let line =
-                format!("tests in a browser are left out: no chromium is on PATH, and {BROWSER_VARIABLE} names none\n");
-            std::io::stderr().write_all(line.as_bytes()).unwrap();
+            say(&format!(
+                "tests in a browser are left out: no chromium is on PATH, and {BROWSER_VARIABLE} names none"
+            ));
         }
     }
 }

@@ -58,6 +58,12 @@ impl Row<'_> {
         peak.map_or(0.0, |peak| peak.median)
     }
 
+    /// Of the process, with what the runtime has beside its sandboxes.
+    pub fn memory_peak_bytes(&self) -> f64 {
+        let peak = self.spread(|sample| Some(sample.measured.memory_peak_bytes as f64));
+        peak.map_or(0.0, |peak| peak.median)
+    }
+
     pub fn output_bytes(&self) -> Option<u64> {
         Some(self.samples.first()?.output.as_ref()?.size_bytes)
     }

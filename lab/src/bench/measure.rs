@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use afmpeg::{HostDir, Job, Pack, Runtime};
+use afmpeg::{HostDir, Job, Output, Pack, Parallel, Runtime};
 use anyhow::{Context, Result, bail};
 use nix::sys::resource::{UsageWho, getrusage};
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,8 @@ pub enum Subject {
         cold: bool,
         /// Native code of the module, which runs in its place.
         pack: Option<PathBuf>,
+        /// A job's video is cut into segments.
+        all_cores: bool,
     },
     /// Programs for this machine.
     Native {
@@ -56,7 +58,11 @@ pub fn measure(request: &Request) -> Result<Measured> {
             compiled,
             cold,
             pack,
-        } => module(request, path, compiled, *cold, pack.as_deref())?,
+            all_cores,
+        } => {
+            let run = if *all_cores { in_segments } else { in_one };
+            module(request, (path, pack.as_deref()), (!cold).then_some(compiled), run)?
+        }
         Subject::Native { folder, one_core } => native(request, folder, *one_core)?,
         Subject::Peer { script, package } => peer(request, script, package)?,
     };
@@ -67,28 +73,49 @@ pub fn measure(request: &Request) -> Result<Measured> {
     Ok(measured)
 }
 
-fn module(request: &Request, path: &Path, compiled: &Path, cold: bool, pack: Option<&Path>) -> Result<Measured> {
+fn in_one(runtime: &Runtime, arguments: &[String], folder: &Path) -> Result<Output> {
+    let job = Job::new(arguments).file_system(".", Arc::new(HostDir::read_write(folder)?));
+    Ok(runtime.run(job)?)
+}
+
+fn in_segments(runtime: &Runtime, arguments: &[String], folder: &Path) -> Result<Output> {
+    let files = Arc::new(HostDir::read_write(folder)?);
+    let command = Parallel::new(arguments.iter().skip(1)).required();
+    let done = runtime.run_parallel(&command, |job| job.file_system(".", Arc::clone(&files) as _))?;
+    Ok(done.output)
+}
+
+/// `module` is one with its pack if that is to run; without a cache of compiled code it is compiled.
+fn module(
+    request: &Request,
+    (path, pack): (&Path, Option<&Path>),
+    compiled: Option<&PathBuf>,
+    run: impl Fn(&Runtime, &[String], &Path) -> Result<Output> + Sync,
+) -> Result<Measured> {
     let mut measured = Measured::default();
-    let mut builder = Runtime::builder().max_concurrency(request.at_a_time);
+    // Jobs of one command on all cores are counted by the command itself.
+    let mut builder = Runtime::builder();
+    if request.folders.len() > 1 {
+        builder = builder.max_concurrency(request.at_a_time);
+    }
     if let Some(pack) = pack {
         builder = builder.pack(&Pack::from_record(pack.with_extension("json"))?);
     }
     let started = Instant::now();
-    let runtime = match cold {
-        true => builder.from_file(path)?,
-        false => builder.cache_folder(compiled).from_file(path)?,
+    let runtime = match compiled {
+        None => builder.from_file(path)?,
+        Some(compiled) => builder.cache_folder(compiled).from_file(path)?,
     };
     let seconds = Some(started.elapsed().as_secs_f64());
     need_cache(&runtime)?;
-    match cold {
-        true => measured.compile_seconds = seconds,
-        false => measured.load_seconds = seconds,
+    match compiled {
+        None => measured.compile_seconds = seconds,
+        Some(_) => measured.load_seconds = seconds,
     }
     let cpu_before = cpu_seconds(UsageWho::RUSAGE_SELF)?;
     let first = Mutex::new(None);
     measured.wall_seconds = each(request, |_, folder| {
-        let job = Job::new(&request.arguments).file_system(".", std::sync::Arc::new(HostDir::read_write(folder)?));
-        let output = runtime.run(job)?;
+        let output = run(&runtime, &request.arguments, folder)?;
         if !output.success() {
             bail!("it ended with {}: {}", output.exit_code, output.error_message());
         }

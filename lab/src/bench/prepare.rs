@@ -43,6 +43,7 @@ enum Place {
         path: PathBuf,
         compiled: PathBuf,
         pack: Option<PathBuf>,
+        all_cores: bool,
     },
     Native {
         folder: PathBuf,
@@ -86,7 +87,11 @@ impl Prepared {
                 continue;
             }
             let place = match &case.runner {
-                Runner::Module(profile) => prepared.module(project, profile, progress)?,
+                Runner::Module(profile) => prepared.module(project, profile, false, progress)?,
+                Runner::All(_) => {
+                    let profile = case.runner.profile().context("all cores are a profile's")?;
+                    prepared.module(project, profile, true, progress)?
+                }
                 Runner::Pack(_) => prepared.pack(project, &case.runner, progress)?,
                 Runner::Native | Runner::NativeAll => Ok(Place::Native {
                     folder: prepared.native.clone(),
@@ -142,7 +147,13 @@ impl Prepared {
         Ok(())
     }
 
-    fn module(&mut self, project: &Project, profile: &str, progress: &Progress) -> Result<Result<Place, String>> {
+    fn module(
+        &mut self,
+        project: &Project,
+        profile: &str,
+        all_cores: bool,
+        progress: &Progress,
+    ) -> Result<Result<Place, String>> {
         let path = project.root.join("artifacts").join(format!("{profile}.wasm"));
         if !path.is_file() {
             return Ok(Err(format!("it is not built: cargo xtask build --profile {profile}")));
@@ -158,6 +169,7 @@ impl Prepared {
             path,
             compiled,
             pack: None,
+            all_cores,
         }))
     }
 
@@ -182,6 +194,7 @@ impl Prepared {
             path,
             compiled,
             pack: Some(pack.path().to_owned()),
+            all_cores: false,
         }))
     }
 
@@ -196,7 +209,7 @@ impl Prepared {
         let compiler = compiler.lines().next().unwrap_or_default();
         for (runner, place) in &self.subjects {
             let text = match (runner, place) {
-                (Runner::Module(_) | Runner::Pack(_), _) | (_, Err(_)) => continue,
+                (Runner::Module(_) | Runner::Pack(_) | Runner::All(_), _) | (_, Err(_)) => continue,
                 (Runner::Peer, Ok(_)) => format!(
                     "@ffmpeg/core {} in node {}",
                     project.pins.source("ffmpeg-core")?.version,
@@ -257,11 +270,17 @@ impl Prepared {
     /// The subject of a runner, or the reason why it cannot run.
     pub fn subject(&self, runner: &Runner, cold: bool) -> Result<Subject, String> {
         match self.subjects[runner].clone()? {
-            Place::Module { path, compiled, pack } => Ok(Subject::Module {
+            Place::Module {
+                path,
+                compiled,
+                pack,
+                all_cores,
+            } => Ok(Subject::Module {
                 path,
                 compiled,
                 cold,
                 pack,
+                all_cores,
             }),
             Place::Native { folder, one_core } => Ok(Subject::Native { folder, one_core }),
             Place::Peer { script, package } => Ok(Subject::Peer { script, package }),

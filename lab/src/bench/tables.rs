@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::figures::{Row, Spread};
+use super::figures::{self, Row, Spread};
 use super::samples::{GuestProfile, Measured, ModuleSizes, Quality};
 use super::selection::Selection;
 use super::workloads::{Case, Part, Runner};
@@ -22,6 +22,7 @@ pub fn all(selection: &Selection) -> BTreeMap<String, String> {
         ("encodings", encodings(selection)),
         ("work", work(selection)),
         ("instances", instances(selection)),
+        ("cores", cores(selection)),
         ("start", start(selection)),
         ("functions", functions(selection)),
         ("levers", levers(selection)),
@@ -148,8 +149,12 @@ fn realtime(selection: &Selection, row: &Row) -> String {
     cell(media, |media| number(media / row.wall_seconds.median))
 }
 
+fn ratio(ratio: Option<Spread>) -> String {
+    cell(ratio, |ratio| number(ratio.median))
+}
+
 fn times_native(row: Option<&Row>) -> String {
-    cell(row.and_then(|row| row.ratio), |ratio| number(ratio.median))
+    ratio(row.and_then(|row| row.ratio))
 }
 
 fn encodings(selection: &Selection) -> String {
@@ -224,6 +229,49 @@ fn instances(selection: &Selection) -> String {
         &["at a time", "jobs a second", "× one at a time", "native, jobs a second"],
         rows,
     )
+}
+
+fn cores(selection: &Selection) -> String {
+    let row = |one: &&Row| {
+        let beside = |runner: Option<Runner>| selection.beside(Part::Cores, one, &runner?);
+        let all = beside(one.case.runner.all());
+        let (native, native_all) = (beside(Some(Runner::Native)), beside(Some(Runner::NativeAll)));
+        let times = |slower: Option<&Row>, faster: Option<&Row>| {
+            let (slower, faster) = slower.zip(faster)?;
+            let ratios = figures::ratios(selection.run, &slower.case, &faster.case.runner);
+            Spread::of(ratios.into_values())
+        };
+        let bytes = all
+            .zip(Some(one))
+            .and_then(|(all, one)| Some((all.output_bytes()?, one.output_bytes()?)));
+        vec![
+            one.case.work(),
+            seconds(one.wall_seconds),
+            wall(all),
+            ratio(times(Some(one), all)),
+            wall(native),
+            wall(native_all),
+            ratio(times(native, native_all)),
+            ratio(times(all, native_all)),
+            megabytes(one.memory_peak_bytes()),
+            cell(all, |all| megabytes(all.memory_peak_bytes())),
+            cell(bytes, |(all, one)| number(all as f64 / one as f64)),
+        ]
+    };
+    let titles = [
+        "work",
+        "one core, s",
+        "all, s",
+        "times faster",
+        "native, one core, s",
+        "native, all, s",
+        "times faster",
+        "all, × native",
+        "one core, MB",
+        "all, MB",
+        "size, all to one",
+    ];
+    blocks::figures(&titles, selection.base_rows(Part::Cores).iter().map(row))
 }
 
 fn start(selection: &Selection) -> String {

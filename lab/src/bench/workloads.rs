@@ -65,6 +65,7 @@ pub enum Part {
     Encodings,
     Work,
     Instances,
+    Cores,
     Start,
     Levers,
 }
@@ -89,10 +90,15 @@ pub enum Runner {
     Module(String),
     /// The pack of a profile's module for this machine, by its name: the profile's with [`PACK`] after it.
     Pack(String),
+    /// The module of a profile on all cores, by its name: the profile's with [`ALL`] after it.
+    All(String),
 }
 
 /// What the name of a pack's runner has after its profile's.
 const PACK: &str = ".pack";
+
+/// What the name of a runner on all cores has after its profile's.
+const ALL: &str = ".all";
 
 impl From<String> for Runner {
     fn from(name: String) -> Runner {
@@ -102,6 +108,7 @@ impl From<String> for Runner {
             "native-c" => Runner::NativeC,
             "peer" => Runner::Peer,
             _ if name.ends_with(PACK) => Runner::Pack(name),
+            _ if name.ends_with(ALL) => Runner::All(name),
             _ => Runner::Module(name),
         }
     }
@@ -120,7 +127,7 @@ impl Runner {
             Runner::NativeAll => "native-all",
             Runner::NativeC => "native-c",
             Runner::Peer => "peer",
-            Runner::Module(name) | Runner::Pack(name) => name,
+            Runner::Module(name) | Runner::Pack(name) | Runner::All(name) => name,
         }
     }
 
@@ -129,6 +136,7 @@ impl Runner {
         match self {
             Runner::Module(name) => Some(name),
             Runner::Pack(name) => name.strip_suffix(PACK),
+            Runner::All(name) => name.strip_suffix(ALL),
             _ => None,
         }
     }
@@ -136,6 +144,11 @@ impl Runner {
     /// The pack of the same module.
     pub fn pack(&self) -> Option<Runner> {
         Some(Runner::Pack(format!("{}{PACK}", self.profile()?)))
+    }
+
+    /// The same module on all cores.
+    pub fn all(&self) -> Option<Runner> {
+        Some(Runner::All(format!("{}{ALL}", self.profile()?)))
     }
 }
 
@@ -240,8 +253,8 @@ impl Workloads {
                     && !is_profile(profile)
                 {
                     return of(format!(
-                        "there is no runner {profile}; the runners are native, native-all, native-c, peer, profiles, and \
-                         PROFILE{PACK}"
+                        "there is no runner {profile}; the runners are native, native-all, native-c, peer, profiles, \
+                         PROFILE{PACK}, and PROFILE{ALL}"
                     ));
                 }
             }

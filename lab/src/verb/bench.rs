@@ -207,8 +207,14 @@ impl Bencher<'_> {
 
 /// The line of a failed measurement's output that names the reason.
 fn reason(log: &str) -> String {
-    let lines = || log.lines().map(str::trim).filter(|line| !line.is_empty());
-    let telling = lines().find(|line| line.contains("Unknown encoder") || line.starts_with("error: it ended with"));
+    // Node.js says its version after what went wrong.
+    let is_said = |line: &&str| !line.is_empty() && !line.starts_with("Node.js v");
+    let lines = || log.lines().map(str::trim).filter(is_said);
+    let is_telling = |line: &&str| {
+        let begins = ["error: it ended with", "RuntimeError:", "Error:"];
+        line.contains("Unknown encoder") || begins.iter().any(|begin| line.starts_with(begin))
+    };
+    let telling = lines().find(is_telling);
     let text = telling.or_else(|| lines().next_back()).unwrap_or("it said nothing");
     text.trim_start_matches("error: ").to_owned()
 }
@@ -216,7 +222,9 @@ fn reason(log: &str) -> String {
 /// Sizes are exact, so each is checked against its profile's budget as it is.
 fn check_budgets(project: &Project, run: &Run) -> Result<()> {
     let mut faults = Vec::new();
-    for (name, sizes) in &run.header.modules {
+    let modules = run.header.modules.iter();
+    // A pack's record has its budget.
+    for (name, sizes) in modules.filter(|(name, _)| matches!(Runner::from((*name).clone()), Runner::Module(_))) {
         let budget = project.recipe(name)?.size_budget_bytes;
         // What is not shipped has none.
         let Some(budget) = budget else { continue };

@@ -105,6 +105,18 @@ export class ProgramError extends AfmpegError {
   }
 }
 
+/** A command cannot be made in segments, as `parallel: 'require'` asks, or its segments make no whole. */
+export class ParallelError extends AfmpegError {
+  override name = 'ParallelError';
+  /** Why it is so, without a next step. */
+  readonly reason: string;
+
+  constructor(code: 'not-cut' | 'segments', message: string, reason: string, options?: { cause?: unknown }) {
+    super(code, message, options);
+    this.reason = reason;
+  }
+}
+
 /** An error as it passes between threads, which keep only messages of errors of classes of their own. */
 export interface PlainError {
   name: string;

@@ -13,6 +13,7 @@ export {
   type Limit,
   LimitError,
   ModuleError,
+  ParallelError,
   ProgramError,
   type Said,
   SourceError,

@@ -13,6 +13,13 @@ const CONSEQUENCES = [
   'Terminating thread',
 ];
 
+/** What a command that might be cut was made of. */
+interface Made {
+  segments?: number;
+  whole?: string;
+  files?: Record<string, Uint8Array<ArrayBuffer>>;
+}
+
 /** What came of a job. */
 export class Output {
   /** The program's own exit code: 0 is success, and a failure is no exception. */
@@ -23,8 +30,14 @@ export class Output {
   readonly stderr: string;
   /** The files in memory that it wrote, by name. */
   readonly files: Record<string, Uint8Array<ArrayBuffer>>;
+  /** With `parallel`, how many segments the output was made of. */
+  readonly segments: number;
+  /** With `parallel`, why it was made by one job, if it was. */
+  readonly whole: string | undefined;
 
-  constructor(result: JobResult) {
+  constructor(result: JobResult, { segments = 1, whole }: Omit<Made, 'files'> = {}) {
+    this.segments = segments;
+    this.whole = whole;
     this.exitCode = result.exitCode;
     this.stdout = result.stdout;
     this.stderr = result.stderr;
@@ -33,6 +46,12 @@ export class Output {
       // Also where the name is `__proto__`.
       Object.defineProperty(this.files, name, { value, enumerable: true, configurable: true, writable: true });
     }
+  }
+
+  /** @internal The same, with what it was made of. */
+  as({ files = this.files, ...made }: Made): Output {
+    const { exitCode, stdout, stderr } = this;
+    return new Output({ exitCode, stdout, stderr, files: Object.entries(files) }, made);
   }
 
   /** The cause of a failure: the last of FFmpeg's messages that is not printed after every failure. */

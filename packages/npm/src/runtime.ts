@@ -3,12 +3,13 @@
 
 import { coreCount, hasWorkers, pause, startWorker } from '#platform';
 import { AbortedError, AfmpegError, fromPlain, TimeoutError, UsageError } from './errors.ts';
-import { type Caller, serve } from './files/remote.ts';
+import { type Caller, type Reply, serve } from './files/remote.ts';
 import { type Frame, FRAMES_FOLDER, type FramesWanted, makeFrames } from './frames.ts';
 import { type Files, type FileSource, Given, type StdinSource } from './given.ts';
 import { canSuspend, execute } from './job.ts';
 import { compile, type ModuleSource } from './module.ts';
 import { Output } from './output.ts';
+import { type Command, type Jobs, runParallel } from './parallel/run.ts';
 import { Places } from './places.ts';
 import type { StartedWorker, WorkerHandle } from './platform/platform.ts';
 import { type Probe, probeArguments, readProbe } from './probe.ts';
@@ -54,6 +55,14 @@ export interface RunOptions extends Limits {
   onProgress?(progress: Progress): void;
   /** The duration of the output, in seconds, for the fraction in reports of progress, where FFmpeg does not say it. */
   durationSeconds?: number;
+  /**
+   * Makes a video in segments, each in a worker of its own, where the command of ffmpeg can be cut: `true` makes as many
+   * at a time as jobs may run at once, a number so many, and `'require'` makes it an error, a {@link ParallelError}, if
+   * it cannot be cut; otherwise it is run as one job, and {@link Output.whole} says why. The output is the same bytes
+   * whatever the number. A failure of FFmpeg is thrown then, as a {@link ProgramError}. Limits of memory hold for each
+   * worker; segments that wait count as files in memory.
+   */
+  parallel?: boolean | number | 'require';
 }
 
 export interface ProbeOptions extends Limits {
@@ -75,6 +84,8 @@ export interface RuntimeOptions {
 
 const PROGRAMS = ['ffmpeg', 'ffprobe'];
 const ADDRESSABLE_BYTES = 2 ** 32;
+const FILES_MAX_BYTES = 2 ** 32;
+const WORKERS_MAX = 2 ** 16;
 
 /** A compiled module, on which any number of jobs run, each in a worker of its own. */
 export class Runtime {
@@ -121,15 +132,57 @@ export class Runtime {
    * what kept it from coming to its own end is thrown.
    */
   async run(args: readonly string[], options: RunOptions = {}): Promise<Output> {
-    return this.runAmong([], args, options);
+    const { parallel = false } = options;
+    return parallel === false ? this.runAmong([], args, options) : this.runCut(args, options, parallel);
   }
 
-  /** @internal Runs a job that finds these folders besides its files, which may be empty. */
-  async runAmong(folders: readonly string[], args: readonly string[], options: RunOptions): Promise<Output> {
+  /** Runs a command that may be cut. Its jobs have one timeout, and the first failure ends all. */
+  private async runCut(
+    args: readonly string[],
+    options: RunOptions,
+    parallel: true | number | 'require',
+  ): Promise<Output> {
+    checkArguments(args, options);
+    const { stdin, stdout, onLog, onProgress, durationSeconds, timeout, parallel: _, ...given } = options;
+    const { signal, stop } = this.begin(options);
+    const limits = { ...given, signal };
+    // Only the last job is the caller's to see.
+    const seen = { ...limits, ...(stdout && { stdout }), ...(onLog && { onLog }) };
+    const { stdoutMaxBytes: _ofLast, ...ofOthers } = limits;
+    const jobs: Jobs = {
+      run: (args, own) => this.runAmong([], args, { ...ofOthers, ...own }),
+      join: (args, own) => this.runAmong([], args, { ...seen, ...own }, true),
+      whole: () => this.runAmong([], args, { ...options, signal }),
+      stop: () => stop(new AbortedError('another of the jobs has failed')),
+      canWait: canSuspend() || typeof SharedArrayBuffer === 'function',
+    };
+    const command: Command = {
+      args: args.slice(1),
+      files: options.files ?? {},
+      workers: typeof parallel === 'number' ? parallel : this.jobsMax,
+      isRequired: parallel === 'require',
+      whole: options.worker === false || !hasWorkers() ? 'jobs have no workers here' : undefined,
+      filesMaxBytes: options.filesMaxBytes ?? FILES_MAX_BYTES,
+      onProgress,
+    };
+    try {
+      return await runParallel(command, jobs);
+    } finally {
+      stop();
+    }
+  }
+
+  /** @internal Runs a job that finds these folders besides its files, which may be empty; in its turn, or beside others. */
+  async runAmong(
+    folders: readonly string[],
+    args: readonly string[],
+    options: RunOptions,
+    isBeside = false,
+  ): Promise<Output> {
     checkArguments(args, options);
     const { signal, stop } = this.begin(options);
     try {
-      const free = await this.places.take(signal);
+      const free = isBeside ? () => undefined : await this.places.take(signal);
       try {
         return await this.runNow(args, options, folders, signal);
       } finally {
@@ -244,7 +297,7 @@ export class Runtime {
       case 'call':
         void serve(given.served, message.request).then((reply) => {
           if (answers) answer(answers, reply);
-          else worker.post({ type: 'reply', reply });
+          else worker.post({ type: 'reply', reply: ownCopy(reply) });
         });
         return;
       case 'done':
@@ -379,6 +432,12 @@ function sharedAnswers(): SharedArrayBuffer | undefined {
   return typeof SharedArrayBuffer === 'function' ? new SharedArrayBuffer(ANSWERS_SIZE_BYTES) : undefined;
 }
 
+/** A message takes all memory that a view is a part of along. */
+function ownCopy(reply: Reply): Reply {
+  if (!('data' in reply) || reply.data.byteLength === reply.data.buffer.byteLength) return reply;
+  return { data: reply.data.slice() };
+}
+
 const LIMITS = ['memoryMaxBytes', 'writtenMaxBytes', 'filesMaxBytes', 'stdoutMaxBytes'] as const;
 
 function checkLimit(name: string, value: number | undefined): void {
@@ -400,6 +459,17 @@ function checkArguments(args: readonly string[], options: RunOptions): void {
   if (timeout !== undefined && !(timeout >= 0 && timeout < 2 ** 31)) {
     throw new UsageError('bad-timeout', 'a timeout is a number of milliseconds, less than 2^31');
   }
+  checkParallel(args, options);
+}
+
+function checkParallel([program]: readonly string[], { parallel = false }: RunOptions): void {
+  if (parallel === false) return;
+  const isCount = Number.isInteger(parallel) && Number(parallel) >= 1 && Number(parallel) <= WORKERS_MAX;
+  if (parallel !== true && parallel !== 'require' && !isCount) {
+    const message = `parallel is true, a number of segments at a time, or 'require', not ${String(parallel)}`;
+    throw new UsageError('bad-parallel', message);
+  }
+  if (program !== 'ffmpeg') throw new UsageError('bad-parallel', 'parallel is for ffmpeg alone; leave it out');
 }
 
 function specOf(args: readonly string[], options: RunOptions, given: Given, memoryMaxBytes: number): JobSpec {
@@ -416,7 +486,7 @@ function specOf(args: readonly string[], options: RunOptions, given: Given, memo
     memoryMaxBytes: Math.min(options.memoryMaxBytes ?? memoryMaxBytes, memoryMaxBytes),
     isMemoryBound: memoryMaxBytes < ADDRESSABLE_BYTES,
     writtenMaxBytes: options.writtenMaxBytes ?? Number.MAX_SAFE_INTEGER,
-    filesMaxBytes: options.filesMaxBytes ?? 2 ** 32,
+    filesMaxBytes: options.filesMaxBytes ?? FILES_MAX_BYTES,
     stdoutMaxBytes: options.stdoutMaxBytes ?? 2 ** 28,
     durationSeconds: options.durationSeconds,
     wantsProgress: options.onProgress !== undefined,

@@ -7,6 +7,7 @@ import {
   LimitError,
   ModuleError,
   opfs,
+  ParallelError,
   Runtime,
   SourceError,
   TimeoutError,
@@ -52,6 +53,26 @@ async function codecs(data) {
 async function folderOf(name) {
   const root = await navigator.storage.getDirectory();
   return root.getDirectoryHandle(name, { create: true });
+}
+
+async function sameBytes(one, other, text) {
+  const [left, right] = await Promise.all([one, other].map(async (data) => new Uint8Array(await new Blob([data]).arrayBuffer())));
+  check(left.byteLength > 1000 && left.byteLength === right.byteLength && left.every((byte, at) => byte === right[at]), text);
+}
+
+/** A video that can be cut, and a command for it. */
+const LONG =
+  'ffmpeg -v error -f lavfi -i testsrc2=d=14:s=160x90 -f lavfi -i sine=d=14 -c:v libopenh264 -g 50 -c:a aac -bitexact in.mkv';
+const CUT = words('ffmpeg -v error -y -i in.mkv -vf hflip -c:v mpeg4 -q:v 4 -c:a copy out.mp4');
+
+async function longVideo() {
+  return { 'in.mkv': new Blob([(await runtime.run(words(LONG))).expectSuccess().files['in.mkv']]) };
+}
+
+async function namesIn(folder) {
+  const names = [];
+  for await (const name of folder.keys()) names.push(name);
+  return names.sort().join();
 }
 
 globalThis.tests = {
@@ -181,6 +202,48 @@ globalThis.tests = {
     (await runtime.run(words(`${live} -f mp4 pipe:1`), { stdin, stdout })).expectSuccess();
     check(given < 200, `nothing came of ${given} parts`);
     equal(await codecs(new Blob(parts)), 'h264,aac');
+  },
+
+  async 'a video is made in segments, the same whatever their number at a time'() {
+    const files = await longVideo();
+    const reports = [];
+    const onProgress = (report) => reports.push(report);
+    const [one, two] = [
+      (await runtime.run(CUT, { files, parallel: 1 })).expectSuccess(),
+      (await runtime.run(CUT, { files, parallel: 2, onProgress })).expectSuccess(),
+    ];
+    equal(`${one.segments} ${two.segments} ${one.whole} ${two.whole}`, '3 3 undefined undefined');
+    const made = one.files['out.mp4'];
+    await sameBytes(made, two.files['out.mp4'], 'it depends on the number');
+    equal((await runtime.probe(made)).streams[0].nb_frames, 350);
+    check(reports.length > 1 && reports.every(({ fraction }, at) => fraction >= (reports[at - 1]?.fraction ?? 0)), 'progress');
+    check(reports.at(-1).finished && reports.at(-1).fraction === 1, JSON.stringify(reports.at(-1)));
+    await fails(runtime.run(COPY, { files: { 'in.mp4': video }, parallel: 'require' }), ParallelError, 'not-cut');
+  },
+
+  async 'files and folders of OPFS get a video of segments when it is whole'() {
+    const files = await longVideo();
+    const made = (await runtime.run(CUT, { files, parallel: 'require' })).expectSuccess().files['out.mp4'];
+    const folder = await folderOf('segments');
+    const handle = await folder.getFileHandle('single.mp4', { create: true });
+    const single = { ...files, 'out.mp4': opfs(handle, { write: true }) };
+    const output = (await runtime.run(CUT, { files: single, parallel: 'require' })).expectSuccess();
+    equal(Object.keys(output.files).length, 0);
+    await sameBytes(await handle.getFile(), made, 'a file');
+    const below = { ...files, there: opfs(folder, { write: true }) };
+    const args = [...CUT.slice(0, -1), 'there/below.mp4'];
+    (await runtime.run(args, { files: below, parallel: 'require' })).expectSuccess();
+    await sameBytes(await (await folder.getFileHandle('below.mp4')).getFile(), made, 'a file in a folder');
+    equal(await namesIn(folder), 'below.mp4,single.mp4');
+    // What is there stays when the job is stopped, and what was begun goes when its worker has ended.
+    const controller = new AbortController();
+    const options = { signal: controller.signal, parallel: 2, onProgress: () => controller.abort() };
+    await fails(runtime.run(CUT, { ...options, files: single }), AbortedError, 'aborted');
+    await sameBytes(await handle.getFile(), made, 'it was changed');
+    for (const started = performance.now(); (await namesIn(folder)) !== 'below.mp4,single.mp4'; ) {
+      check(performance.now() - started < 5000, await namesIn(folder));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
   },
 
   async 'the engine keeps a job from more memory than its runtime has'() {
@@ -420,6 +483,18 @@ globalThis.testsWithoutWaiting = {
     const { files } = (await runtime.run(COPY, { files: OWN })).expectSuccess();
     const url = { 'in.mp4': new URL('/video.mp4', location.href) };
     equal((await runtime.run(COPY, { files: url })).files['out.mkv'].byteLength, files['out.mkv'].byteLength);
+  },
+
+  async 'a video is made in segments'() {
+    // The server takes it from workers.
+    delete WebAssembly.Suspending;
+    const files = await longVideo();
+    const [one, two] = [
+      (await runtime.run(CUT, { files, parallel: 1 })).expectSuccess(),
+      (await runtime.run(CUT, { files, parallel: 2 })).expectSuccess(),
+    ];
+    equal(`${one.segments} ${two.segments}`, '3 3');
+    await sameBytes(one.files['out.mp4'], two.files['out.mp4'], 'it depends on the number');
   },
 
   async 'what would have to be waited for is told of'() {

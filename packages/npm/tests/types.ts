@@ -10,6 +10,7 @@ import {
   LimitError,
   type Output,
   opfs,
+  ParallelError,
   path,
   type Probe,
   type Progress,
@@ -46,12 +47,17 @@ export async function uses(
   const probe: Probe = await runtime.probe(file, { timeout: 1000 });
   const width: number | undefined = probe.streams[0]?.display_width;
   const frames: Frame[] = await runtime.frames(file, { at: [0, 1.5], width: width ?? 320, format: 'jpeg' });
+  const cut: Output = await runtime.run(['ffmpeg', '-i', 'in.mp4', 'out.mp4'], { files, parallel: 'require' });
+  console.log(cut.segments + 1, cut.whole?.length);
+  // @ts-expect-error: it is no way to run.
+  await runtime.run(['ffmpeg'], { parallel: 'never' });
   // @ts-expect-error: a number is no file.
   await runtime.run(['ffmpeg'], { files: { 'in.mp4': 1 } });
   try {
     return output.expectSuccess().files['out.mp4'] ?? frames[0]?.image ?? new Uint8Array();
   } catch (error) {
     if (error instanceof LimitError) console.log(error.limit, error.allowed);
+    if (error instanceof ParallelError) console.log(error.reason.length);
     if (error instanceof AfmpegError) console.log(error.code, error.output?.stderr);
     throw error;
   }

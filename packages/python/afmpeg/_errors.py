@@ -52,6 +52,13 @@ class NotAProgram(ModuleError):
     next_step = "Give a module of afmpeg's"
 
 
+class PackRefused(ModuleError):
+    """There is no pack of the module for this machine, or it is not what its record says."""
+
+    next_step = "Give the pack's record with Runtime(pack=PATH), or use engine='wasmtime'"
+    path: str
+
+
 class EngineFailed(ModuleError):
     """The WebAssembly engine does not work on this machine."""
 

@@ -341,6 +341,12 @@ class Runtime:
         if preemption not in (None, "signals", "epochs"):
             raise ValueError(f"preemption must be 'signals' or 'epochs', not {preemption!r}")
         config["preemption"] = preemption
+        engine = given.pop("engine", None)
+        if engine not in (None, "wasmtime", "pack", "auto"):
+            raise ValueError(f"engine must be 'wasmtime', 'pack' or 'auto', not {engine!r}")
+        config["engine"] = engine
+        pack = given.pop("pack", None)
+        config["pack"] = None if pack is None else path("pack", pack)
         for name in given:
             raise TypeError(f"Runtime() got an unexpected keyword argument {name!r}")
         if config["bytes"] is None:
@@ -525,6 +531,11 @@ class Runtime:
         """``hit``, ``stored``, ``off``, or why compiled code is not kept."""
         word, reason = self._native.cache_status()
         return reason or word
+
+    @property
+    def engine(self) -> str:
+        """What runs the module: wasmtime, or a pack with its machine and path; and why no pack, where one was to be used."""
+        return self._native.engine()
 
     def warm_up(self) -> float:
         """Prepares what the first job would wait for; returns the seconds that it took."""

@@ -80,3 +80,8 @@ class RuntimeOptions(TypedDict, total=False):
     max_left_behind: int
     open_files_max: int
     preemption: Literal["signals", "epochs"]
+    #: What runs the module: wasmtime, the default; its pack, native code that lies beside the module's file; or the pack if
+    #: there is one that can be used.
+    engine: Literal["wasmtime", "pack", "auto"]
+    #: The record of a pack of this module, NAME.MACHINE.json. It is native code: take it only from where you take programs.
+    pack: str | Path

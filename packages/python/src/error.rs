@@ -45,6 +45,11 @@ fn fill(py: Python, error: &Error, fields: &Bound<PyDict>) -> PyResult<&'static 
         Error::ModuleInvalid { .. } => "ModuleInvalid",
         Error::NotAProgram { .. } => "NotAProgram",
         Error::Engine { .. } => "EngineFailed",
+        Error::Pack { path, .. } => {
+            fields.set_item("path", path)?;
+            "PackRefused"
+        }
+        Error::NoPack => "PackRefused",
         Error::ZeroByte => "ZeroByte",
         Error::Directory { path, .. } => {
             fields.set_item("path", path)?;

@@ -7,7 +7,9 @@ use crate::progress::Progress;
 use crate::settings::{Given, Settings, duplicate, duration};
 use crate::task::{Cut, Failed, Failure, Job, Outcome, Task};
 use crate::{error, guard};
-use afmpeg::{CacheStatus, Capacity, Done, Error, Frames, Output, Parallel, Preemption, Stdin, Stdout, Whole};
+use afmpeg::{
+    CacheStatus, Capacity, Done, Engine, Error, Frames, Output, Pack, Parallel, Preemption, Stdin, Stdout, Whole,
+};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -40,6 +42,9 @@ struct Config {
     max_left_behind: Option<usize>,
     open_files_max: Option<u64>,
     preemption: Option<String>,
+    engine: Option<String>,
+    /// The record of a pack.
+    pack: Option<PathBuf>,
 }
 
 impl Config {
@@ -67,6 +72,15 @@ impl Config {
             Some("signals") => builder = builder.preemption(Preemption::Signals),
             Some("epochs") => builder = builder.preemption(Preemption::Epochs),
             _ => {}
+        }
+        match self.engine.as_deref() {
+            Some("auto") => builder = builder.engine(Engine::Auto),
+            Some("wasmtime") => builder = builder.engine(Engine::Wasmtime),
+            Some("pack") => builder = builder.engine(Engine::Pack),
+            _ => {}
+        }
+        if let Some(record) = self.pack {
+            builder = builder.pack(&Pack::from_record(record)?);
         }
         match (self.path, self.bytes) {
             (Some(path), _) => builder.from_file(path),
@@ -332,6 +346,11 @@ impl Runtime {
             CacheStatus::Off => ("off", None),
             unusable => ("unusable", Some(unusable.to_string())),
         }
+    }
+
+    /// What runs the module, in words.
+    fn engine(&self) -> String {
+        self.runtime.engine_status().to_string()
     }
 
     /// Loads the code into memory; returns the seconds that it took.

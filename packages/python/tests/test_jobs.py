@@ -570,6 +570,12 @@ class Runtimes(Case):
             afmpeg.Runtime(b"text")
         with self.assertRaisesRegex(TypeError, "module must be"):
             afmpeg.Runtime(3)  # type: ignore[arg-type]
+        with self.assertRaisesRegex(ValueError, "'pack' or 'auto'"):
+            afmpeg.Runtime(engine="gcc")  # type: ignore[arg-type]
+        self.assertEqual(afmpeg.Runtime(engine="auto").engine, "wasmtime")
+        for refused in ({"pack": pathlib.Path("/missing.json")}, {"engine": "pack"}):
+            with self.assertRaises(afmpeg.PackRefused):
+                afmpeg.Runtime(**refused)  # type: ignore[arg-type]
         with self.assertRaisesRegex(TypeError, "'nonsense'"):
             afmpeg.Runtime(nonsense=3)  # type: ignore[call-arg]
 

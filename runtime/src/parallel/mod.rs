@@ -4,11 +4,19 @@
 //! [`words`] reads an ordinary command of ffmpeg, [`source`] what its input has, and [`plan`] decides from both alone how it
 //! is cut: the number of cores changes when a segment is made, and never what is made. [`run`] carries a plan out.
 
+mod args;
+mod assembly;
+mod cuts;
+mod filters;
+mod formats;
 mod join;
 mod keep;
 mod plan;
+mod rate;
 mod run;
 mod source;
+mod stretch;
+mod units;
 mod whole;
 mod words;
 

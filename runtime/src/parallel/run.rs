@@ -8,7 +8,7 @@ use super::whole::Whole;
 use super::words::Words;
 use super::{Done, Parallel, Report};
 use crate::error::Error;
-use crate::fs::{FileSystem, FileType, OpenOptions};
+use crate::fs::{FileSystem, FileType, MemoryFs, OpenOptions};
 use crate::interrupt::Cancellation;
 use crate::job::Job;
 use crate::limit::Limit;
@@ -173,9 +173,25 @@ impl<'a> Call<'a> {
         }
         let index = String::from_utf8_lossy(&output.stdout);
         match Source::new(probe, picture, &index).and_then(|source| plan::plan(&words, &source)) {
+            Ok(_) if !self.has_usual_encoder(&words)? => Ok(Err(Whole::new(
+                "without libx264 the module has an encoder of its own for H.264: name it with -c:v",
+            ))),
             Ok(plan) => Ok(self.target(&plan)?.map(|_| plan)),
             whole => Ok(whole),
         }
+    }
+
+    /// Whether the encoder that ffmpeg takes for H.264 is the one that plans take it for, where the command leaves it to ffmpeg.
+    fn has_usual_encoder(&self, words: &Words) -> Result<bool, Error> {
+        if !matches!(words.encoder(), None | Some("h264")) || words.container() == "webm" {
+            return Ok(true);
+        }
+        let job = Job::new(["ffmpeg", "-v", "error", "-h", "encoder=libx264"]);
+        let job = unwritten(quiet(self.with_limits(job)?));
+        let output = self
+            .runtime
+            .run(job.stdout(Stdout::Capture { limit_bytes: 64 << 10 }))?;
+        Ok(String::from_utf8_lossy(&output.stdout).contains("Encoder libx264"))
     }
 
     /// Finds the place of the output, unless it is for ffmpeg to decide about it.
@@ -322,7 +338,10 @@ impl<'a> Call<'a> {
                 });
             }
             let _ends = EndsAll(&self.stop, &line);
-            let joined = self.join(plan, &line);
+            // A program that ends before it has read all would leave the others waiting for it.
+            let joined = self
+                .join(plan, &line)
+                .and_then(|joined| line.check_read().map(|()| joined));
             if joined.is_err() {
                 self.stop.cancel();
                 line.fail();
@@ -333,8 +352,11 @@ impl<'a> Call<'a> {
         if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
             return Err(error);
         }
-        let output = joined?;
-        self.check(plan, line.frames())?;
+        let (output, frames) = joined?;
+        match plan.is_playlist {
+            true => check_frames(frames, line.frames())?,
+            false => self.check(plan, line.frames())?,
+        }
         reports.finish();
         Ok(output)
     }
@@ -366,7 +388,7 @@ impl<'a> Call<'a> {
         }
         let attempt = || {
             let sink = Sink::default();
-            let mut job = self.set_up(&segment.args)?;
+            let mut job = self.after_first_pass(segment)?;
             sink.set_limit(job.host_memory_max_bytes);
             if reports.report.is_some() {
                 let reports = reports.clone();
@@ -390,7 +412,22 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn join(&self, plan: &Plan, line: &Arc<Line>) -> Result<Output, Error> {
+    /// The job that makes a segment. If it is the second of two passes, the first is behind it.
+    fn after_first_pass(&self, segment: &Segment) -> Result<Job, Error> {
+        let job = self.set_up(&segment.args)?;
+        let Some(args) = &segment.first_pass else {
+            return Ok(job);
+        };
+        let passes: Arc<dyn FileSystem> = Arc::new(MemoryFs::new(job.host_memory_max_bytes));
+        let first = self.set_up(args)?.file_system(Plan::PASSES, passes.clone());
+        let output = self.runtime.run(unwritten(quiet(first)).stdout(Stdout::Discard))?;
+        self.add(&output);
+        output.into_success()?;
+        // The first pass has taken of the time that is left.
+        Ok(self.set_up(&segment.args)?.file_system(Plan::PASSES, passes))
+    }
+
+    fn join(&self, plan: &Plan, line: &Arc<Line>) -> Result<(Output, u64), Error> {
         let Some(first_seconds) = line.first_seconds() else {
             return Err(segments("a segment failed"));
         };
@@ -405,7 +442,14 @@ impl<'a> Call<'a> {
             next: 0,
         };
         let job = self.set_up(&args)?.stdin(Stdin::Reader(Box::new(joined)));
-        self.runtime.run_beside(job)?.into_success()
+        let frames = Arc::new(AtomicU64::new(0));
+        let counted = frames.clone();
+        let job = match plan.is_playlist {
+            true => job.progress(move |progress| counted.store(progress.frame, Ordering::Relaxed)),
+            false => job,
+        };
+        let output = self.runtime.run_beside(job)?.into_success()?;
+        Ok((output, frames.load(Ordering::Relaxed)))
     }
 
     /// Checks that the output has the frames of the segments.
@@ -426,14 +470,20 @@ impl<'a> Call<'a> {
             .runtime
             .run(job.stdout(Stdout::Capture { limit_bytes: 64 << 10 }))?;
         let counted = String::from_utf8_lossy(&output.stdout);
-        let counted = counted.trim().trim_end_matches(',').parse::<u64>();
-        match counted {
-            Ok(counted) if wanted == counted => Ok(()),
-            Ok(counted) => Err(segments(&format!(
-                "the joined output has {counted} frames, and its segments have {wanted}"
-            ))),
-            Err(_) => Err(segments("the joined output cannot be read")),
-        }
+        // A format with programs lists streams for each, and again.
+        let counted = counted.split_whitespace().next().unwrap_or_default();
+        let counted = counted.trim_end_matches(',').parse::<u64>();
+        let counted = counted.map_err(|_| segments("the joined output cannot be read"))?;
+        check_frames(counted, wanted)
+    }
+}
+
+fn check_frames(counted: u64, wanted: u64) -> Result<(), Error> {
+    match counted == wanted {
+        true => Ok(()),
+        false => Err(segments(&format!(
+            "the joined output has {counted} frames, and its segments have {wanted}"
+        ))),
     }
 }
 
@@ -570,6 +620,15 @@ impl Line {
 
     fn frames(&self) -> u64 {
         lock(&self.state).frames
+    }
+
+    /// Fails unless every part of every segment was read.
+    fn check_read(&self) -> Result<(), Error> {
+        let state = lock(&self.state);
+        match state.in_order == self.count && state.ready.is_empty() {
+            true => Ok(()),
+            false => Err(segments("what joins them ended before it had read all of them")),
+        }
     }
 }
 

@@ -2,21 +2,31 @@
 //!
 //! Options are told by a list: one that is not in it might act across frames, so that its command is left whole.
 
+use super::units;
 use super::whole::Whole;
+use crate::probe::Rational;
 use std::collections::BTreeMap;
 
 /// A command with one input and one output.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Words {
     pub globals: Vec<String>,
-    /// The options before the input.
+    /// The options before the input, but for those of its reach.
     pub of_input: Vec<String>,
+    pub of_input_reach: Reach,
     pub input: String,
     /// The options of the output for its picture, without filters.
     pub picture: Vec<String>,
     /// Those for all else of the output.
     pub other: Vec<String>,
+    pub of_output_reach: Reach,
     pub filters: Option<String>,
+    /// The filters are those of a graph, so that the picture has nothing of what the input says of it.
+    pub has_graph: bool,
+    /// The constant rate that is asked for, in frames a second.
+    pub rate: Option<Rational>,
+    /// A constant rate is asked for, without saying which.
+    pub is_constant: bool,
     /// The values of `-map`.
     pub maps: Vec<String>,
     pub format: Option<String>,
@@ -26,6 +36,40 @@ pub struct Words {
     pub may_overwrite: bool,
     /// The options of the picture by their names, without specifiers of streams.
     values: BTreeMap<String, String>,
+    graph: Option<String>,
+}
+
+/// The part of a file that is wanted: `-ss`, `-t` and `-to`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    pub start_us: Option<i64>,
+    duration_us: Option<i64>,
+    stop_us: Option<i64>,
+    /// The options as they are given.
+    pub words: Vec<String>,
+}
+
+impl Reach {
+    /// Takes an option if it is one of these.
+    fn take(&mut self, name: &str, value: &str) -> Result<bool, Whole> {
+        let place = match name {
+            "ss" => &mut self.start_us,
+            "t" => &mut self.duration_us,
+            "to" => &mut self.stop_us,
+            _ => return Ok(false),
+        };
+        let time = units::time_us(value);
+        *place = Some(time.ok_or_else(|| Whole::new(format!("-{name} {value} is not a time that a plan follows")))?);
+        self.words.extend([format!("-{name}"), value.to_owned()]);
+        Ok(true)
+    }
+
+    /// How long it is, if it is not as long as there is something.
+    pub fn length_us(&self) -> Option<i64> {
+        let start_us = self.start_us.unwrap_or_default();
+        self.duration_us
+            .or_else(|| self.stop_us.map(|stop_us| stop_us - start_us))
+    }
 }
 
 /// What an option acts on.
@@ -88,6 +132,7 @@ const VALUED: &[(Acts, &[&str])] = &[
             "keyint_min",
             "bf",
             "refs",
+            "qp",
             "qmin",
             "qmax",
             "qdiff",
@@ -190,6 +235,26 @@ const VALUED: &[(Acts, &[&str])] = &[
             "mpegts_flags",
             "avoid_negative_ts",
             "use_editlist",
+            "write_btrt",
+            "hls_time",
+            "hls_init_time",
+            "hls_list_size",
+            "hls_flags",
+            "hls_playlist_type",
+            "hls_segment_type",
+            "hls_segment_filename",
+            "hls_fmp4_init_filename",
+            "hls_allow_cache",
+            "hls_base_url",
+            "start_number",
+            "seg_duration",
+            "frag_duration",
+            "adaptation_sets",
+            "init_seg_name",
+            "media_seg_name",
+            "use_template",
+            "use_timeline",
+            "dash_segment_type",
         ],
     ),
     (
@@ -290,6 +355,9 @@ impl Words {
         if !has_input || !has_output {
             return Err(Whole::new("it has no input and output"));
         }
+        if let Some(graph) = words.graph.take() {
+            words.take_graph(&graph)?;
+        }
         Ok(words)
     }
 
@@ -309,7 +377,42 @@ impl Words {
         self.format.as_deref().unwrap_or(ending)
     }
 
+    /// Takes a graph that is one chain from the input's picture to the output's for what it is.
+    fn take_graph(&mut self, graph: &str) -> Result<(), Whole> {
+        const PICTURES: [&str; 4] = ["[0:v]", "[0:v:0]", "[0:V]", "[0:V:0]"];
+        let more = || Whole::new("its filters are more than a chain");
+        if self.filters.is_some() {
+            return Err(Whole::new("it has a chain of filters and a graph"));
+        }
+        let chain = graph.trim();
+        let chain = PICTURES
+            .iter()
+            .find_map(|picture| chain.strip_prefix(picture))
+            .unwrap_or(chain);
+        let (chain, label) = match chain.strip_suffix(']').and_then(|chain| chain.rsplit_once('[')) {
+            Some((chain, label)) => (chain, Some(format!("[{label}]"))),
+            None => (chain, None),
+        };
+        let is_unmapped = self.maps.is_empty();
+        let mapped = self
+            .maps
+            .iter_mut()
+            .filter(|map| Some(map.as_str()) == label.as_deref());
+        let mut mapped: Vec<&mut String> = mapped.collect();
+        match (&label, &mut mapped[..]) {
+            (Some(_), [map]) => **map = "0:V:0".to_owned(),
+            (None, []) if is_unmapped => {}
+            _ => return Err(more()),
+        }
+        self.filters = Some(chain.trim().to_owned());
+        self.has_graph = true;
+        Ok(())
+    }
+
     fn input_option(&mut self, name: &str, value: Option<String>) -> Result<(), Whole> {
+        if self.of_input_reach.take(name, value.as_deref().unwrap_or_default())? {
+            return Ok(());
+        }
         let base = name.split(':').next().unwrap_or(name);
         if !acts(base).contains(&Acts::OnInput) {
             return Err(Whole::new(format!("-{name} before the input may move or change it")));
@@ -324,7 +427,22 @@ impl Words {
         let kind = specifier.split(':').next().unwrap_or("");
         let words = || [Some(format!("-{name}")), value.clone()].into_iter().flatten();
         let text = value.clone().unwrap_or_default();
+        if self.of_output_reach.take(name, &text)? {
+            return Ok(());
+        }
         match (base, kind) {
+            ("filter_complex" | "lavfi", _) => {
+                if self.graph.replace(text).is_some() {
+                    return Err(Whole::new("it has several graphs of filters"));
+                }
+                return Ok(());
+            }
+            ("r", "" | "v" | "V") => {
+                let rate = units::rate(&text);
+                self.rate =
+                    Some(rate.ok_or_else(|| Whole::new(format!("-r {text} is not a rate that a plan follows")))?);
+                return Ok(());
+            }
             ("map", _) => {
                 self.maps.push(text);
                 return Ok(());
@@ -338,6 +456,10 @@ impl Words {
                 return Ok(());
             }
             ("fps_mode" | "vsync", _) if matches!(text.as_str(), "vfr" | "auto" | "-1" | "2") => return Ok(()),
+            ("fps_mode" | "vsync", _) if matches!(text.as_str(), "cfr" | "1") => {
+                self.is_constant = true;
+                return Ok(());
+            }
             ("an" | "sn" | "dn", _) => self.without.push_str(&base[..1]),
             _ => {}
         }
@@ -376,106 +498,14 @@ fn acts(name: &str) -> Vec<Acts> {
         .collect()
 }
 
-/// Filters that make a frame of one frame, by that and its time alone.
-const STATELESS: &[&str] = &[
-    "ass",
-    "avgblur",
-    "boxblur",
-    "chromashift",
-    "colorbalance",
-    "colorchannelmixer",
-    "colorlevels",
-    "colormatrix",
-    "colorspace",
-    "colortemperature",
-    "copy",
-    "crop",
-    "curves",
-    "delogo",
-    "drawbox",
-    "drawgrid",
-    "drawtext",
-    "eq",
-    "exposure",
-    "format",
-    "gblur",
-    "hflip",
-    "histeq",
-    "hue",
-    "lenscorrection",
-    "limiter",
-    "lut",
-    "lut3d",
-    "lutrgb",
-    "lutyuv",
-    "monochrome",
-    "negate",
-    "null",
-    "pad",
-    "perspective",
-    "rgbashift",
-    "rotate",
-    "scale",
-    "selectivecolor",
-    "setdar",
-    "setparams",
-    "setrange",
-    "setsar",
-    "sharpen",
-    "smartblur",
-    "subtitles",
-    "tonemap",
-    "transpose",
-    "unsharp",
-    "vflip",
-    "vibrance",
-    "vignette",
-    "zscale",
-];
-
-/// Checks that a graph is a chain of filters of which each makes a frame of one frame.
-pub fn check_filters(graph: &str) -> Result<(), Whole> {
-    if graph.contains(['[', ';']) {
-        return Err(Whole::new("its filters are more than a chain"));
-    }
-    for filter in split_filters(graph) {
-        let (name, options) = filter.split_once('=').unwrap_or((&filter, ""));
-        let name = name.split('@').next().unwrap_or(name).trim();
-        if !STATELESS.contains(&name) {
-            return Err(Whole::new(format!(
-                "the filter {name} is not known to act on each frame by itself"
-            )));
-        }
-        let counts = |word: &str| {
-            matches!(
-                word,
-                "n" | "frame_num" | "start_number" | "localtime" | "reload" | "random"
-            )
+/// The tables of options: in each line what they act on, and their names.
+#[cfg(test)]
+pub(super) fn tables() -> [Vec<Vec<String>>; 2] {
+    [VALUED, FLAGS].map(|table| {
+        let line = |(acts, names): &(Acts, &[&str])| -> Vec<String> {
+            let names = names.iter().map(|name| (*name).to_owned());
+            [format!("{acts:?}")].into_iter().chain(names).collect()
         };
-        let mut of_options = options.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
-        if of_options.any(counts) {
-            return Err(Whole::new(format!(
-                "the filter {name} counts frames, or asks for more than a frame"
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Splits at commas that are neither quoted nor escaped; quotes stay.
-fn split_filters(graph: &str) -> Vec<String> {
-    let mut filters = vec![String::new()];
-    let (mut is_quoted, mut is_escaped) = (false, false);
-    for character in graph.chars() {
-        if character == ',' && !is_quoted && !is_escaped {
-            filters.push(String::new());
-            continue;
-        }
-        is_quoted ^= character == '\'' && !is_escaped;
-        is_escaped = character == '\\' && !is_escaped && !is_quoted;
-        if let Some(last) = filters.last_mut() {
-            last.push(character);
-        }
-    }
-    filters
+        table.iter().map(line).collect()
+    })
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Copyright (c) 2026 the afmpeg authors
 
-import { existsSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join, resolve as absolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parentPort, Worker } from 'node:worker_threads';
 
@@ -33,6 +33,10 @@ export function local(): Local {
   return {
     file: openPath,
     folder: (name, path, isWritable) => new NodeFolder(name, path, isWritable),
+    locate: (path) => {
+      const place = existsSync(path) ? realpathSync(path) : absolute(path);
+      return [dirname(place), basename(place)];
+    },
   };
 }
 

@@ -26,4 +26,6 @@ export interface StartedWorker {
 export interface Local {
   file(name: string, path: string, isWritable: boolean): { content: Content; finish(): void };
   folder(name: string, path: string, isWritable: boolean): FileSystem;
+  /** The folder that a file lies in or would lie in, and its name there, with links followed if it is there. */
+  locate(path: string): [folder: string, name: string];
 }

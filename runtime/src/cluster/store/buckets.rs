@@ -16,12 +16,13 @@ pub trait Bucket: ObjectStore + MultipartStore {}
 
 impl<T: ObjectStore + MultipartStore> Bucket for T {}
 
-type Clients = HashMap<(Scheme, String), Arc<dyn Bucket>>;
+/// By their bucket's name.
+type Made = HashMap<(Scheme, String), Arc<dyn Bucket>>;
 
 /// The clients that were made.
 #[derive(Clone, Default)]
 pub struct Buckets {
-    made: Arc<Mutex<Clients>>,
+    made: Arc<Mutex<Made>>,
 }
 
 /// A request is tried again for so long; then the job is put back.

@@ -1,7 +1,7 @@
 //! Files on web servers, such as presigned addresses of a store: read by ranges, written by one PUT.
 
 use crate::cluster::fault::Fault;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use reqwest::{Client, Response, StatusCode, header};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -63,7 +63,7 @@ impl WebFile {
             {
                 return Err(Fault::lasting(format!("{shown}: it was changed while it was read")));
             }
-            match response.bytes().await {
+            match body(response, end - start).await {
                 Ok(bytes) if bytes.len() as u64 == end - start => return Ok(bytes),
                 Ok(bytes) => last = Some(format!("{} bytes came of {}", bytes.len(), end - start)),
                 Err(error) => last = Some(error.without_url().to_string()),
@@ -71,6 +71,18 @@ impl WebFile {
         }
         Err(Fault::passing(format!("{shown}: {}", last.unwrap_or_default())))
     }
+}
+
+/// What a server sends, and no more of it than a little too much.
+async fn body(mut response: Response, size_bytes: u64) -> Result<Bytes, reqwest::Error> {
+    let mut bytes = BytesMut::new();
+    while let Some(more) = response.chunk().await? {
+        bytes.extend_from_slice(&more);
+        if bytes.len() as u64 > size_bytes {
+            break;
+        }
+    }
+    Ok(bytes.freeze())
 }
 
 async fn ask(url: &Url, shown: &str, range: &str, version: Option<&header::HeaderValue>) -> Result<Response, Fault> {

@@ -1,5 +1,6 @@
 //! The whole command line.
 
+use crate::cli_values::seconds;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::num::NonZero;
@@ -422,9 +423,4 @@ fn size_bytes(value: &str) -> Result<u64, String> {
     };
     let number: u64 = digits.parse().map_err(|error| format!("{error}"))?;
     number.checked_mul(1 << shift).ok_or_else(|| "too large".to_owned())
-}
-
-pub fn seconds(value: &str) -> Result<Duration, String> {
-    let number: f64 = value.parse().map_err(|error| format!("{error}"))?;
-    Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
 }

@@ -1,5 +1,6 @@
 //! The part of the command line for many machines.
 
+use crate::cli_values::seconds;
 use afmpeg::cluster::Prefix;
 use clap::Args;
 use std::net::SocketAddr;
@@ -72,11 +73,11 @@ pub struct Worker {
     pub health: Option<SocketAddr>,
 
     /// How long running jobs may go on after SIGTERM, in seconds
-    #[arg(long, value_name = "SECONDS", value_parser = crate::cli::seconds, default_value = "600")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "600")]
     pub grace: Duration,
 
     /// How long a job stays with a worker that shows no sign of life, in seconds; the first worker of a queue decides
-    #[arg(long, value_name = "SECONDS", value_parser = crate::cli::seconds, default_value = "30")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "30")]
     pub lease: Duration,
 
     /// This worker's name in results [default: that of the machine, and the number of the process]

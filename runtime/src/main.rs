@@ -4,6 +4,7 @@ mod arguments;
 mod cli;
 #[cfg(feature = "cluster")]
 mod cli_cluster;
+mod cli_values;
 mod grants;
 mod policy;
 mod remote;

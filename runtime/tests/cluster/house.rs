@@ -36,7 +36,7 @@ impl House {
             fs::create_dir_all(folder.path().join(name)).unwrap();
         }
         House {
-            nats: Nats::start(program, &folder.path().join("nats"), &[]),
+            nats: Nats::start(program, &folder.path().join("nats"), &["-js"]),
             store: Store::start(&folder.path().join("store")),
             folder,
         }

@@ -104,7 +104,7 @@ fn a_server_that_is_killed_loses_nothing() {
     for _ in 0..2 {
         house.nats.kill();
         thread::sleep(Duration::from_secs(1));
-        house.nats.start_again(&[]);
+        house.nats.start_again(&["-js"]);
         thread::sleep(Duration::from_secs(1));
     }
     for result in house.results(&jobs) {

@@ -162,7 +162,7 @@ fn a_server_that_cannot_be_used_is_named() {
         words(&nobody)
     );
     let folder = house.folder.path().join("other");
-    let closed = Nats::start("nats-server", &folder, &["--user", "a", "--pass", "b@c"]);
+    let closed = Nats::start("nats-server", &folder, &["-js", "--user", "a", "--pass", "b@c"]);
     let refused = at(&format!("nats://a:wrong@127.0.0.1:{}", closed.port));
     assert!(
         words(&refused).contains("refuses these credentials"),
@@ -171,6 +171,9 @@ fn a_server_that_cannot_be_used_is_named() {
     );
     let accepted = at(&format!("nats://a:b%40c@127.0.0.1:{}", closed.port));
     assert!(accepted.status.success(), "{}", words(&accepted));
+    let plain = Nats::start("nats-server", &folder, &[]);
+    let without = at(&format!("nats://127.0.0.1:{}", plain.port));
+    assert!(words(&without).contains("has no JetStream"), "{}", words(&without));
     let missing = house.run(&["submit", "--creds", "/nowhere", &list]);
     assert!(words(&missing).contains("/nowhere"), "{}", words(&missing));
     let nothing = house.run(&["worker"]);

@@ -73,7 +73,7 @@ pub struct Nats {
 }
 
 impl Nats {
-    /// The program is a name in artifacts/test-inputs.
+    /// The program is a name in artifacts/test-inputs; options are more than its address and its folder.
     pub fn start(program: &str, folder: &Path, more: &[&str]) -> Nats {
         let mut nats = Nats {
             program: inputs::input(program),
@@ -89,7 +89,7 @@ impl Nats {
         let port = self.port.to_string();
         let mut command = Command::new(&self.program);
         command
-            .args(["-js", "-a", "127.0.0.1", "-p", &port, "-sd"])
+            .args(["-a", "127.0.0.1", "-p", &port, "-sd"])
             .arg(&self.folder)
             .args(more)
             .stdin(Stdio::null())

@@ -218,6 +218,7 @@ fn the_tables_follow_from_the_samples() {
         "encodings",
         "work",
         "instances",
+        "cores",
         "start",
         "functions",
         "levers",
@@ -335,7 +336,8 @@ fn a_measurement_has_its_phases_and_a_failure_its_reason() {
     let folder = fixture.folder.path().join("job");
     fs::create_dir(&folder).unwrap();
     let sample = |cold: bool, module: &PathBuf| {
-        let subject = json!({"path": module, "compiled": fixture.cache().join("compiled"), "cold": cold});
+        let subject =
+            json!({"path": module, "compiled": fixture.cache().join("compiled"), "cold": cold, "all_cores": false});
         let request = json!({"subject": {"Module": subject}, "folders": [folder, folder], "at_a_time": 2,
                              "arguments": ["ffmpeg", "-version"]});
         run(fixture.command(&["sample", &request.to_string()]))

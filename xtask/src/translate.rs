@@ -376,8 +376,7 @@ fn make_dropped_loads(function: &str) -> String {
     let mut unread: HashMap<&str, usize> = HashMap::new();
     for line in function.split_inclusive('\n') {
         let words = line.trim_start();
-        let ends_block = words.starts_with('}') && words.len() < line.len();
-        if ends_block || words.contains("goto ") || words.trim_end().ends_with(':') || words.starts_with("var_B") {
+        if words.contains("else {") || words.contains("goto ") {
             unread.clear();
         }
         let assignment = words.split_once(" = ");

@@ -573,9 +573,11 @@ class Runtimes(Case):
         with self.assertRaisesRegex(ValueError, "'pack' or 'auto'"):
             afmpeg.Runtime(engine="gcc")  # type: ignore[arg-type]
         self.assertEqual(afmpeg.Runtime(engine="auto").engine, "wasmtime")
-        for refused in ({"pack": pathlib.Path("/missing.json")}, {"engine": "pack"}):
-            with self.assertRaises(afmpeg.PackRefused):
-                afmpeg.Runtime(**refused)  # type: ignore[arg-type]
+        with self.assertRaises(afmpeg.PackRefused) as refusal:
+            afmpeg.Runtime(pack=pathlib.Path("/missing.json"))
+        self.assertEqual(os.fspath(refusal.exception.path), "/missing.json")
+        with self.assertRaises(afmpeg.PackRefused):
+            afmpeg.Runtime(engine="pack")
         with self.assertRaisesRegex(TypeError, "'nonsense'"):
             afmpeg.Runtime(nonsense=3)  # type: ignore[call-arg]
 

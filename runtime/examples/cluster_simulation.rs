@@ -1,5 +1,5 @@
-//! What becomes of a queue with a thousand workers: a simulation from the times that one server of the queue and one store were
-//! measured to need. docs/cluster.md has its result.
+//! What becomes of a queue with a thousand workers: a simulation from times that one server of the queue and one store are assumed to
+//! need. None of them was measured, so what it prints says how the parts depend on each other, and not how fast they are.
 //!
 //! Each worker takes a job, reads its input, computes, writes its output and ends the job, again and again. The server of the queue and
 //! the store serve one request after another; a worker that is not served waits.
@@ -7,15 +7,15 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Requests of one job to the server of the queue: the submitter's two, the delivery, reads and changes of the state, the answer.
+/// Assumed: requests of one job to the server of the queue: the submitter's two, the delivery, reads and changes of the state, the answer.
 const QUEUE_REQUESTS: u64 = 9;
-/// Measured: what the server needs for each, with its store on disk.
+/// Assumed: what the server needs for each, with its store on disk.
 const QUEUE_REQUEST_MICROSECONDS: f64 = 40.0;
-/// Requests of one job to the store: a look and two parts of the input, a look and a put of the output.
+/// Assumed: requests of one job to the store: a look and two parts of the input, a look and a put of the output.
 const STORE_REQUESTS: u64 = 5;
-/// What stores promise for each prefix of names.
+/// Assumed: what the store needs for each.
 const STORE_REQUEST_MICROSECONDS: f64 = 200.0;
-/// Of the store's network.
+/// Assumed: of the store's network.
 const STORE_BYTES_PER_SECOND: f64 = 10e9 / 8.0;
 
 struct Work {

@@ -16,8 +16,14 @@ case $(uname -m) in
     aarch64) architecture=arm64 ;;
     *) echo "build.sh: no image is made for $(uname -m)" >&2 && exit 1 ;;
 esac
+# What is replaced is such an image, and nothing else.
+if [ -e "$into" ] && [ ! -f "$into/oci-layout" ]; then
+    echo "build.sh: $into is there and is no OCI image: name another folder" >&2
+    exit 1
+fi
 umask 022
-work=$(mktemp -d)
+# Beside its place, which it takes by a rename.
+work=$(mktemp -d "$into.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
 root=$work/root

@@ -3,6 +3,7 @@
 use super::failure::Failure;
 use super::folders::Folders;
 use super::info::print;
+use super::job_list;
 use super::module;
 use super::progress::style;
 use super::run::limits;
@@ -11,7 +12,7 @@ use afmpeg::{Error, Job, Output, Runtime};
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -200,37 +201,25 @@ fn outcome(entry: &Entry, exit_code: Option<i32>, error: Option<String>, output:
 }
 
 fn read_jobs(path: &Path) -> Result<Vec<Entry>, Failure> {
-    let failed = |error: io::Error| Failure::setup(format!("{}: {error}", path.display()));
-    let mut text = String::new();
-    match path.to_str() {
-        Some("-") => io::stdin().read_to_string(&mut text),
-        _ => File::open(path).and_then(|mut file| file.read_to_string(&mut text)),
+    job_list::read(path, entry, |entry| &entry.line.id)
+}
+
+fn entry(text: &str) -> Result<Entry, String> {
+    let line: Line = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if line
+        .timeout
+        .is_some_and(|seconds| Duration::try_from_secs_f64(seconds).is_err())
+    {
+        return Err("the timeout is no number of seconds".to_owned());
     }
-    .map_err(failed)?;
-    let mut entries = Vec::new();
-    let mut ids = BTreeSet::new();
-    for (index, text) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let wrong = |message: String| Failure::setup(format!("{}, line {}: {message}", path.display(), index + 1));
-        let line: Line = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
-        if !ids.insert(line.id.clone()) {
-            return Err(wrong(format!("there is another job with the id `{}`", line.id)));
-        }
-        if line
-            .timeout
-            .is_some_and(|seconds| Duration::try_from_secs_f64(seconds).is_err())
-        {
-            return Err(wrong("the timeout is no number of seconds".to_owned()));
-        }
-        let mut hash = Sha256::new();
-        hash.update([line.program as u8]);
-        for arg in &line.args {
-            hash.update((arg.len() as u64).to_le_bytes());
-            hash.update(arg);
-        }
-        let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        entries.push(Entry { line, sha256 });
+    let mut hash = Sha256::new();
+    hash.update([line.program as u8]);
+    for arg in &line.args {
+        hash.update((arg.len() as u64).to_le_bytes());
+        hash.update(arg);
     }
-    Ok(entries)
+    let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Entry { line, sha256 })
 }
 
 /// The file of results: what is done is read from it, and what gets done is added.

@@ -10,6 +10,7 @@ pub mod frames;
 pub mod info;
 mod inherited;
 mod input;
+mod job_list;
 mod local_time;
 mod module;
 mod parallel;

@@ -2,13 +2,11 @@
 
 use super::failure::Failure;
 use super::info::print;
+use super::job_list;
 use crate::cli_cluster::Server;
 use afmpeg::cluster::{Cluster, Connection, Error, JobMessage, Key};
 use serde::Serialize;
-use std::collections::BTreeSet;
-use std::fs::File;
 use std::future::Future;
-use std::io::{self, Read};
 use std::path::Path;
 
 impl From<Error> for Failure {
@@ -47,24 +45,8 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, 
 
 /// The jobs of a file, or of standard input.
 pub fn read_jobs(path: &Path) -> Result<Vec<JobMessage>, Failure> {
-    let failed = |error: io::Error| Failure::setup(format!("{}: {error}", path.display()));
-    let mut text = String::new();
-    match path.to_str() {
-        Some("-") => io::stdin().read_to_string(&mut text),
-        _ => File::open(path).and_then(|mut file| file.read_to_string(&mut text)),
-    }
-    .map_err(failed)?;
-    let mut jobs = Vec::new();
-    let mut ids = BTreeSet::new();
-    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let wrong = |message: String| Failure::setup(format!("{}, line {}: {message}", path.display(), index + 1));
-        let job = JobMessage::from_json(line).map_err(|error| wrong(error.chain()))?;
-        if !ids.insert(job.id.clone()) {
-            return Err(wrong(format!("there is another job with the id `{}`", job.id)));
-        }
-        jobs.push(job);
-    }
-    Ok(jobs)
+    let parse = |line: &str| JobMessage::from_json(line).map_err(|error| error.chain());
+    job_list::read(path, parse, |job| &job.id)
 }
 
 /// The keys of jobs that are named by a key or by their file.

@@ -4,11 +4,13 @@ use std::io::{IsTerminal, stderr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 #[derive(Debug)]
 pub struct Progress {
     is_terminal: bool,
+    /// What goes on at once, a line each.
+    bars: MultiProgress,
 }
 
 impl Default for Progress {
@@ -21,12 +23,13 @@ impl Progress {
     pub fn new() -> Progress {
         Progress {
             is_terminal: stderr().is_terminal(),
+            bars: MultiProgress::new(),
         }
     }
 
     pub fn start(&self, label: &str) -> Work {
         let bar = self.is_terminal.then(|| {
-            let bar = ProgressBar::new_spinner();
+            let bar = self.bars.add(ProgressBar::new_spinner());
             if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} {elapsed} {wide_msg}") {
                 bar.set_style(style);
             }
@@ -36,6 +39,7 @@ impl Progress {
         });
         Work {
             label: label.to_owned(),
+            bars: self.bars.clone(),
             bar,
             told: Mutex::new(Instant::now()),
         }
@@ -108,6 +112,7 @@ impl Counter {
 #[derive(Debug)]
 pub struct Work {
     label: String,
+    bars: MultiProgress,
     bar: Option<ProgressBar>,
     told: Mutex<Instant>,
 }
@@ -117,6 +122,7 @@ impl Work {
     pub fn silent() -> Work {
         Work {
             label: String::new(),
+            bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
             bar: Some(ProgressBar::hidden()),
             told: Mutex::new(Instant::now()),
         }
@@ -152,6 +158,6 @@ impl Work {
         let time = elapsed
             .map(|elapsed| format!(" in {:.1} s", elapsed.as_secs_f64()))
             .unwrap_or_default();
-        eprintln!("{}: {result}{time}", self.label);
+        self.bars.suspend(|| eprintln!("{}: {result}{time}", self.label));
     }
 }

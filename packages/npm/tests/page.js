@@ -75,6 +75,37 @@ async function namesIn(folder) {
   return names.sort().join();
 }
 
+/** A `<video>` of a file, ready to play. */
+async function shown(data, type) {
+  const element = document.createElement('video');
+  element.muted = true;
+  element.src = URL.createObjectURL(new Blob([data], { type }));
+  document.body.append(element);
+  await happens(element, 'canplay');
+  return element;
+}
+
+function happens(element, event) {
+  return new Promise((resolve, reject) => {
+    element.addEventListener(event, resolve, { once: true });
+    element.addEventListener('error', () => reject(new Error(`${event}: ${element.error?.message}`)), { once: true });
+    setTimeout(() => reject(new Error(`${event} does not come, at ${element.currentTime} s`)), 20000);
+  });
+}
+
+/** The picture at a time, small. */
+async function pictureAt(element, seconds) {
+  element.currentTime = seconds;
+  await happens(element, 'seeked');
+  const canvas = new OffscreenCanvas(80, 45).getContext('2d', { willReadFrequently: true });
+  canvas.drawImage(element, 0, 0, 80, 45);
+  return canvas.getImageData(0, 0, 80, 45).data;
+}
+
+function difference(one, other) {
+  return one.reduce((sum, value, at) => sum + Math.abs(value - other[at]), 0) / one.length;
+}
+
 globalThis.tests = {
   async 'the page is isolated if it is served so'() {
     equal(crossOriginIsolated, new URLSearchParams(location.search).has('isolated'));
@@ -243,6 +274,60 @@ globalThis.tests = {
     for (const started = performance.now(); (await namesIn(folder)) !== 'below.mp4,single.mp4'; ) {
       check(performance.now() - started < 5000, await namesIn(folder));
       await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  },
+
+  async 'a video of segments plays, and any place of it is found'() {
+    const files = await longVideo();
+    for (const [line, type] of [
+      ['-c:v libopenh264 -b:v 300k -c:a aac -movflags +faststart out.mp4', 'video/mp4'],
+      ['-c:v libvpx-vp9 -crf 40 -deadline realtime -cpu-used 8 -c:a libopus out.webm', 'video/webm'],
+    ]) {
+      const args = words(`ffmpeg -v error -i in.mkv ${line}`);
+      const name = args.at(-1);
+      const cut = (await runtime.run(args, { files, parallel: 2 })).expectSuccess();
+      check(cut.segments > 2, `${line}: ${cut.whole}`);
+      const whole = (await runtime.run(args, { files })).expectSuccess();
+      const elements = await Promise.all([cut, whole].map(({ files }) => shown(files[name], type)));
+      const [video, other] = elements;
+      check(Math.abs(video.duration - other.duration) < 0.03, `${video.duration} s, not ${other.duration} s`);
+      // Forwards and back, at cuts and between them. Neighbours of a second differ by more than two encodings of one.
+      let before;
+      for (const seconds of [0.02, 3.98, 4.02, 9.1, 13.9, 8.02, 7.98, 2.5]) {
+        const [got, wanted] = await Promise.all(elements.map((element) => pictureAt(element, seconds)));
+        check(difference(got, wanted) < 8, `${name}: another picture at ${seconds} s: ${difference(got, wanted)}`);
+        if (before) check(difference(got, before) > 8, `${name}: the picture stands still at ${seconds} s`);
+        before = got;
+      }
+      video.currentTime = 0;
+      await happens(video, 'seeked');
+      video.playbackRate = 4;
+      await Promise.all([happens(video, 'ended'), video.play()]);
+      for (const element of elements) {
+        URL.revokeObjectURL(element.src);
+        element.remove();
+      }
+    }
+  },
+
+  async 'a playlist and its media of segments lie in a folder of OPFS, as one job makes them'() {
+    const { 'in.mkv': input } = await longVideo();
+    const copy = words('ffmpeg -v error -i in.mkv -map 0:v -c copy -bitexact in.mkv.mkv');
+    const { files } = (await runtime.run(copy, { files: { 'in.mkv': input } })).expectSuccess();
+    for (const [kind, line, list] of [
+      ['hls', '-c:v libopenh264 -b:v 200k -g 50 -hls_time 4 -hls_list_size 0', 'list.m3u8'],
+      ['dash', '-r 25 -c:v mpeg4 -q:v 4 -g 50 -seg_duration 4', 'list.mpd'],
+    ]) {
+      const folder = await folderOf(kind);
+      const given = { 'in.mkv': files['in.mkv.mkv'], out: opfs(folder, { write: true }) };
+      const args = words(`ffmpeg -v error -i in.mkv ${line} out/${list}`);
+      const output = (await runtime.run(args, { files: given, parallel: 2 })).expectSuccess();
+      equal(output.whole, undefined);
+      const names = (await namesIn(folder)).split(',');
+      check(names.includes(list) && names.length > 3 && !names.some((name) => /partial|tmp|^\./.test(name)), names.join());
+      const count = words(`ffprobe -v error -select_streams v -count_packets -show_entries stream=nb_read_packets -of csv=p=0 out/${list}`);
+      const counted = (await runtime.run(count, { files: { out: folder } })).expectSuccess();
+      equal(parseInt(new TextDecoder().decode(counted.stdout)), 350);
     }
   },
 

@@ -14,8 +14,8 @@ const TYPES = {
   '.gz': 'application/gzip',
 };
 
-/** What is allowed to pages: no code but their own files', and WebAssembly. */
-const POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'";
+/** What is allowed to pages: no code but their own files', and WebAssembly; to play what they have made. */
+const POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; media-src 'self' blob:";
 
 /** With these a page is isolated from other origins, and may share memory with its workers. */
 const ISOLATION = {

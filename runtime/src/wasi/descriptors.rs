@@ -1,9 +1,13 @@
 //! The guest's open files.
 
 use super::abi::{Errno, Failure};
+#[cfg(unix)]
+use super::ahead::{AHEAD_MAX_BYTES, Ahead};
 use super::listing::Listing;
 use crate::budget::{Budget, Share};
 use crate::fs::{Exceeded, File, FileSystem, Tree};
+#[cfg(unix)]
+use crate::interrupt::Interrupt;
 use crate::limit::Limit;
 use crate::stdio::Stream;
 use std::sync::Arc;
@@ -47,9 +51,22 @@ pub struct Descriptors {
 
 struct Slot {
     descriptor: Descriptor,
+    #[cfg(unix)]
+    ahead: Ahead,
     _memory: Share,
     /// An open file's share of the runtime's budget.
     _open_file: Option<Share>,
+}
+
+#[cfg(unix)]
+impl Slot {
+    fn awaited(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        match &self.descriptor {
+            Descriptor::Stream(stream) => stream.awaited(),
+            Descriptor::File(open) => open.file.awaited(),
+            Descriptor::Directory(_) => None,
+        }
+    }
 }
 
 /// The memory of a descriptor besides its path: its slot, the file behind it and their accounting.
@@ -110,6 +127,8 @@ impl Descriptors {
         };
         let slot = Slot {
             descriptor,
+            #[cfg(unix)]
+            ahead: Ahead::default(),
             _memory: Share::take(&self.host_memory, DESCRIPTOR_SIZE_BYTES + path_size_bytes)?,
             _open_file: open_file,
         };
@@ -168,11 +187,44 @@ impl Descriptors {
 
     #[cfg(unix)]
     pub fn awaited(&self, number: u32) -> Option<std::os::fd::BorrowedFd<'_>> {
-        match &self.slots.get(number as usize)?.as_ref()?.descriptor {
-            Descriptor::Stream(stream) => stream.awaited(),
-            Descriptor::File(open) => open.file.awaited(),
-            Descriptor::Directory(_) => None,
+        self.slots.get(number as usize)?.as_ref()?.awaited()
+    }
+
+    /// What was taken in of a pipe, which the guest reads from.
+    #[cfg(unix)]
+    pub fn ahead(&mut self, number: u32) -> Result<&mut Ahead, Errno> {
+        let slot = self.slot(number)?.as_mut().ok_or(Errno::Badf)?;
+        Ok(&mut slot.ahead)
+    }
+
+    /// The pipes besides these of which more can be taken in.
+    #[cfg(unix)]
+    pub fn neglected(&self, but: &[u32]) -> Vec<u32> {
+        let held: usize = self.slots.iter().flatten().map(|slot| slot.ahead.len()).sum();
+        if held >= AHEAD_MAX_BYTES {
+            return Vec::new();
         }
+        let numbered = (0_u32..).zip(&self.slots);
+        let neglected = numbered.filter_map(|(number, slot)| {
+            let slot = slot.as_ref()?;
+            let can_give = slot.ahead.was_read && !slot.ahead.has_ended && slot.awaited().is_some();
+            (can_give && !but.contains(&number)).then_some(number)
+        });
+        neglected.collect()
+    }
+
+    /// Takes in what a pipe has, which must have something.
+    #[cfg(unix)]
+    pub fn take_in(&mut self, number: u32, interrupt: &Interrupt) -> Result<(), Errno> {
+        let host_memory = self.host_memory.clone();
+        let slot = self.slot(number)?.as_mut().ok_or(Errno::Badf)?;
+        let descriptor = &mut slot.descriptor;
+        slot.ahead.push(&host_memory, |buffer| match descriptor {
+            Descriptor::Stream(stream) => stream.read(buffer, interrupt),
+            Descriptor::File(open) => open.file.read_at(buffer, 0),
+            Descriptor::Directory(_) => Ok(0),
+        });
+        Ok(())
     }
 
     fn slot(&mut self, number: u32) -> Result<&mut Option<Slot>, Errno> {

@@ -25,6 +25,9 @@ pub struct Host {
     /// The number of the first directory that the guest was given; those before are streams, or not there.
     pub(super) first_directory: u32,
     pub interrupt: Interrupt,
+    /// How long the guest has waited for pipes since one of them gave something.
+    #[cfg(unix)]
+    pub(super) waited_in_vain: Duration,
     pub(super) clock: Clock,
     pub(super) random: Arc<Random>,
     pub bytes_read: u64,
@@ -55,6 +58,8 @@ impl Host {
             descriptors: Descriptors::new(setup.open_files_max, setup.host_memory.clone()),
             first_directory: STANDARD_STREAMS,
             interrupt: setup.interrupt,
+            #[cfg(unix)]
+            waited_in_vain: Duration::ZERO,
             clock: setup.clock,
             random: setup.random,
             bytes_read: 0,

@@ -5,6 +5,8 @@
 
 mod abi;
 mod account;
+#[cfg(unix)]
+mod ahead;
 mod calls;
 mod clock;
 mod descriptors;

@@ -143,8 +143,10 @@ fn library_job() -> (PipeWriter, PipeReader, Receiver<i32>) {
     let job = job
         .stdin(Stdin::Reader(Box::new(Blocking(input))))
         .stdout(Stdout::Writer(Box::new(output)));
+    // Compiling takes longer than anything that is waited for here.
+    let runtime = crate::fixture::runtime();
     thread::spawn(move || {
-        let output = crate::fixture::runtime().run(job).unwrap();
+        let output = runtime.run(job).unwrap();
         let _ = sender.send(output.exit_code);
     });
     (writer, reader, receiver)
@@ -154,10 +156,19 @@ fn library_job() -> (PipeWriter, PipeReader, Receiver<i32>) {
 #[test]
 fn two_inputs_are_fed_in_turn() {
     let studio = Studio::new();
-    // Some pictures fit into the pipe: FFmpeg holds back an input that is ahead.
-    const SIZE_BYTES: usize = 64 * 48 * 3 / 2;
     const SAMPLES_PER_SECOND: usize = 48_000;
-    for (at_once, video_first) in [(1, true), (1, false), (5, true), (5, false)] {
+    // Small pictures fit into the pipe: FFmpeg holds back an input that is ahead. Of large ones a second is more than it would
+    // take in by itself before it looks at the other input.
+    for (size, at_once, video_first) in [
+        ((64, 48), 1, true),
+        ((64, 48), 1, false),
+        ((64, 48), 5, true),
+        ((64, 48), 5, false),
+        ((1280, 720), 1, true),
+        ((1280, 720), 5, false),
+        ((1280, 720), 25, true),
+    ] {
+        let size_bytes = size.0 * size.1 * 3 / 2;
         for name in ["video", "audio"] {
             let _ = std::fs::remove_file(studio.path(name));
             fifo(&studio, name);
@@ -166,11 +177,14 @@ fn two_inputs_are_fed_in_turn() {
         let [mut video, mut audio] = ["video", "audio"].map(|name| both_ends(&studio, name));
         let child = start(
             &studio,
-            "-f rawvideo -pix_fmt yuv420p -s 64x48 -r 25 -i video -f s16le -ar 48000 -ac 1 -i audio -c:v mpeg4 -c:a aac \
-             out.mkv",
+            &format!(
+                "-f rawvideo -pix_fmt yuv420p -s {}x{} -r 25 -i video -f s16le -ar 48000 -ac 1 -i audio -c:v mpeg4 -c:a aac \
+                 out.mkv",
+                size.0, size.1
+            ),
         );
         let producer = thread::spawn(move || {
-            let pictures = vec![9; at_once * SIZE_BYTES];
+            let pictures = vec![9; at_once * size_bytes];
             let sound = vec![1; at_once * SAMPLES_PER_SECOND / 25 * 2];
             for _ in 0..50 / at_once {
                 if video_first {
@@ -185,7 +199,11 @@ fn two_inputs_are_fed_in_turn() {
         ended(child);
         producer.join().unwrap();
         let probe = studio.probe("out.mkv");
-        assert_eq!(probe["streams"].as_array().unwrap().len(), 2, "{at_once} {video_first}");
+        assert_eq!(
+            probe["streams"].as_array().unwrap().len(),
+            2,
+            "{size:?} {at_once} {video_first}"
+        );
         assert_eq!(studio.packets("-i out.mkv -map 0:v -c copy").stream(0).len(), 50);
     }
 }

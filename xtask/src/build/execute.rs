@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -31,7 +32,7 @@ pub struct Executor<'a> {
 }
 
 /// Where each step's result lies, and how long it took if it was made now.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub struct Results {
     folders: BTreeMap<String, PathBuf>,
     pub seconds: BTreeMap<String, Duration>,
@@ -43,6 +44,59 @@ impl Results {
             .get(step)
             .map(PathBuf::as_path)
             .with_context(|| format!("no step {step} was run"))
+    }
+
+    fn add(&mut self, step: &Step, (folder, seconds): Made) {
+        self.folders.insert(step.name.clone(), folder);
+        if let Some(seconds) = seconds {
+            self.seconds.insert(step.name.clone(), seconds);
+        }
+    }
+}
+
+/// Steps that run at once, each with as many jobs as there are cores.
+const BESIDE_MAX: usize = 2;
+
+/// How far steps have come that run beside each other.
+struct Turns {
+    results: Results,
+    is_started: Vec<bool>,
+    is_failed: bool,
+}
+
+impl Turns {
+    /// The first step whose turn has not come, and whose inputs are there.
+    fn next(&self, steps: &[Step]) -> Option<usize> {
+        let is_missing = |earlier: &str| {
+            steps.iter().any(|step| step.name == earlier) && !self.results.folders.contains_key(earlier)
+        };
+        let has_inputs = |step: &Step| !step.takes().any(is_missing);
+        let is_next = |(index, step): (usize, &Step)| (!self.is_started[index] && has_inputs(step)).then_some(index);
+        steps.iter().enumerate().find_map(is_next).filter(|_| !self.is_failed)
+    }
+
+    fn are_over(&self) -> bool {
+        self.is_failed || self.is_started.iter().all(|is_started| *is_started)
+    }
+}
+
+/// Tells those who wait for a step that it has ended, however it did.
+struct EndsTurn<'a> {
+    turns: &'a Mutex<Turns>,
+    ended: &'a Condvar,
+}
+
+impl EndsTurn<'_> {
+    fn well(self) {
+        self.ended.notify_all();
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for EndsTurn<'_> {
+    fn drop(&mut self) {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner).is_failed = true;
+        self.ended.notify_all();
     }
 }
 
@@ -57,50 +111,80 @@ impl Executor<'_> {
     }
 
     fn run_all(&self, plan: &Plan, module: Option<&Path>, progress: &Progress) -> Result<Results> {
-        let mut results = Results {
-            folders: BTreeMap::new(),
-            seconds: BTreeMap::new(),
-        };
+        let mut results = Results::default();
         let mut position = 0;
         while position < plan.steps.len() {
-            let in_a_row = plan.steps[position..]
-                .iter()
-                .take_while(|step| step.keeps_one_core_busy);
-            let in_a_row = &plan.steps[position..position + in_a_row.count()];
-            let (steps, made) = if in_a_row.len() > 1 {
-                let label = format!("{}..{}", position + 1, position + in_a_row.len());
+            let steps = &plan.steps[position..];
+            let is_alike = |step: &&Step| step.keeps_one_core_busy == steps[0].keeps_one_core_busy;
+            let steps = &steps[..steps.iter().take_while(is_alike).count()];
+            if steps[0].keeps_one_core_busy {
+                let label = format!("{}..{}", position + 1, position + steps.len());
                 let label = format!("[{label}/{}] {}", plan.steps.len(), plan.profile);
-                (
-                    in_a_row,
-                    self.beside_each_other(
-                        plan,
-                        in_a_row,
-                        &results,
-                        module,
-                        &progress.count(&label, in_a_row.len(), 0),
-                    )?,
-                )
+                let counter = progress.count(&label, steps.len(), 0);
+                let made = self.beside_each_other(plan, steps, &results, module, &counter)?;
+                steps.iter().zip(made).for_each(|(step, made)| results.add(step, made));
             } else {
-                let step = &plan.steps[position];
-                let label = format!("[{}/{}] {} {}", position + 1, plan.steps.len(), plan.profile, step.name);
-                let started = Instant::now();
-                let work = progress.start(&label);
-                let made = self.told_step(plan, step, &results, module, &work)?;
-                work.finish(
-                    if made.1.is_none() { "fresh" } else { "done" },
-                    made.1.map(|_| started.elapsed()),
-                );
-                (&plan.steps[position..=position], vec![made])
-            };
-            position += steps.len();
-            for (step, (folder, seconds)) in steps.iter().zip(made) {
-                results.folders.insert(step.name.clone(), folder);
-                if let Some(seconds) = seconds {
-                    results.seconds.insert(step.name.clone(), seconds);
-                }
+                results = self.in_turn(plan, position, steps, results, module, progress)?;
             }
+            position += steps.len();
         }
         Ok(results)
+    }
+
+    /// Runs steps in this order, and the next one that takes no result of theirs beside them: much of a library's build is its
+    /// configuration, which keeps one core busy.
+    fn in_turn(
+        &self,
+        plan: &Plan,
+        position: usize,
+        steps: &[Step],
+        results: Results,
+        module: Option<&Path>,
+        progress: &Progress,
+    ) -> Result<Results> {
+        let turns = Mutex::new(Turns {
+            results,
+            is_started: vec![false; steps.len()],
+            is_failed: false,
+        });
+        let ended = Condvar::new();
+        let lock = || turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let work = || -> Result<()> {
+            loop {
+                let mut now = lock();
+                let index = loop {
+                    match now.next(steps) {
+                        Some(index) => break index,
+                        None if now.are_over() => return Ok(()),
+                        None => now = ended.wait(now).unwrap_or_else(PoisonError::into_inner),
+                    }
+                };
+                now.is_started[index] = true;
+                let results = now.results.clone();
+                drop(now);
+                let end = EndsTurn {
+                    turns: &turns,
+                    ended: &ended,
+                };
+                let step = &steps[index];
+                let number = position + index + 1;
+                let label = format!("[{number}/{}] {} {}", plan.steps.len(), plan.profile, step.name);
+                let work = progress.start(&label);
+                let made = self.told_step(plan, step, &results, module, &work)?;
+                work.finish(if made.1.is_none() { "fresh" } else { "done" }, made.1);
+                lock().results.add(step, made);
+                end.well();
+            }
+        };
+        thread::scope(|scope| {
+            let count = BESIDE_MAX.min(self.jobs).min(steps.len());
+            let workers: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
+            workers.into_iter().try_for_each(|worker| match worker.join() {
+                Ok(done) => done,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+        })?;
+        Ok(turns.into_inner().unwrap_or_else(PoisonError::into_inner).results)
     }
 
     /// Runs steps that don't take each other's results, as many at once as there are jobs, in this order.

@@ -56,6 +56,14 @@ impl Places {
 }
 
 impl Step {
+    /// The steps whose results it takes.
+    pub fn takes(&self) -> impl Iterator<Item = &str> {
+        self.actions.iter().filter_map(|action| match action {
+            Action::Result { step, .. } | Action::Look { step } => Some(step.as_str()),
+            _ => None,
+        })
+    }
+
     /// Where its result lies in a cache.
     pub fn result_folder(&self) -> PathBuf {
         Path::new("steps").join(self.result_name())

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 
 use crate::build::sdk;
+use crate::error::{self, environment};
 use crate::flags::Fetch;
 use crate::inputs::{crates, tests};
 use crate::progress::Progress;
@@ -13,6 +14,8 @@ use crate::recipe::library::FFMPEG;
 
 /// Parts of SDKs, of which only one is taken.
 const SDKS: [&str; 2] = ["wasi-sdk", "wasi-sysroot"];
+
+const MIRROR: &str = "run it again with a network, or with `--mirror DIR` where DIR has the archives";
 
 pub fn run(project: &Project, flags: &Fetch) -> Result<()> {
     let progress = Progress::new();
@@ -34,11 +37,19 @@ pub fn run(project: &Project, flags: &Fetch) -> Result<()> {
     let work = progress.start("sdk");
     let sdk = sdk::locate(&project.cache, &project.pins, &fetcher, &project.host)?;
     work.finish(&sdk.identity.clang, None);
+    // One that cannot be had keeps nobody from what needs the others.
+    let mut missing = Vec::new();
     for name in names.iter().filter(|name| !SDKS.contains(&name.as_str())) {
         let work = progress.start(name);
         let source = project.pins.source(name)?;
-        fetcher.tree(name, source)?;
-        work.finish(&source.version, None);
+        match fetcher.tree(name, source) {
+            Ok(_) => work.finish(&source.version, None),
+            Err(error) => {
+                drop(work);
+                error::print(&error);
+                missing.push(name.as_str());
+            }
+        }
     }
     if flags.profiles.all {
         let work = progress.start("what tests take");
@@ -50,5 +61,11 @@ pub fn run(project: &Project, flags: &Fetch) -> Result<()> {
         crates::fetch(&project.root)?;
         work.finish("done", None);
     }
-    Ok(())
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing = missing.join(", ");
+    Err(environment(format!("all is here but {missing}, as said above"))
+        .hint(MIRROR)
+        .into())
 }

@@ -1,5 +1,7 @@
 //! `poll_oneoff`: sleeping, and waiting for streams.
 
+#[cfg(unix)]
+use crate::interrupt::WAIT_SLICE;
 use crate::stdio::{Direction, Readiness};
 use crate::wasi::abi::{self, Answer, Errno, clock, event_type};
 use crate::wasi::descriptors::Descriptor;
@@ -100,6 +102,13 @@ impl Host {
     }
 
     fn readiness(&mut self, fd: u32, direction: Direction) -> Wanted {
+        #[cfg(unix)]
+        if direction == Direction::Read
+            && let Ok(ahead) = self.descriptors.ahead(fd)
+            && ahead.len() > 0
+        {
+            return Wanted::Known(Ok(ahead.len() as u64));
+        }
         Wanted::Known(match self.descriptors.get(fd) {
             Ok(Descriptor::Stream(stream)) => match stream.readiness(direction) {
                 Readiness::Wait => return Wanted::Stream(fd, direction),
@@ -174,18 +183,15 @@ impl Host {
 
     /// Waits until then, or until a stream is ready; returns the subscriptions whose streams are.
     #[cfg(unix)]
-    fn wait_for_streams(&self, wanted: &[Subscription], until: Option<Instant>) -> Result<Vec<usize>, Errno> {
-        use crate::interrupt::WAIT_SLICE;
-        use rustix::event::{PollFd, Timespec, poll};
-
-        let streams: Vec<_> = wanted
+    fn wait_for_streams(&mut self, wanted: &[Subscription], until: Option<Instant>) -> Result<Vec<usize>, Errno> {
+        let (indexes, streams): (Vec<_>, Vec<_>) = wanted
             .iter()
             .enumerate()
             .filter_map(|(index, subscription)| match subscription.wanted {
-                Wanted::Stream(fd, direction) => Some((index, self.descriptors.awaited(fd)?, direction)),
+                Wanted::Stream(fd, direction) => Some((index, (fd, direction))),
                 _ => None,
             })
-            .collect();
+            .unzip();
         let is_asked = |subscription: &Subscription| matches!(subscription.wanted, Wanted::Asked(..));
         let asked_again = wanted.iter().any(is_asked).then(|| Instant::now() + ASKED_SLICE);
         let until = [until, asked_again].into_iter().flatten().min();
@@ -194,22 +200,93 @@ impl Host {
             return Ok(Vec::new());
         }
         let remaining = until.map_or(WAIT_SLICE, |until| until.saturating_duration_since(Instant::now()));
-        let slice = Timespec::try_from(remaining.min(WAIT_SLICE)).map_err(|_| Errno::Inval)?;
-        let mut fds: Vec<PollFd> = streams
+        let ready = self.wait_for_pipes(&streams, remaining.min(WAIT_SLICE))?;
+        Ok(ready.into_iter().map(|ready| indexes[ready]).collect())
+    }
+
+    /// Waits until a pipe has input. A read would as well, but takes nothing in of other pipes meanwhile.
+    #[cfg(unix)]
+    pub(super) fn wait_for_input(&mut self, fd: u32) -> Result<(), Errno> {
+        let is_pipe = match self.descriptors.get(fd)? {
+            Descriptor::Stream(_) => true,
+            Descriptor::File(open) => open.readable && open.file.is_stream(),
+            Descriptor::Directory(_) => false,
+        };
+        if !is_pipe {
+            return Ok(());
+        }
+        let ahead = self.descriptors.ahead(fd)?;
+        (ahead.was_read, ahead.has_ended) = (true, false);
+        if ahead.len() == 0 && self.descriptors.awaited(fd).is_some() && !self.descriptors.neglected(&[fd]).is_empty() {
+            while self.wait_for_pipes(&[(fd, Direction::Read)], WAIT_SLICE)?.is_empty() {
+                if self.interrupt.check().is_some() {
+                    return Err(Errno::Intr);
+                }
+            }
+        }
+        self.waited_in_vain = Duration::ZERO;
+        Ok(())
+    }
+
+    /// Waits so long, or until pipes are ready; returns which. Of the others that the guest reads from, all is taken in once
+    /// it has waited for input in vain.
+    #[cfg(unix)]
+    fn wait_for_pipes(&mut self, wanted: &[(u32, Direction)], slice: Duration) -> Result<Vec<usize>, Errno> {
+        let waits_for_input = wanted.iter().any(|(_, direction)| *direction == Direction::Read);
+        let mut others = Vec::new();
+        if waits_for_input && self.waited_in_vain >= WAIT_SLICE {
+            let numbers: Vec<_> = wanted.iter().map(|(fd, _)| *fd).collect();
+            others = self.descriptors.neglected(&numbers);
+        }
+        // A reader reads when it is asked.
+        for &fd in &others {
+            if let Descriptor::Stream(stream) = self.descriptors.get(fd)?
+                && matches!(stream.readiness(Direction::Read), Readiness::Ready)
+            {
+                self.descriptors.take_in(fd, &self.interrupt)?;
+            }
+        }
+        let inputs = others.iter().map(|fd| (*fd, Direction::Read));
+        let began = Instant::now();
+        let ready = self.ready(&wanted.iter().copied().chain(inputs).collect::<Vec<_>>(), slice)?;
+        let (ready, of_others): (Vec<_>, Vec<_>) = ready.into_iter().partition(|index| *index < wanted.len());
+        self.waited_in_vain = match ready.iter().any(|index| wanted[*index].1 == Direction::Read) {
+            true => Duration::ZERO,
+            false if waits_for_input => self.waited_in_vain.saturating_add(began.elapsed()),
+            false => self.waited_in_vain,
+        };
+        for index in of_others {
+            self.descriptors
+                .take_in(others[index - wanted.len()], &self.interrupt)?;
+        }
+        Ok(ready)
+    }
+
+    /// Asks the system.
+    #[cfg(unix)]
+    fn ready(&self, pipes: &[(u32, Direction)], slice: Duration) -> Result<Vec<usize>, Errno> {
+        use rustix::event::{PollFd, Timespec, poll};
+
+        let slice = Timespec::try_from(slice).map_err(|_| Errno::Inval)?;
+        let (indexes, mut fds): (Vec<_>, Vec<_>) = pipes
             .iter()
-            .map(|(_, file, direction)| PollFd::from_borrowed_fd(*file, direction.poll_flags()))
-            .collect();
+            .enumerate()
+            .filter_map(|(index, (fd, direction))| {
+                let file = self.descriptors.awaited(*fd)?;
+                Some((index, PollFd::from_borrowed_fd(file, direction.poll_flags())))
+            })
+            .unzip();
         match poll(&mut fds, Some(&slice)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(std::io::Error::from(error).into()),
         }
-        let ready = streams.iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
-        Ok(ready.map(|((index, ..), _)| *index).collect())
+        let ready = indexes.iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
+        Ok(ready.map(|(index, _)| *index).collect())
     }
 
     /// Without a poll for every kind of stream, all of them count as ready: a read then blocks instead.
     #[cfg(not(unix))]
-    fn wait_for_streams(&self, wanted: &[Subscription], until: Option<Instant>) -> Result<Vec<usize>, Errno> {
+    fn wait_for_streams(&mut self, wanted: &[Subscription], until: Option<Instant>) -> Result<Vec<usize>, Errno> {
         let streams: Vec<usize> = wanted
             .iter()
             .enumerate()

@@ -607,3 +607,52 @@ fn memory_of_the_host_is_a_limit_whatever_it_is_held_for() {
     let answers = script.write(2, b"fine").answers(|job| job);
     assert!(errors(&answers).iter().all(|errno| *errno == SUCCESS));
 }
+
+/// One who feeds two pipes in turn, more than a pipe holds, has a program before it that reads the one that is fed last.
+#[test]
+fn what_pipes_give_beside_the_one_that_is_waited_for_is_held_within_limits() {
+    const LENGTH: usize = 1 << 20;
+    const PART: u32 = 4096;
+    let bytes: Vec<u8> = (0..LENGTH).map(|index| (index % 251) as u8).collect();
+    let mut script = Script::default();
+    script.read(3, 1).read(4, 1);
+    for _ in 0..LENGTH / PART as usize {
+        script.read(3, PART);
+    }
+    let run = |set_up: &dyn Fn(Job) -> Job| {
+        let ((first, mut into_first), (second, mut into_second)) = (io::pipe().unwrap(), io::pipe().unwrap());
+        let given = bytes.clone();
+        let feeder = thread::spawn(move || {
+            // Nobody takes it when the job is at its end.
+            let fed = into_first.write_all(&given);
+            into_second.write_all(&[9]).and(fed).is_ok()
+        });
+        let output = script.run(|job| {
+            let pipes = [first, second].map(|pipe| fs::File::from(std::os::fd::OwnedFd::from(pipe)));
+            let [first, second] = pipes;
+            set_up(job.descriptor(3, first).descriptor(4, second))
+        });
+        (output, feeder.join().unwrap())
+    };
+    let (output, was_fed) = run(&|job| job.timeout(Duration::from_secs(60)));
+    let output = output.unwrap();
+    assert!(was_fed);
+    assert!(
+        (LENGTH as u64 - (128 << 10)..4 * LENGTH as u64).contains(&output.host_memory_peak_bytes),
+        "{}",
+        output.host_memory_peak_bytes
+    );
+    let read: Vec<u8> = script
+        .cut(&output.stdout)
+        .chunks(3)
+        .flat_map(|answers| answers[2][..number(&answers[1]) as usize].to_vec())
+        .collect();
+    let wanted = [&bytes[..1], &[9], &bytes[1..]].concat();
+    assert!(read == wanted[..read.len()] && read.len() > LENGTH / 2, "{}", read.len());
+    // With no memory for it, it stays where it is, and the job comes to its deadline.
+    let tight = |job: Job| job.host_memory_max_bytes(300_000).timeout(Duration::from_secs(1));
+    let began = Instant::now();
+    let (output, was_fed) = run(&tight);
+    assert!(matches!(output, Err(Error::Deadline { .. })), "{output:?}");
+    assert!(!was_fed && began.elapsed() < Duration::from_secs(5));
+}

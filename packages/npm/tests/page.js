@@ -93,10 +93,17 @@ function happens(element, event) {
   });
 }
 
-/** The picture at a time, small. */
+/** The picture at a time, small, when it is shown: a seek ends before. */
 async function pictureAt(element, seconds) {
+  const isShown = new Promise((resolve) => {
+    const look = (_, { mediaTime }) => {
+      if (Math.abs(mediaTime - seconds) < 0.05) resolve();
+      else element.requestVideoFrameCallback(look);
+    };
+    element.requestVideoFrameCallback(look);
+  });
   element.currentTime = seconds;
-  await happens(element, 'seeked');
+  await Promise.all([happens(element, 'seeked'), isShown]);
   const canvas = new OffscreenCanvas(80, 45).getContext('2d', { willReadFrequently: true });
   canvas.drawImage(element, 0, 0, 80, 45);
   return canvas.getImageData(0, 0, 80, 45).data;
@@ -281,7 +288,8 @@ globalThis.tests = {
     const files = await longVideo();
     for (const [line, type] of [
       ['-c:v libopenh264 -b:v 300k -c:a aac -movflags +faststart out.mp4', 'video/mp4'],
-      ['-c:v libvpx-vp9 -crf 40 -deadline realtime -cpu-used 8 -c:a libopus out.webm', 'video/webm'],
+      // Chromium fails to decode behind late key frames of VP9, whoever has encoded them.
+      ['-c:v libvpx-vp9 -crf 40 -g 50 -deadline realtime -cpu-used 8 -c:a libopus out.webm', 'video/webm'],
     ]) {
       const args = words(`ffmpeg -v error -i in.mkv ${line}`);
       const name = args.at(-1);
@@ -291,13 +299,18 @@ globalThis.tests = {
       const elements = await Promise.all([cut, whole].map(({ files }) => shown(files[name], type)));
       const [video, other] = elements;
       check(Math.abs(video.duration - other.duration) < 0.03, `${video.duration} s, not ${other.duration} s`);
-      // Forwards and back, at cuts and between them. Neighbours of a second differ by more than two encodings of one.
-      let before;
+      // Forwards and back, right before and after cuts, and between them.
+      const pictures = [];
       for (const seconds of [0.02, 3.98, 4.02, 9.1, 13.9, 8.02, 7.98, 2.5]) {
         const [got, wanted] = await Promise.all(elements.map((element) => pictureAt(element, seconds)));
-        check(difference(got, wanted) < 8, `${name}: another picture at ${seconds} s: ${difference(got, wanted)}`);
-        if (before) check(difference(got, before) > 8, `${name}: the picture stands still at ${seconds} s`);
-        before = got;
+        const apart = difference(got, wanted);
+        // Seconds before it is far more different than another encoding of it.
+        const moved = pictures.length > 0 ? Math.min(...pictures.map((other) => difference(got, other.got))) : Infinity;
+        if (pictures.every((other) => Math.abs(other.seconds - seconds) > 1)) {
+          check(apart < moved / 3, `${name}: another picture at ${seconds} s: ${apart} of ${moved}`);
+        }
+        check(apart < 8, `${name}: another picture at ${seconds} s: ${apart}`);
+        pictures.push({ seconds, got });
       }
       video.currentTime = 0;
       await happens(video, 'seeked');
@@ -325,8 +338,10 @@ globalThis.tests = {
       equal(output.whole, undefined);
       const names = (await namesIn(folder)).split(',');
       check(names.includes(list) && names.length > 3 && !names.some((name) => /partial|tmp|^\./.test(name)), names.join());
-      const count = words(`ffprobe -v error -select_streams v -count_packets -show_entries stream=nb_read_packets -of csv=p=0 out/${list}`);
-      const counted = (await runtime.run(count, { files: { out: folder } })).expectSuccess();
+      // FFmpeg looks for what a DASH manifest names in a folder below the manifest's, if that is named.
+      const handles = await Promise.all(names.map(async (name) => [name, await folder.getFileHandle(name)]));
+      const count = `ffprobe -v error -select_streams v -count_packets -show_entries stream=nb_read_packets -of csv=p=0 ${list}`;
+      const counted = (await runtime.run(words(count), { files: Object.fromEntries(handles) })).expectSuccess();
       equal(parseInt(new TextDecoder().decode(counted.stdout)), 350);
     }
   },

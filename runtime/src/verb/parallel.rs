@@ -62,7 +62,16 @@ pub fn run(
     let done = runtime.run_plan(&command, &plan, set_up);
     bar.iter().for_each(|bar| bar.clear());
     match done {
-        Ok(_) => Ok(Some(ExitCode::SUCCESS)),
+        Ok(done) => {
+            let Some(whole) = done.whole else {
+                return Ok(Some(ExitCode::SUCCESS));
+            };
+            // It was found out on the way.
+            eprintln!("afmpeg: --parallel ran this as one job: {whole}");
+            Ok(Some(ExitCode::from(
+                u8::try_from(done.output.exit_code).unwrap_or(u8::MAX),
+            )))
+        }
         // As ffmpeg's after a signal.
         Err(Error::Cancelled { .. }) => Ok(Some(ExitCode::from(u8::MAX))),
         Err(Error::Program { message, output }) => {

@@ -138,6 +138,9 @@ impl Cutting {
         if let Some(workers) = NonZero::new(workers) {
             command = command.workers(workers);
         }
+        if is_required {
+            command = command.required();
+        }
         if let Some(report) = report {
             command = command.progress(move |progress| report(progress));
         }

@@ -65,6 +65,9 @@ pub struct Feed {
     /// The rate is constant, and one that ffmpeg has for all that say none if filters do not tell it.
     #[serde(skip)]
     pub(super) is_constant: bool,
+    /// The container has the rate.
+    #[serde(skip)]
+    pub(super) tells_rate: bool,
     /// The encoder is told a rate of smaller numbers otherwise.
     #[serde(skip)]
     pub(super) rate_part_max: u64,
@@ -76,6 +79,9 @@ impl Feed {
 
     /// Stands for the units of the encoder's times, in seconds.
     pub const TIME_BASE: &str = "TIME_BASE";
+
+    /// Stands for the rate of frames, in the arguments of the job that joins where its container has it.
+    pub const FRAME_RATE: &str = "FRAME_RATE";
 }
 
 /// A stretch of the input.

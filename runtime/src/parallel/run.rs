@@ -473,7 +473,7 @@ impl<'a> Call<'a> {
             let _ends = EndsAll(&fails);
             // A program that ends before it has read all would leave the others waiting for it.
             let joined = self
-                .join(plan, &line)
+                .join(plan, &line, feeding.as_deref())
                 .and_then(|joined| line.check_read().map(|()| joined));
             // It fails as well when a segment has, and that is no news; nor is it that segments end when it fails.
             joined.map_err(&fail).ok()
@@ -629,7 +629,7 @@ impl<'a> Call<'a> {
         Ok(self.set_up(&segment.args)?.file_system(Plan::PASSES, passes))
     }
 
-    fn join(&self, plan: &Plan, line: &Arc<Line>) -> Result<(Output, u64), Error> {
+    fn join(&self, plan: &Plan, line: &Arc<Line>, feeding: Option<&Feeding>) -> Result<(Output, u64), Error> {
         let Some(first_seconds) = line.first_seconds() else {
             return Err(segments("a segment failed"));
         };
@@ -639,6 +639,16 @@ impl<'a> Call<'a> {
                 Some("") => Some(0.0),
                 later => later.and_then(|later| later.strip_prefix('+')?.parse().ok()),
             };
+            let rate = match &plan.way {
+                Way::Feed(feed) if word == Feed::FRAME_RATE => {
+                    let known = feeding.and_then(Feeding::known);
+                    known.and_then(|known| known.rate(feed))
+                }
+                _ => None,
+            };
+            if let Some((above, below)) = rate {
+                return format!("{above}/{below}");
+            }
             match later {
                 Some(later) => format!("{:.6}", first_seconds - f64::from(plan::OFFSET_SECONDS) + later),
                 None => word.to_owned(),

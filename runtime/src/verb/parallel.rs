@@ -21,6 +21,9 @@ pub fn run(
     if let Some(workers) = wish.workers {
         command = command.workers(workers);
     }
+    if wish.is_required {
+        command = command.required();
+    }
     if sandbox.resume {
         let folder = default_folder("segments").ok_or_else(|| {
             Failure::usage(

@@ -410,7 +410,7 @@ const FED: &[(&str, &str, &str, &str, &str)] = &[
         "-filter_complex [0:v]scale=96:54[a];[1:v]scale=96:54[b];[a][b]hstack",
         "",
         "-c:v libx264 -preset ultrafast -c:a aac",
-        "beside.mkv",
+        "beside.mp4",
     ),
     (
         "gaps.mkv",
@@ -424,7 +424,7 @@ const FED: &[(&str, &str, &str, &str, &str)] = &[
         "-vf drawtext=text=%{n}:fontsize=20",
         "",
         "-c:v libx264 -preset ultrafast -c:a copy",
-        "counted.mkv",
+        "counted.mp4",
     ),
     (
         "one-key.mkv",
@@ -456,7 +456,7 @@ const FED: &[(&str, &str, &str, &str, &str)] = &[
     ),
     (
         "laced.mkv",
-        "-vf tblend=average,setparams=color_primaries=bt470bg:color_trc=gamma28:colorspace=bt470bg",
+        "-vf tblend=average,setparams=color_primaries=bt470bg:color_trc=bt470bg:colorspace=bt470bg",
         "",
         "-c:v prores_ks -profile:v 0 -c:a pcm_s16le",
         "laced-fed.mov",
@@ -580,7 +580,7 @@ const MORE_FED: &[(&str, &str, &str, &str, &str)] = &[
     ),
     (
         "cfr.mkv",
-        "-vf setpts=PTS*1.1+random(0)*0.004/TB:strip_fps=1",
+        "-vf setpts=PTS*1.1+mod(N\\,3)*0.004/TB:strip_fps=1",
         "-an",
         "-c:v libx264 -preset ultrafast",
         "strange.mp4",
@@ -965,8 +965,17 @@ fn what_cannot_be_cut_is_one_job_and_says_why() {
 fn a_panic_of_the_callers_own_code_ends_the_call() {
     let studio = Studio::new();
     make_sources(&studio, 1);
-    for part in ["end_pts", "start_pts=12000", "out.partial.mp4"] {
-        let args = ["-v", "error", "-i", "cfr.mkv", "-c:v", "libx264", "out.mp4"];
+    for (filter, part) in [
+        ("null", "end_pts"),
+        ("null", "start_pts=12000"),
+        ("null", "out.partial.mp4"),
+        ("tblend", "rawvideo"),
+        ("tblend", "enc_time_base"),
+        ("tblend", "out.partial.mp4"),
+    ] {
+        let args = [
+            "-v", "error", "-i", "cfr.mkv", "-vf", filter, "-c:v", "libx264", "out.mp4",
+        ];
         let command = Parallel::new(args).required();
         let set_up = |job: Job| {
             assert!(!format!("{job:?}").contains(part), "a panic in the job with {part}");

@@ -252,31 +252,22 @@ impl Graph {
 
     /// As text, with other labels.
     pub fn text(&self, label: impl Fn(&str) -> String) -> String {
+        let labels = |labels: &[String]| -> String { labels.iter().map(|one| format!("[{}]", label(one))).collect() };
         let mut text = String::new();
         for (at, filter) in self.filters.iter().enumerate() {
             if at > 0 {
                 text.push(if filter.follows { ',' } else { ';' });
             }
-            let mut put = |labels: &[String]| {
-                for one in labels {
-                    text.push_str(&format!("[{}]", label(one)));
-                }
-            };
-            put(&filter.inputs);
-            text.push_str(&filter.text);
-            let mut put = |labels: &[String]| {
-                for one in labels {
-                    text.push_str(&format!("[{}]", label(one)));
-                }
-            };
-            put(&filter.outputs);
+            text += &labels(&filter.inputs);
+            text += &filter.text;
+            text += &labels(&filter.outputs);
         }
         text
     }
 
     /// The rate that the last filter which makes one makes, as it is written.
     pub fn rate(&self) -> Option<String> {
-        let rates = self.filters.iter().rev().filter_map(|filter| {
+        self.filters.iter().rev().find_map(|filter| {
             let (_, options) = filter.text.split_once('=').unwrap_or(("", ""));
             let usual = match &*filter.name {
                 "minterpolate" => "60",
@@ -293,8 +284,7 @@ impl Graph {
                     .unwrap_or(usual)
                     .to_owned(),
             )
-        });
-        rates.into_iter().next()
+        })
     }
 }
 

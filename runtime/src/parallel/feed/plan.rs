@@ -79,6 +79,7 @@ pub fn plan(command: &Command, probes: &[Probe], module: &Module) -> Result<Plan
             segment: segment(command, encoder),
             rate: rate(command),
             is_constant: fps_mode(command, probes, &chosen)?.iter().any(|word| word == "cfr"),
+            tells_rate: tells_rate(command),
             rate_part_max: if encoder == "mpeg4" { 65535 } else { u64::MAX },
         }),
         segments: Vec::new(),
@@ -315,7 +316,7 @@ fn mapped(
         chosen.outputs.push(taken);
         return Ok(());
     }
-    let (input, rest) = map.split_once(':').map_or((map, ""), |(input, rest)| (input, rest));
+    let (input, rest) = map.split_once(':').unwrap_or((map, ""));
     let is_optional = map.ends_with('?');
     let input: usize = input.trim_end_matches('?').parse().map_err(|_| unknown())?;
     let streams = &probes.get(input).ok_or_else(unknown)?.streams;
@@ -648,6 +649,9 @@ fn join(
         args.add(["-t", &seconds(length_us)]);
     }
     args.add(["-c:v", "copy"]);
+    if tells_rate(command) {
+        args.add(["-r:v", Feed::FRAME_RATE]);
+    }
     args.add(assembly::playlist(words)?);
     if let Some(format) = &words.format {
         args.add(["-f", format]);
@@ -661,6 +665,12 @@ fn join(
     unread.retain(|(input, _)| needed.contains(input));
     args.add(read(&unread, |input| number(input).unwrap_or_default()));
     Ok(args.words)
+}
+
+/// Whether the container says a rate of frames, which the job that joins would take from the times of the first ones.
+fn tells_rate(command: &Command) -> bool {
+    let container = command.words.container();
+    MATROSKA.contains(&container) || WEBM.contains(&container)
 }
 
 /// How many frames a segment has.
@@ -702,12 +712,15 @@ fn frames(command: &Command, probes: &[Probe], chosen: &Chosen) -> Result<u64, W
         .or(command.chain.as_deref())
         .and_then(|text| Graph::read(text).ok());
     let of_filter = graph.and_then(|graph| graph.rate()).and_then(|rate| units::rate(&rate));
-    let first = chosen
-        .of_picture
-        .iter()
-        .find_map(|place| stream(probes, *place)?.avg_frame_rate);
-    let rates = [command.words.rate, of_filter, first];
-    let rate = rates.into_iter().flatten().find_map(Rational::value);
+    // Graphs of several videos may make a frame for each of each.
+    let of_inputs = chosen.of_picture.iter().filter_map(|place| stream(probes, *place));
+    let mut of_inputs: Vec<f64> = of_inputs
+        .filter_map(|stream| stream.avg_frame_rate.and_then(Rational::value))
+        .collect();
+    of_inputs.sort_by(f64::total_cmp);
+    of_inputs.dedup();
+    let given = command.words.rate.or(of_filter).and_then(Rational::value);
+    let rate = given.or_else(|| Some(of_inputs.iter().sum()));
     let rate = rate.filter(|rate| (1.0..=1000.0).contains(rate)).unwrap_or(25.0);
     Ok((seconds * rate).round().max(1.0) as u64)
 }
@@ -806,7 +819,7 @@ mod tests {
             plan.join.join(" "),
             "-v error -y -nostdin -y -f mp4 -itsoffset FIRST_TIME+1.000000 -i pipe:0 -ss 6 -i a.mkv -map 0:v:0 -map 1:1 -map 1:2 \
              -map_metadata 1 -metadata:s:v:0 encoder= -metadata:s:v:0 handler_name= -metadata:s:v:0 language= \
-             -metadata:s:v:0 vendor_id= -c:a copy -metadata x=y -ss 1.000000 -t 48.000000 -c:v copy b.partial.mkv -map 1:0 -c copy \
+             -metadata:s:v:0 vendor_id= -c:a copy -metadata x=y -ss 1.000000 -t 48.000000 -c:v copy -r:v FRAME_RATE b.partial.mkv -map 1:0 -c copy \
              -f null -"
         );
     }

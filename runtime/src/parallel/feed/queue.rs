@@ -89,6 +89,11 @@ impl Feeding {
         state.said.known.clone()
     }
 
+    /// What is known of the frames, once there are some.
+    pub fn known(&self) -> Option<Known> {
+        self.lock().said.known.clone()
+    }
+
     /// The input of a segment's encoder.
     pub fn input(self: &Arc<Feeding>, index: usize) -> impl Read + Send + use<> {
         Input {
@@ -347,6 +352,7 @@ mod tests {
             segment: Vec::new(),
             rate: None,
             is_constant: false,
+            tells_rate: false,
             rate_part_max: u64::MAX,
         };
         let feeding = Feeding::new(&feed, queue_max_bytes);

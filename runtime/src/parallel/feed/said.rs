@@ -96,8 +96,9 @@ impl Reader {
     }
 
     fn line(&mut self, line: &str) {
-        if let Some((of, said)) = line.split_once("] [info] ").filter(|(of, _)| of.contains(FILTER)) {
-            let _ = of;
+        if let Some((of, said)) = line.split_once("] [info] ")
+            && of.contains(FILTER)
+        {
             self.frame(said);
             return;
         }
@@ -185,7 +186,7 @@ impl Reader {
 
 impl Known {
     /// The rate of the frames that the encoder is told, if any is known.
-    fn rate(&self, feed: &Feed) -> Option<(u64, u64)> {
+    pub fn rate(&self, feed: &Feed) -> Option<(u64, u64)> {
         let of_filters = Some(self.rate).filter(|(above, below)| *above > 0 && *below > 0);
         feed.rate.or(of_filters).or(feed.is_constant.then_some((25, 1)))
     }
@@ -197,6 +198,7 @@ impl Known {
                 Err(format!("its rate of frames, {above}/{below}, is not one that is fed"))
             }
             Some((above, below)) => Ok((below, above)),
+            None if feed.tells_rate => Err("its filters tell no rate of frames, which its container would".to_owned()),
             None if self.time_base.0 > 0 && self.time_base.1 > 0 => Ok(self.time_base),
             None => Err("its frames have no units of time".to_owned()),
         }
@@ -277,6 +279,7 @@ mod tests {
             segment: Vec::new(),
             rate: None,
             is_constant: false,
+            tells_rate: false,
             rate_part_max: u64::MAX,
         };
         assert_eq!(known.time_base(&feed), Ok((1, 25)));

@@ -65,9 +65,6 @@ pub struct Feed {
     /// The rate is constant, and one that ffmpeg has for all that say none if filters do not tell it.
     #[serde(skip)]
     pub(super) is_constant: bool,
-    /// The container has the rate.
-    #[serde(skip)]
-    pub(super) tells_rate: bool,
     /// The encoder is told a rate of smaller numbers otherwise.
     #[serde(skip)]
     pub(super) rate_part_max: u64,

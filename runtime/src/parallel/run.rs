@@ -512,6 +512,7 @@ impl<'a> Call<'a> {
         output.stderr = feeding.errors();
         output.into_success()?;
         let count = feeder.finish().map_err(segments)?;
+        feeding.check_end(feed);
         if count == 0 {
             feeding.set_unfit("it has no frames".to_owned());
             return Err(segments("there are no frames"));
@@ -535,7 +536,7 @@ impl<'a> Call<'a> {
             segments(&reason)
         })?;
         let place = |word: &String| match word.as_str() {
-            Feed::FRAME_FILTERS => known.filters(feed),
+            Feed::FRAME_FILTERS => known.filters(),
             Feed::TIME_BASE => format!("{}/{}", time_base.0, time_base.1),
             word => word.to_owned(),
         };

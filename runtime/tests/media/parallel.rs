@@ -407,7 +407,7 @@ const FED: &[(&str, &str, &str, &str, &str)] = &[
     ),
     (
         "-i cfr.mkv -i film.mp4",
-        "-filter_complex [0:v]scale=96:54[a];[1:v]scale=96:54[b];[a][b]hstack",
+        "-filter_complex [0:v]scale=96:54[a];[1:v]scale=96:54[b];[a][b]hstack,fps=25",
         "",
         "-c:v libx264 -preset ultrafast -c:a aac",
         "beside.mp4",
@@ -577,13 +577,6 @@ const MORE_FED: &[(&str, &str, &str, &str, &str)] = &[
         "-an",
         "-c:v libx264 -preset ultrafast",
         "faster.mp4",
-    ),
-    (
-        "cfr.mkv",
-        "-vf setpts=PTS*1.1+mod(N\\,3)*0.004/TB:strip_fps=1",
-        "-an",
-        "-c:v libx264 -preset ultrafast",
-        "strange.mp4",
     ),
     (
         "late.ts",

@@ -82,7 +82,7 @@ impl Command {
                     }
                     command.inputs.push(input);
                 }
-                (base, false) if is_global(base) && !(base == "bitexact" && !command.inputs.is_empty()) => {
+                (base, false) if is_global(base) && (base != "bitexact" || command.inputs.is_empty()) => {
                     globals.extend([Some(arg.clone()), value].into_iter().flatten());
                 }
                 (_, false) => pending.push((name.to_owned(), value)),

@@ -152,8 +152,10 @@ impl Graph {
             rest = characters.as_str().trim_start();
         }
         // A comma at the end leads nowhere.
-        let ends = !graph.filters.is_empty() && !(follows && rest.is_empty());
-        ends.then_some(graph).ok_or_else(damaged)
+        match graph.filters.is_empty() || (follows && rest.is_empty()) {
+            true => Err(damaged()),
+            false => Ok(graph),
+        }
     }
 
     /// Checks that running it out of the caller's sight takes nothing from them.

@@ -79,7 +79,6 @@ pub fn plan(command: &Command, probes: &[Probe], module: &Module) -> Result<Plan
             segment: segment(command, encoder),
             rate: rate(command),
             is_constant: fps_mode(command, probes, &chosen)?.iter().any(|word| word == "cfr"),
-            tells_rate: tells_rate(command),
             rate_part_max: if encoder == "mpeg4" { 65535 } else { u64::MAX },
         }),
         segments: Vec::new(),

@@ -94,6 +94,11 @@ impl Feeding {
         self.lock().said.known.clone()
     }
 
+    /// Checks what shows at the end of the frames.
+    pub fn check_end(&self, feed: &Feed) {
+        self.lock().said.check_end(feed);
+    }
+
     /// The input of a segment's encoder.
     pub fn input(self: &Arc<Feeding>, index: usize) -> impl Read + Send + use<> {
         Input {
@@ -352,7 +357,6 @@ mod tests {
             segment: Vec::new(),
             rate: None,
             is_constant: false,
-            tells_rate: false,
             rate_part_max: u64::MAX,
         };
         let feeding = Feeding::new(&feed, queue_max_bytes);

@@ -32,6 +32,8 @@ pub struct Reader {
     pub known: Option<Known>,
     current: Known,
     frames: u64,
+    /// How long the last frame is shown, in the units of the filters.
+    duration: u64,
     /// Why the frames cannot be fed.
     pub unfit: Option<String>,
     errors: Vec<u8>,
@@ -130,6 +132,9 @@ impl Reader {
             (self.current.time_base, self.current.rate) = (time_base, rate);
         } else if said.starts_with("n:") {
             self.frames += 1;
+            self.duration = value(" duration:")
+                .and_then(|text| text.parse().ok())
+                .unwrap_or_default();
             let take = |name: &str| value(name).unwrap_or_default();
             let current = &mut self.current;
             current.pixels = take(" fmt:");
@@ -179,6 +184,18 @@ impl Reader {
         }
     }
 
+    /// Checks that the last frame is shown as long as one whose duration is not known.
+    pub fn check_end(&mut self, feed: &Feed) {
+        let Some((above, below)) = self.known.as_ref().and_then(|known| known.rate(feed)) else {
+            return;
+        };
+        let base = self.current.time_base;
+        let ticks = self.duration as f64 * base.0 as f64 / base.1.max(1) as f64 * above as f64 / below as f64;
+        if self.duration > 0 && !feed.is_constant && feed.rate.is_none() && !(0.5..1.5).contains(&ticks) {
+            self.refuse("its last frame is shown longer or shorter than others".to_owned());
+        }
+    }
+
     fn refuse(&mut self, reason: String) {
         self.unfit.get_or_insert(reason);
     }
@@ -198,14 +215,13 @@ impl Known {
                 Err(format!("its rate of frames, {above}/{below}, is not one that is fed"))
             }
             Some((above, below)) => Ok((below, above)),
-            None if feed.tells_rate => Err("its filters tell no rate of frames, which its container would".to_owned()),
-            None if self.time_base.0 > 0 && self.time_base.1 > 0 => Ok(self.time_base),
-            None => Err("its frames have no units of time".to_owned()),
+            // Raw frames have no durations, and that of the last one would be another.
+            None => Err("its filters tell no rate of frames".to_owned()),
         }
     }
 
     /// The filters that give it to frames which lack it.
-    pub fn filters(&self, feed: &Feed) -> String {
+    pub fn filters(&self) -> String {
         let mode = match &*self.fields {
             "T" => "tff",
             "B" => "bff",
@@ -230,17 +246,13 @@ impl Known {
             .collect();
         let alpha = self.alpha.as_deref().map(|mode| format!(":alpha_mode={}", plain(mode)));
         let aspect = fraction(&self.aspect).filter(|(_, below)| *below > 0).unwrap_or((0, 1));
-        let mut filters = format!(
+        format!(
             "setparams={}{},setsar=sar={}/{}:max=1000000",
             params.join(":"),
             alpha.unwrap_or_default(),
             aspect.0,
             aspect.1
-        );
-        if self.rate(feed).is_none() {
-            filters.push_str(",setpts=PTS:strip_fps=1");
-        }
-        filters
+        )
     }
 }
 
@@ -254,7 +266,7 @@ fn fraction(text: &str) -> Option<(u64, u64)> {
 mod tests {
     use super::*;
 
-    const FRAME: &str = "[showinfo@afmpeg @ 0x1] [info] n:   0 pts:      0 pts_time:0 duration:1 duration_time:0.04 fmt:yuv420p \
+    const FRAME: &str = "[showinfo@afmpeg @ 0x1] [info] n:   0 pts:      0 pts_time:0 duration:512 duration_time:0.04 fmt:yuv420p \
                          cl:left sar:4/3 s:64x32 i:P iskey:1 type:I \n\
                          [showinfo@afmpeg @ 0x1] [info]   side data - H.26[45] User Data Unregistered SEI message: UUID=x\n\
                          [showinfo@afmpeg @ 0x1] [info] color_range:tv color_space:bt709 color_primaries:unknown color_trc:bt709\n";
@@ -279,16 +291,21 @@ mod tests {
             segment: Vec::new(),
             rate: None,
             is_constant: false,
-            tells_rate: false,
             rate_part_max: u64::MAX,
         };
         assert_eq!(known.time_base(&feed), Ok((1, 25)));
         assert_eq!((known.time_base, known.rate), ((1, 12800), (25, 1)));
         assert_eq!(
-            known.filters(&feed),
+            known.filters(),
             "setparams=field_mode=prog:range=tv:color_primaries=unknown:color_trc=bt709:colorspace=bt709:chroma_location=left,\
              setsar=sar=4/3:max=1000000"
         );
+        said.check_end(&feed);
+        assert_eq!(said.unfit, None);
+        let mut long = reader(&[config, &FRAME.replace("duration:512 ", "duration:   5000 ")].concat());
+        long.check_end(&feed);
+        assert!(long.unfit.is_some());
+        assert!(Known::default().time_base(&feed).is_err());
         feed.rate = Some((30000, 1001));
         assert_eq!(known.time_base(&feed), Ok((1001, 30000)));
         feed.rate_part_max = 20000;

@@ -136,7 +136,7 @@ pub use limit::Limit;
 pub use output::{Output, Timings};
 pub use pack::Pack;
 pub use pack_error::PackError;
-pub use parallel::{Done, Parallel, Plan, Segment, Whole};
+pub use parallel::{Done, Feed, Parallel, Plan, Segment, Way, Whole};
 pub use preempt::Preemption;
 pub use probe::Probe;
 pub use progress::Progress;

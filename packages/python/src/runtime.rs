@@ -138,6 +138,9 @@ impl Cutting {
         if let Some(workers) = NonZero::new(workers) {
             command = command.workers(workers);
         }
+        if is_required {
+            command = command.required();
+        }
         if let Some(report) = report {
             command = command.progress(move |progress| report(progress));
         }
@@ -256,7 +259,14 @@ impl Runtime {
             let run = || -> Result<(Output, Option<Cut>), Error> {
                 let whole = match cutting {
                     Some(cutting) => match cutting.run(&runtime, &given, task)? {
-                        Ok(done) => return Ok((done.output, Some(Cut::Segments(done.segments)))),
+                        Ok(done) => {
+                            let cut = match done.whole {
+                                None => Cut::Segments(done.segments),
+                                // It was found out on the way.
+                                Some(whole) => Cut::Whole(whole.to_string()),
+                            };
+                            return Ok((done.output, Some(cut)));
+                        }
                         Err(whole) => Some(Cut::Whole(whole.to_string())),
                     },
                     None => None,

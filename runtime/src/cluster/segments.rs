@@ -11,11 +11,16 @@ use super::policy::{Access, Address, Given, shown};
 use super::slots::Slot;
 use super::store;
 use crate::job::Job;
-use crate::parallel::{Parallel, Plan, Whole};
+use crate::parallel::{Parallel, Plan, Way, Whole};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
+
+/// Whether the segments of a plan are jobs by themselves.
+fn can_be_queued(plan: &Plan) -> bool {
+    plan.way == Way::Seek && plan.segments.iter().all(|segment| segment.first_pass.is_none())
+}
 
 /// How often it is looked whether a segment is there.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -35,8 +40,8 @@ impl Attempt {
         let command = Parallel::new(self.job.args.iter().cloned());
         let files = Files::open(&places, &self.opening(), true).await?;
         let plan = match self.plan(&command, &files, given).await {
-            // The two passes of a segment share a folder, which jobs of a queue do not.
-            Ok(Ok(plan)) if plan.segments.iter().all(|segment| segment.first_pass.is_none()) => plan,
+            // The two passes of a segment share a folder, which jobs of a queue do not, and frames are fed within one machine.
+            Ok(Ok(plan)) if can_be_queued(&plan) => plan,
             Ok(_) => {
                 files.abandon(&self.lease).await;
                 return self.run().await;

@@ -41,9 +41,11 @@ pub fn args(words: &Words, source: &Source, encoder: &str, partial: &str) -> Res
             args.add([option, "1"]);
         }
     }
-    args.add(tags(words, source));
-    args.add(dispositions(words, source, &chosen));
-    args.add(shifted(&words.other)?);
+    args.add(tags(words, source.picture()));
+    let streams = source.probe.streams.iter();
+    let streams: Vec<&Stream> = streams.filter(|stream| chosen.contains(&stream.index)).collect();
+    args.add(dispositions(words, source.picture(), &streams));
+    args.add(shifted(&words.other, |input| (input == 0).then_some(1))?);
     if let Some(length_us) = words.of_output_reach.length_us() {
         args.add(["-t", &units::seconds(length_us)]);
     }
@@ -87,7 +89,7 @@ fn maps(source: &Source, chosen: &[u32]) -> Result<Vec<String>, Whole> {
 }
 
 /// What makes the files of a playlist those of the whole output, rather than of the unfinished one.
-fn playlist(words: &Words) -> Result<Vec<String>, Whole> {
+pub fn playlist(words: &Words) -> Result<Vec<String>, Whole> {
     let container = words.container();
     if !formats::HLS.contains(&container) && !formats::DASH.contains(&container) {
         return Ok(Vec::new());
@@ -122,12 +124,12 @@ fn playlist(words: &Words) -> Result<Vec<String>, Whole> {
 }
 
 /// Gives the picture the tags that it has in the input. With `-map_metadata` for one stream, ffmpeg would leave those of others out.
-fn tags(words: &Words, source: &Source) -> Vec<String> {
+pub fn tags(words: &Words, picture: Option<&Stream>) -> Vec<String> {
     if words.other.iter().any(|word| word == "-1") {
         return Vec::new();
     }
     const OF_SEGMENTS: [&str; 4] = ["encoder", "handler_name", "language", "vendor_id"];
-    let picture = source.picture().filter(|_| !words.has_graph);
+    let picture = picture.filter(|_| !words.has_graph);
     let tags = picture.into_iter().flat_map(|stream| &stream.tags);
     let tags = tags.filter(|(name, _)| !name.eq_ignore_ascii_case("encoder"));
     let cleared = OF_SEGMENTS.map(|name| format!("{name}="));
@@ -138,8 +140,8 @@ fn tags(words: &Words, source: &Source) -> Vec<String> {
 }
 
 /// Says which streams are marked as default and the like, where that is not what ffmpeg does for itself.
-fn dispositions(words: &Words, source: &Source, chosen: &[u32]) -> Vec<String> {
-    let picture = source.picture().filter(|_| !words.has_graph);
+pub fn dispositions(words: &Words, picture: Option<&Stream>, chosen: &[&Stream]) -> Vec<String> {
+    let picture = picture.filter(|_| !words.has_graph);
     let of_picture = picture.into_iter().flat_map(|stream| &stream.disposition);
     let of_picture = of_picture
         .filter(|(_, holds)| **holds == 1)
@@ -159,8 +161,7 @@ fn dispositions(words: &Words, source: &Source, chosen: &[u32]) -> Vec<String> {
     }
     // What it does for each kind of which there are several, unless anything is said of any stream.
     for (kind, letter) in [(MediaType::Audio, 'a'), (MediaType::Subtitle, 's')] {
-        let streams = source.probe.streams.iter();
-        let of_kind = streams.filter(|stream| stream.codec_type == kind && chosen.contains(&stream.index));
+        let of_kind = chosen.iter().filter(|stream| stream.codec_type == kind);
         let marked: Vec<bool> = of_kind
             .map(|stream| stream.disposition.get("default") == Some(&1))
             .collect();
@@ -171,21 +172,18 @@ fn dispositions(words: &Words, source: &Source, chosen: &[u32]) -> Vec<String> {
     args
 }
 
-/// The options with the number that the input has here, where they name it.
-fn shifted(options: &[String]) -> Result<Vec<String>, Whole> {
+/// The options with the number that an input has here, where they name it.
+pub fn shifted(options: &[String], number: impl Fn(usize) -> Option<usize>) -> Result<Vec<String>, Whole> {
     let mut shifted = options.to_vec();
     for at in 1..options.len() {
         if options[at - 1].starts_with("-map_metadata") || options[at - 1] == "-map_chapters" {
-            shifted[at] = match options[at].as_str() {
-                "0" => "1".to_owned(),
-                "-1" => "-1".to_owned(),
-                other => {
-                    return Err(Whole::new(format!(
-                        "{} {other} is not one that a plan follows",
-                        options[at - 1]
-                    )));
-                }
+            let other = options[at].as_str();
+            let here = match other {
+                "-1" => Some(other.to_owned()),
+                _ => other.parse().ok().and_then(&number).map(|number| number.to_string()),
             };
+            shifted[at] =
+                here.ok_or_else(|| Whole::new(format!("{} {other} is not one that a plan follows", options[at - 1])))?;
         }
     }
     Ok(shifted)
@@ -262,7 +260,7 @@ pub fn streams(words: &Words, source: &Source) -> Result<Vec<u32>, Whole> {
 }
 
 /// The streams that one `-map` means.
-fn mapped(map: &str, streams: &[Stream]) -> Result<Vec<u32>, Whole> {
+pub fn mapped(map: &str, streams: &[Stream]) -> Result<Vec<u32>, Whole> {
     let unknown = || Whole::new(format!("-map {map} is not one that a plan follows"));
     let mut parts = map.trim_end_matches('?').split(':');
     if parts.next() != Some("0") {

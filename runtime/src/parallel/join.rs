@@ -77,6 +77,18 @@ impl Encoded {
         self.frames.len() as u64
     }
 
+    /// Whether its frames are shown at these times, which are in units of a fraction of a second, and all later by some seconds.
+    pub fn is_shown_at(&self, times: &[i64], (above, below): (u64, u64), later_seconds: u32) -> bool {
+        let mut shown: Vec<i64> = self.frames.iter().map(|frame| frame.shown).collect();
+        shown.sort_unstable();
+        let scale = i128::from(self.scale);
+        let is_same = |(shown, time): (&i64, &i64)| {
+            let shown = i128::from(*shown) - scale * i128::from(later_seconds);
+            shown * i128::from(below) == i128::from(*time) * i128::from(above) * scale
+        };
+        shown.len() == times.len() && shown.iter().zip(times).all(is_same)
+    }
+
     /// The time of the first frame that is shown, in seconds.
     pub fn first_seconds(&self) -> Option<f64> {
         let first = self.frames.iter().map(|frame| frame.shown).min()?;
@@ -253,6 +265,8 @@ mod tests {
         let mut before = Before::default();
         let first = segment(1, &[(920, 1000), (960, 1120), (1000, 1040), (1040, 1080)]);
         assert_eq!((first.frames(), first.first_seconds()), (4, Some(1.0)));
+        assert!(first.is_shown_at(&[0, 1, 2, 3], (1, 25), 1));
+        assert!(!first.is_shown_at(&[0, 1, 2], (1, 25), 1) && !first.is_shown_at(&[0, 1, 2, 4], (1, 25), 1));
         let mut whole = first.follow(&mut before).unwrap();
         assert_eq!(whole.len(), 2);
         assert!(

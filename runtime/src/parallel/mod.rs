@@ -2,11 +2,13 @@
 //! joined.
 //!
 //! [`words`] reads an ordinary command of ffmpeg, [`source`] what its input has, and [`plan`] decides from both alone how it
-//! is cut: the number of cores changes when a segment is made, and never what is made. [`run`] carries a plan out.
+//! is cut: the number of cores changes when a segment is made, and never what is made. What cannot be cut so, [`feed`] may
+//! cut behind its filters. [`run`] carries a plan out.
 
 mod args;
 mod assembly;
 mod cuts;
+mod feed;
 mod filters;
 mod formats;
 mod join;
@@ -20,7 +22,7 @@ mod units;
 mod whole;
 mod words;
 
-pub use plan::{Plan, Segment};
+pub use plan::{Feed, Plan, Segment, Way};
 pub use whole::Whole;
 
 use crate::error::Error;
@@ -133,7 +135,7 @@ impl Runtime {
     /// Runs a command of ffmpeg on several cores where it can be cut, and as one job where it cannot.
     ///
     /// `set_up` gives its files and limits to each job that is needed: one that reads the input's index, one a segment, one that
-    /// joins. Deadline and cancellations are those of the whole; the memory of a program is that of each job. Encoded segments
+    /// feeds them if they do not seek themselves, one that joins. Deadline and cancellations are those of the whole; the memory of a program is that of each job. Encoded segments
     /// that wait to be joined count as host memory. The job that joins, or does all, has the standard streams that are set up.
     ///
     /// The output gets its name when it is whole: until then it has `.partial` before its ending.

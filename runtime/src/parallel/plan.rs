@@ -18,7 +18,9 @@ use serde::Serialize;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Plan {
-    /// In order; each makes the picture of its stretch as fragmented MP4 on standard output.
+    pub way: Way,
+    /// In order; each makes the picture of its stretch as fragmented MP4 on standard output. How many there are of a video that
+    /// is fed, its feeder shows, so that there are none here.
     pub segments: Vec<Segment>,
     /// The arguments of the job that joins: it has the segments, one after another, on standard input, and makes all else of the
     /// input itself. [`Plan::FIRST_TIME`] stands for the time of the first frame.
@@ -30,6 +32,53 @@ pub struct Plan {
     pub is_playlist: bool,
     #[serde(skip)]
     pub(super) may_overwrite: bool,
+    #[serde(skip)]
+    pub(super) inputs: Vec<String>,
+}
+
+/// How a segment's encoder comes to its frames.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Way {
+    /// It seeks in the input, and decodes and filters them itself.
+    Seek,
+    /// One job decodes and filters all.
+    Feed(Feed),
+}
+
+/// The jobs of a video that is fed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Feed {
+    /// The arguments of the job that decodes and filters. It writes raw frames as NUT to standard output, and says on standard error
+    /// what they lack.
+    pub feeder: Vec<String>,
+    /// How many frames a segment has; the last one may have fewer.
+    pub frames: u64,
+    /// The arguments of the job that encodes a segment, from NUT on standard input to fragmented MP4 on standard output.
+    /// [`Feed::FRAME_FILTERS`] and [`Feed::TIME_BASE`] stand for what the feeder says.
+    pub segment: Vec<String>,
+    /// The rate of frames that is asked for.
+    #[serde(skip)]
+    pub(super) rate: Option<(u64, u64)>,
+    /// The rate is constant, and one that ffmpeg has for all that say none if filters do not tell it.
+    #[serde(skip)]
+    pub(super) is_constant: bool,
+    /// The encoder is told a rate of smaller numbers otherwise.
+    #[serde(skip)]
+    pub(super) rate_part_max: u64,
+}
+
+impl Feed {
+    /// Stands for filters that give raw frames what the encoder is to know of them.
+    pub const FRAME_FILTERS: &str = "FRAME_FILTERS";
+
+    /// Stands for the units of the encoder's times, in seconds.
+    pub const TIME_BASE: &str = "TIME_BASE";
+
+    /// Stands for the rate of frames, in the arguments of the job that joins where its container has it.
+    pub const FRAME_RATE: &str = "FRAME_RATE";
 }
 
 /// A stretch of the input.
@@ -74,7 +123,7 @@ const ENCODERS: &[&str] = &[
 ];
 
 /// What each fragment has: one frame, its times as they are.
-const FRAGMENTS: &str = "+empty_moov+default_base_moof+frag_every_frame+frag_discont";
+pub(super) const FRAGMENTS: &str = "+empty_moov+default_base_moof+frag_every_frame+frag_discont";
 
 /// Added to the times in segments, in seconds: decoding begins before the time of the first frame, and fragments have no time before
 /// zero.
@@ -112,12 +161,14 @@ pub fn plan(words: &Words, source: &Source) -> Result<Plan, Whole> {
     let partial = partial(&words.output).ok_or_else(|| Whole::new("the output's name has no ending"))?;
     let container = words.container();
     Ok(Plan {
+        way: Way::Seek,
         segments: segments.collect(),
         join: assembly::args(words, source, encoder, &partial)?,
         output: words.output.clone(),
         partial,
         is_playlist: HLS.contains(&container) || DASH.contains(&container),
         may_overwrite: words.may_overwrite,
+        inputs: vec![words.input.clone()],
     })
 }
 
@@ -154,7 +205,7 @@ fn check_times(words: &Words, source: &Source, stretch: &Stretch, chain: &Chain)
 }
 
 /// The encoder of the picture, if the output is one that a plan makes.
-fn check_output(words: &Words) -> Result<&str, Whole> {
+pub(super) fn check_output(words: &Words) -> Result<&str, Whole> {
     let container = words.container();
     let is = |names: &[&str]| names.contains(&container);
     if words.output.contains("://") || words.output.starts_with("pipe:") || words.output == "-" {
@@ -242,7 +293,7 @@ fn segment(
 }
 
 /// The options of the picture, as a segment has them.
-fn picture(words: &Words, encoder: &str, has_share: bool) -> Vec<String> {
+pub(super) fn picture(words: &Words, encoder: &str, has_share: bool) -> Vec<String> {
     let mut picture = words.picture.clone();
     if has_share {
         let is_rate = |word: &str| matches!(word.split(':').next(), Some("-b" | "-vb"));
@@ -261,7 +312,7 @@ fn picture(words: &Words, encoder: &str, has_share: bool) -> Vec<String> {
 }
 
 /// `out.partial.mp4` of `out.mp4`.
-fn partial(output: &str) -> Option<String> {
+pub(super) fn partial(output: &str) -> Option<String> {
     let (stem, ending) = output.rsplit_once('.')?;
     (!ending.contains('/') && !stem.is_empty()).then(|| format!("{stem}.partial.{ending}"))
 }

@@ -1,8 +1,10 @@
 //! Carrying a plan out.
 
+use super::assembly::FIRST_TIME;
+use super::feed::{self, Feeder, Feeding, Log};
 use super::join::{Before, Encoded};
 use super::keep::{self, Kept};
-use super::plan::{self, Plan, Segment};
+use super::plan::{self, Feed, Plan, Segment, Way};
 use super::source::Source;
 use super::whole::Whole;
 use super::words::Words;
@@ -19,7 +21,7 @@ use crate::runtime::Runtime;
 use crate::stdio::{Stdin, Stdout};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -37,29 +39,14 @@ pub fn plan(runtime: &Runtime, command: &Parallel, set_up: SetUp) -> Result<Resu
 
 pub fn run(runtime: &Runtime, command: &Parallel, set_up: SetUp) -> Result<Done, Error> {
     let call = Call::new(runtime, command, set_up);
-    let whole = match call.plan()? {
-        Ok(plan) => return call.carry_out(&plan),
-        Err(whole) => whole,
-    };
-    if command.is_required {
-        return Err(Error::Whole {
-            reason: whole.to_string(),
-        });
+    match call.plan()? {
+        Ok(plan) => call.carry_out_or_run(&plan),
+        Err(whole) => call.run_whole(whole),
     }
-    let mut job = call.set_up(&command.args)?;
-    if let Some(report) = command.progress.clone() {
-        job = job.progress(move |progress| report(progress));
-    }
-    let output = runtime.run(job)?;
-    Ok(Done {
-        output,
-        segments: 1,
-        whole: Some(whole),
-    })
 }
 
 pub fn run_plan(runtime: &Runtime, command: &Parallel, plan: &Plan, set_up: SetUp) -> Result<Done, Error> {
-    Call::new(runtime, command, set_up).carry_out(plan)
+    Call::new(runtime, command, set_up).carry_out_or_run(plan)
 }
 
 #[cfg(feature = "cluster")]
@@ -68,7 +55,7 @@ pub fn join(runtime: &Runtime, command: &Parallel, plan: &Plan, made: Made, set_
         made: Some(made),
         ..Call::new(runtime, command, set_up)
     };
-    call.carry_out(plan)
+    call.carry_out_or_run(plan)
 }
 
 /// Where the output lies.
@@ -142,6 +129,88 @@ impl<'a> Call<'a> {
     }
 
     fn plan(&self) -> Result<Result<Plan, Whole>, Error> {
+        let sought = match self.plan_seek()? {
+            Ok(plan) => return Ok(Ok(plan)),
+            Err(whole) => whole.to_string(),
+        };
+        Ok(self.plan_feed()?.map_err(|whole| {
+            let whole = whole.to_string();
+            match sought.contains(&whole) {
+                true => Whole::new(sought),
+                false => Whole::new(format!("{sought}; nor can it be fed: {whole}")),
+            }
+        }))
+    }
+
+    /// Plans to feed it.
+    fn plan_feed(&self) -> Result<Result<Plan, Whole>, Error> {
+        let read = || {
+            let command = feed::Command::read(&self.command.args)?;
+            let encoder = feed::encoder(&command)?.to_owned();
+            Ok::<_, Whole>((command, encoder))
+        };
+        let (command, encoder) = match read() {
+            Ok(read) => read,
+            Err(whole) => return Ok(Err(whole)),
+        };
+        let mut probes = Vec::new();
+        for input in &command.inputs {
+            let mut job = self.with_limits(Job::probe(input.name.as_str()))?;
+            // Before `-i`.
+            let at = job.args.len().saturating_sub(2);
+            job.args
+                .splice(at..at, feed::probe_args(input).into_iter().map(Into::into));
+            match self
+                .runtime
+                .probe(quiet(job.stdout(Stdout::Capture { limit_bytes: 64 << 20 })))
+            {
+                Ok(probe) => probes.push(probe),
+                Err(Error::Program { message, .. }) => return Ok(Err(Whole::new(format!("the input: {message}")))),
+                Err(error) => return Err(error),
+            }
+        }
+        if !self.has_usual_encoder(&command.words)? {
+            return Ok(Err(unusual_encoder()));
+        }
+        let module = match self.module(&encoder)? {
+            Ok(module) => module,
+            Err(whole) => return Ok(Err(whole)),
+        };
+        match feed::plan(&command, &probes, &module) {
+            Ok(plan) => Ok(self.target(&plan)?.map(|_| plan)),
+            whole => Ok(whole),
+        }
+    }
+
+    /// What the module has of what a plan to feed needs.
+    fn module(&self, encoder: &str) -> Result<Result<feed::Module, Whole>, Error> {
+        for part in ["muxer=nut", "demuxer=nut", "filter=showinfo", "filter=setparams"] {
+            let (kind, name) = part.split_once('=').unwrap_or((part, ""));
+            if !self.help(part)?.to_lowercase().contains(&format!("{kind} {name}")) {
+                return Ok(Err(Whole::new(format!("the module has no {kind} {name}"))));
+            }
+        }
+        let help = self.help(&format!("encoder={encoder}"))?;
+        let pixels = help
+            .lines()
+            .find_map(|line| line.split_once("Supported pixel formats:"));
+        let pixels = pixels.map_or("", |(_, pixels)| pixels);
+        Ok(Ok(feed::Module {
+            pixels: pixels.split_whitespace().map(str::to_owned).collect(),
+        }))
+    }
+
+    fn help(&self, part: &str) -> Result<String, Error> {
+        let job = Job::new(["ffmpeg", "-v", "error", "-h", part]);
+        let job = unwritten(quiet(self.with_limits(job)?));
+        let output = self
+            .runtime
+            .run(job.stdout(Stdout::Capture { limit_bytes: 64 << 10 }))?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Plans to cut it by seeking.
+    fn plan_seek(&self) -> Result<Result<Plan, Whole>, Error> {
         let words = match Words::read(&self.command.args) {
             Ok(words) => words,
             Err(whole) => return Ok(Err(whole)),
@@ -173,9 +242,7 @@ impl<'a> Call<'a> {
         }
         let index = String::from_utf8_lossy(&output.stdout);
         match Source::new(probe, picture, &index).and_then(|source| plan::plan(&words, &source)) {
-            Ok(_) if !self.has_usual_encoder(&words)? => Ok(Err(Whole::new(
-                "without libx264 the module has an encoder of its own for H.264: name it with -c:v",
-            ))),
+            Ok(_) if !self.has_usual_encoder(&words)? => Ok(Err(unusual_encoder())),
             Ok(plan) => Ok(self.target(&plan)?.map(|_| plan)),
             whole => Ok(whole),
         }
@@ -186,12 +253,7 @@ impl<'a> Call<'a> {
         if !matches!(words.encoder(), None | Some("h264")) || words.container() == "webm" {
             return Ok(true);
         }
-        let job = Job::new(["ffmpeg", "-v", "error", "-h", "encoder=libx264"]);
-        let job = unwritten(quiet(self.with_limits(job)?));
-        let output = self
-            .runtime
-            .run(job.stdout(Stdout::Capture { limit_bytes: 64 << 10 }))?;
-        Ok(String::from_utf8_lossy(&output.stdout).contains("Encoder libx264"))
+        Ok(self.help("encoder=libx264")?.contains("Encoder libx264"))
     }
 
     /// Finds the place of the output, unless it is for ffmpeg to decide about it.
@@ -228,10 +290,13 @@ impl<'a> Call<'a> {
 
     /// All that segments depend on: the plan, the input, and the programs that make them.
     fn key(&self, plan: &Plan) -> Result<String, Error> {
-        let words = Words::read(&self.command.args).map_err(|whole| segments(&whole.to_string()))?;
-        let input = self.set_up(&[])?.place(&words.input);
-        let input = input.and_then(|(file_system, path)| file_system.metadata(&path, true).ok());
-        let input = input.map(|input| (input.size_bytes, input.modified, input.device, input.inode));
+        let job = self.set_up(&[])?;
+        let inputs = plan.inputs.iter().map(|input| {
+            let (file_system, path) = job.place(input)?;
+            let input = file_system.metadata(&path, true).ok()?;
+            Some((input.size_bytes, input.modified, input.device, input.inode))
+        });
+        let inputs: Vec<_> = inputs.collect();
         let version = unwritten(quiet(self.with_limits(Job::new(["ffmpeg", "-version"]))?));
         let version = version.stdout(Stdout::Capture { limit_bytes: 64 << 10 });
         let version = self.runtime.run(version)?;
@@ -239,7 +304,7 @@ impl<'a> Call<'a> {
         for part in [
             env!("CARGO_PKG_VERSION").as_bytes(),
             &version.stdout,
-            format!("{input:?}").as_bytes(),
+            format!("{inputs:?}").as_bytes(),
             format!("{plan:?}").as_bytes(),
         ] {
             hash.update((part.len() as u64).to_le_bytes());
@@ -269,7 +334,40 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn carry_out(&self, plan: &Plan) -> Result<Done, Error> {
+    /// Runs the command as one job.
+    fn run_whole(&self, whole: Whole) -> Result<Done, Error> {
+        if self.command.is_required {
+            return Err(Error::Whole {
+                reason: whole.to_string(),
+            });
+        }
+        let mut job = self.set_up(&self.command.args)?;
+        if let Some(report) = self.command.progress.clone() {
+            job = job.progress(move |progress| report(progress));
+        }
+        let output = self.runtime.run(job)?;
+        Ok(Done {
+            output,
+            segments: 1,
+            whole: Some(whole),
+        })
+    }
+
+    /// Carries a plan out. What turns out not to be fed is run as one job.
+    fn carry_out_or_run(&self, plan: &Plan) -> Result<Done, Error> {
+        let whole = match self.carry_out(plan)? {
+            Ok(done) => return Ok(done),
+            Err(whole) => whole,
+        };
+        // Those jobs were ended, and not this one.
+        let again = Call {
+            called: self.called,
+            ..Call::new(self.runtime, self.command, self.set_up)
+        };
+        again.run_whole(whole)
+    }
+
+    fn carry_out(&self, plan: &Plan) -> Result<Result<Done, Whole>, Error> {
         let kept = self.kept(plan)?;
         let target = self.target(plan)?.map_err(|whole| segments(&whole.to_string()))?;
         if let Some(kept) = &kept {
@@ -285,7 +383,10 @@ impl<'a> Call<'a> {
         let opened = target.file_system.open(&target.partial, &options);
         let opened = opened.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", plan.partial)));
         drop(opened.map_err(|source| Error::Segments { source })?);
-        let mut output = self.encode_and_join(plan, kept.as_ref())?;
+        let (mut output, count) = match self.encode_and_join(plan, kept.as_ref())? {
+            Ok(joined) => joined,
+            Err(whole) => return Ok(Err(whole)),
+        };
         let renamed = target.file_system.rename(&target.partial, &target.output);
         renamed.map_err(|source| Error::Segments { source })?;
         std::mem::forget(half);
@@ -294,11 +395,11 @@ impl<'a> Call<'a> {
         output.cpu_time = Duration::from_nanos(self.cpu_time.load(Ordering::Relaxed));
         output.bytes_read = self.bytes_read.load(Ordering::Relaxed);
         output.memory_peak_bytes = self.memory_peak_bytes.load(Ordering::Relaxed);
-        Ok(Done {
+        Ok(Ok(Done {
             output,
-            segments: plan.segments.len(),
+            segments: count,
             whole: None,
-        })
+        }))
     }
 
     fn add(&self, output: &Output) {
@@ -309,56 +410,158 @@ impl<'a> Call<'a> {
             .fetch_max(output.memory_peak_bytes, Ordering::Relaxed);
     }
 
-    fn encode_and_join(&self, plan: &Plan, kept: Option<&Kept>) -> Result<Output, Error> {
-        let workers = self.command.worker_count().min(plan.segments.len());
-        let line = Arc::new(Line::new(plan.segments.len(), workers));
+    /// Makes the output, of so many segments; or finds that it cannot be fed.
+    fn encode_and_join(&self, plan: &Plan, kept: Option<&Kept>) -> Result<Result<(Output, usize), Whole>, Error> {
+        let (feed, count) = match &plan.way {
+            Way::Seek => (None, Some(plan.segments.len())),
+            Way::Feed(feed) => (Some(feed), None),
+        };
+        let workers = self.command.worker_count().min(count.unwrap_or(usize::MAX));
+        let line = Arc::new(Line::new(count, workers));
         let reports = Reports::new(self.command, plan.segments.len());
+        let feeding = match feed {
+            None => None,
+            Some(feed) => {
+                let (queue_max_bytes, _) = shared(self.set_up(&[])?.host_memory_max_bytes);
+                Some(Feeding::new(feed, queue_max_bytes))
+            }
+        };
+        let fails = Fails {
+            stop: &self.stop,
+            line: &line,
+            feeding: feeding.as_deref(),
+        };
         let failure = Mutex::new(None);
         let fail = |error: Error| {
             let mut failure = lock(&failure);
             failure.get_or_insert(error);
             drop(failure);
-            self.stop.cancel();
-            line.fail();
+            fails.fail();
+        };
+        let made = |index: usize| match feed.zip(feeding.as_ref()) {
+            None => self.encode(&plan.segments[index], &reports, index, kept).map(Some),
+            Some((feed, feeding)) => self.encode_fed(feed, feeding, &reports, index),
         };
         let joined = thread::scope(|scope| {
+            if let Some((feed, feeding)) = feed.zip(feeding.as_ref()) {
+                let (fail, fails, line) = (&fail, &fails, &line);
+                scope.spawn(move || {
+                    let _ends = EndsAll(fails);
+                    let fed = self.feed(feed, feeding);
+                    if let Err(error) = fed.and_then(|count| line.set_count(count).map_err(segments)) {
+                        fail(error);
+                    }
+                });
+            }
             for _ in 0..workers {
                 scope.spawn(|| {
-                    let _ends = EndsAll(&self.stop, &line);
+                    let _ends = EndsAll(&fails);
                     while let Some(index) = line.next() {
-                        match self.encode(&plan.segments[index], &reports, index, kept) {
-                            Ok(encoded) => {
+                        match made(index) {
+                            Ok(Some(encoded)) => {
                                 if let Err(reason) = line.put(index, encoded) {
                                     fail(segments(reason));
                                 }
                             }
+                            // There is no such segment, or what feeds has failed.
+                            Ok(None) => break,
                             Err(error) => fail(error),
                         }
                     }
                 });
             }
-            let _ends = EndsAll(&self.stop, &line);
+            let _ends = EndsAll(&fails);
             // A program that ends before it has read all would leave the others waiting for it.
             let joined = self
-                .join(plan, &line)
+                .join(plan, &line, feeding.as_deref())
                 .and_then(|joined| line.check_read().map(|()| joined));
-            if joined.is_err() {
-                self.stop.cancel();
-                line.fail();
-            }
-            joined
+            // It fails as well when a segment has, and that is no news; nor is it that segments end when it fails.
+            joined.map_err(&fail).ok()
         });
-        // The join fails as well when a segment has, and that is no news.
+        if let Some(reason) = feeding.as_ref().and_then(|feeding| feeding.unfit()) {
+            return Ok(Err(Whole::new(reason)));
+        }
         if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
             return Err(error);
         }
-        let (output, frames) = joined?;
+        let (output, frames) = joined.ok_or_else(|| segments("they were not joined"))?;
         match plan.is_playlist {
             true => check_frames(frames, line.frames())?,
             false => self.check(plan, line.frames())?,
         }
         reports.finish();
-        Ok(output)
+        Ok(Ok((output, line.count())))
+    }
+
+    /// Decodes and filters a video for the encoders. How many segments it has.
+    fn feed(&self, feed: &Feed, feeding: &Arc<Feeding>) -> Result<usize, Error> {
+        let feeder = Feeder::new(feeding);
+        let job = unwritten(self.set_up(&feed.feeder)?).stdin(Stdin::Empty);
+        let job = job
+            .stdout(Stdout::Writer(Box::new(feeder.clone())))
+            .stderr(Stdout::Writer(Box::new(Log(feeding.clone()))));
+        // Encoders that wait for it have places.
+        let mut output = self.runtime.run_beside(job)?;
+        self.add(&output);
+        if let Some(reason) = feeder.refused() {
+            if reason == feed::NO_VIDEO {
+                feeding.set_unfit(reason.to_owned());
+            }
+            return Err(segments(reason));
+        }
+        output.stderr = feeding.errors();
+        output.into_success()?;
+        let count = feeder.finish().map_err(segments)?;
+        feeding.check_end(feed);
+        if count == 0 {
+            feeding.set_unfit("it has no frames".to_owned());
+            return Err(segments("there are no frames"));
+        }
+        Ok(count)
+    }
+
+    /// Encodes a segment that is fed, if there is one.
+    fn encode_fed(
+        &self,
+        feed: &Feed,
+        feeding: &Arc<Feeding>,
+        reports: &Arc<Reports>,
+        index: usize,
+    ) -> Result<Option<Encoded>, Error> {
+        let Some(known) = feeding.take(index) else {
+            return Ok(None);
+        };
+        let time_base = known.time_base(feed).map_err(|reason| {
+            feeding.set_unfit(reason.clone());
+            segments(&reason)
+        })?;
+        let place = |word: &String| match word.as_str() {
+            Feed::FRAME_FILTERS => known.filters(),
+            Feed::TIME_BASE => format!("{}/{}", time_base.0, time_base.1),
+            word => word.to_owned(),
+        };
+        let args: Vec<String> = feed.segment.iter().map(place).collect();
+        let sink = Sink::default();
+        let mut job = self.set_up(&args)?;
+        let (_, encoded_max_bytes) = shared(job.host_memory_max_bytes);
+        sink.set_limit(encoded_max_bytes as u64);
+        if reports.report.is_some() {
+            let reports = reports.clone();
+            job = job.progress(move |progress| reports.of_segment(index, progress));
+        }
+        let job = quiet(job)
+            .stdin(Stdin::Reader(Box::new(feeding.input(index))))
+            .stdout(Stdout::Writer(Box::new(sink.clone())));
+        let output = self.runtime.run(job)?;
+        self.add(&output);
+        sink.check()?;
+        output.into_success()?;
+        let encoded = Encoded::read(sink.take()).map_err(segments)?;
+        let fed = feeding.finish(index).map_err(segments)?;
+        match encoded.is_shown_at(&fed.times, fed.time_base, plan::OFFSET_SECONDS) {
+            true => Ok(Some(encoded)),
+            false => Err(segments("a segment has not the frames that it was fed")),
+        }
     }
 
     /// Encodes a segment; once more if that fails, as what failed may pass.
@@ -427,13 +630,30 @@ impl<'a> Call<'a> {
         Ok(self.set_up(&segment.args)?.file_system(Plan::PASSES, passes))
     }
 
-    fn join(&self, plan: &Plan, line: &Arc<Line>) -> Result<(Output, u64), Error> {
+    fn join(&self, plan: &Plan, line: &Arc<Line>, feeding: Option<&Feeding>) -> Result<(Output, u64), Error> {
         let Some(first_seconds) = line.first_seconds() else {
             return Err(segments("a segment failed"));
         };
-        let place = |word: &String| match word.as_str() {
-            Plan::FIRST_TIME => format!("{:.6}", first_seconds - f64::from(plan::OFFSET_SECONDS)),
-            word => word.to_owned(),
+        // It may be later by what the output leaves out: `FIRST_TIME+3.5`.
+        let place = |word: &String| {
+            let later: Option<f64> = match word.strip_prefix(FIRST_TIME) {
+                Some("") => Some(0.0),
+                later => later.and_then(|later| later.strip_prefix('+')?.parse().ok()),
+            };
+            let rate = match &plan.way {
+                Way::Feed(feed) if word == Feed::FRAME_RATE => {
+                    let known = feeding.and_then(Feeding::known);
+                    known.and_then(|known| known.rate(feed))
+                }
+                _ => None,
+            };
+            if let Some((above, below)) = rate {
+                return format!("{above}/{below}");
+            }
+            match later {
+                Some(later) => format!("{:.6}", first_seconds - f64::from(plan::OFFSET_SECONDS) + later),
+                None => word.to_owned(),
+            }
         };
         let args: Vec<String> = plan.join.iter().map(place).collect();
         let joined = Joined {
@@ -487,16 +707,44 @@ fn check_frames(counted: u64, wanted: u64) -> Result<(), Error> {
     }
 }
 
+/// Ends all that runs or waits.
+struct Fails<'a> {
+    stop: &'a Cancellation,
+    line: &'a Line,
+    feeding: Option<&'a Feeding>,
+}
+
+impl Fails<'_> {
+    fn fail(&self) {
+        if let Some(feeding) = self.feeding {
+            feeding.fail();
+        }
+        self.stop.cancel();
+        self.line.fail();
+    }
+}
+
 /// Lets no thread wait for one that panics, as it does where a caller's own code has.
-struct EndsAll<'a>(&'a Cancellation, &'a Line);
+struct EndsAll<'a>(&'a Fails<'a>);
 
 impl Drop for EndsAll<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.0.cancel();
-            self.1.fail();
+            self.0.fail();
         }
     }
+}
+
+/// How much of a job's limit of host memory a queue of frames may have, and how much what is encoded.
+fn shared(limit_bytes: u64) -> (usize, usize) {
+    const QUEUE_MAX_BYTES: u64 = 64 << 20;
+    let queue = QUEUE_MAX_BYTES.min(limit_bytes / 2);
+    let part = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    (part(queue), part(limit_bytes - queue))
+}
+
+fn unusual_encoder() -> Whole {
+    Whole::new("without libx264 the module has an encoder of its own for H.264: name it with -c:v")
 }
 
 /// The progress of a segment that is there.
@@ -535,15 +783,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 struct Line {
     state: Mutex<State>,
     changed: Condvar,
-    count: usize,
     /// How many encoded segments may be ahead of the one that is read.
     ahead_max: usize,
 }
 
 #[derive(Default)]
 struct State {
+    /// How many segments there are, once it is known.
+    count: Option<usize>,
     next: usize,
-    encoded: Vec<Option<Encoded>>,
+    encoded: BTreeMap<usize, Encoded>,
     /// The segments that were read.
     read: usize,
     frames: u64,
@@ -556,16 +805,33 @@ struct State {
     in_order: usize,
 }
 
+impl State {
+    /// Whether so many segments are all.
+    fn has_all(&self, segments: usize) -> bool {
+        self.count.is_some_and(|count| segments >= count)
+    }
+
+    fn next_encoded(&mut self) -> Option<Encoded> {
+        self.encoded.remove(&self.in_order)
+    }
+
+    fn check_frames(&self) -> Result<(), &'static str> {
+        match self.has_all(self.in_order) && self.first_seconds.is_none() {
+            true => Err("no segment has a frame"),
+            false => Ok(()),
+        }
+    }
+}
+
 impl Line {
-    fn new(count: usize, workers: usize) -> Line {
+    fn new(count: Option<usize>, workers: usize) -> Line {
         let state = State {
-            encoded: vec![None; count],
+            count,
             ..State::default()
         };
         Line {
             state: Mutex::new(state),
             changed: Condvar::new(),
-            count,
             ahead_max: 2 * workers,
         }
     }
@@ -573,10 +839,10 @@ impl Line {
     /// The next segment to encode, once it is not too far ahead.
     fn next(&self) -> Option<usize> {
         let mut state = lock(&self.state);
-        while !state.failed && state.next < self.count && state.next >= state.read + self.ahead_max {
+        while !state.failed && !state.has_all(state.next) && state.next >= state.read + self.ahead_max {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        if state.failed || state.next == self.count {
+        if state.failed || state.has_all(state.next) {
             return None;
         }
         state.next += 1;
@@ -585,23 +851,28 @@ impl Line {
 
     fn put(&self, index: usize, encoded: Encoded) -> Result<(), &'static str> {
         let mut state = lock(&self.state);
-        state.encoded[index] = Some(encoded);
-        while state.in_order < self.count {
-            let at = state.in_order;
-            let Some(encoded) = state.encoded[at].take() else {
-                break;
-            };
+        state.encoded.insert(index, encoded);
+        while let Some(encoded) = state.next_encoded() {
             state.frames += encoded.frames();
             state.first_seconds = state.first_seconds.or_else(|| encoded.first_seconds());
             let parts = encoded.follow(&mut state.before)?;
             state.ready.extend(parts);
             state.in_order += 1;
         }
-        if state.in_order == self.count && state.first_seconds.is_none() {
-            return Err("no segment has a frame");
-        }
         self.changed.notify_all();
-        Ok(())
+        state.check_frames()
+    }
+
+    /// There are so many segments, and no more.
+    fn set_count(&self, count: usize) -> Result<(), &'static str> {
+        let mut state = lock(&self.state);
+        state.count = Some(count);
+        self.changed.notify_all();
+        state.check_frames()
+    }
+
+    fn count(&self) -> usize {
+        lock(&self.state).count.unwrap_or_default()
     }
 
     fn fail(&self) {
@@ -625,7 +896,7 @@ impl Line {
     /// Fails unless every part of every segment was read.
     fn check_read(&self) -> Result<(), Error> {
         let state = lock(&self.state);
-        match state.in_order == self.count && state.ready.is_empty() {
+        match state.has_all(state.in_order) && state.ready.is_empty() {
             true => Ok(()),
             false => Err(segments("what joins them ended before it had read all of them")),
         }
@@ -653,7 +924,7 @@ impl Read for Joined {
                 state.read = self.next - 1;
                 self.current = part;
                 self.line.changed.notify_all();
-            } else if state.in_order == self.line.count {
+            } else if state.has_all(state.in_order) {
                 return Ok(0);
             } else {
                 drop(self.line.changed.wait(state).unwrap_or_else(PoisonError::into_inner));
@@ -736,6 +1007,9 @@ impl Reports {
 
     fn of_segment(&self, index: usize, progress: &Progress) {
         let mut of_segments = lock(&self.of_segments);
+        if index >= of_segments.len() {
+            of_segments.resize(index + 1, Progress::default());
+        }
         of_segments[index] = progress.clone();
         self.tell(&of_segments, false);
     }

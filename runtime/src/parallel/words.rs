@@ -51,7 +51,7 @@ pub struct Reach {
 
 impl Reach {
     /// Takes an option if it is one of these.
-    fn take(&mut self, name: &str, value: &str) -> Result<bool, Whole> {
+    pub fn take(&mut self, name: &str, value: &str) -> Result<bool, Whole> {
         let place = match name {
             "ss" => &mut self.start_us,
             "t" => &mut self.duration_us,
@@ -327,8 +327,7 @@ impl Words {
                 return Err(Whole::new("it has several outputs, or options after its output"));
             }
             let base = name.split(':').next().unwrap_or(name);
-            let is_flag = FLAGS.iter().any(|(_, names)| names.contains(&base));
-            let value = match is_flag {
+            let value = match is_flag(base) {
                 true => None,
                 false => Some(
                     args.next()
@@ -345,7 +344,7 @@ impl Words {
                 for (name, value) in pending.drain(..) {
                     words.input_option(&name, value)?;
                 }
-            } else if acts(base).contains(&Acts::Globally) && !(base == "bitexact" && has_input) {
+            } else if is_global(base) && !(base == "bitexact" && has_input) {
                 words.may_overwrite |= base == "y";
                 words.globals.extend([Some(arg.clone()), value].into_iter().flatten());
             } else {
@@ -414,7 +413,7 @@ impl Words {
             return Ok(());
         }
         let base = name.split(':').next().unwrap_or(name);
-        if !acts(base).contains(&Acts::OnInput) {
+        if !is_of_input(base) {
             return Err(Whole::new(format!("-{name} before the input may move or change it")));
         }
         self.of_input
@@ -488,6 +487,21 @@ impl Words {
         }
         Ok(())
     }
+}
+
+/// Whether an option has no value.
+pub fn is_flag(name: &str) -> bool {
+    FLAGS.iter().any(|(_, names)| names.contains(&name))
+}
+
+/// Whether an option may stand before an input, and acts on it.
+pub fn is_of_input(name: &str) -> bool {
+    acts(name).contains(&Acts::OnInput)
+}
+
+/// Whether an option is one of the whole run.
+pub fn is_global(name: &str) -> bool {
+    acts(name).contains(&Acts::Globally)
 }
 
 fn acts(name: &str) -> Vec<Acts> {

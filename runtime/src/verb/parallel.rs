@@ -21,6 +21,9 @@ pub fn run(
     if let Some(workers) = wish.workers {
         command = command.workers(workers);
     }
+    if wish.is_required {
+        command = command.required();
+    }
     if sandbox.resume {
         let folder = default_folder("segments").ok_or_else(|| {
             Failure::usage(
@@ -62,7 +65,16 @@ pub fn run(
     let done = runtime.run_plan(&command, &plan, set_up);
     bar.iter().for_each(|bar| bar.clear());
     match done {
-        Ok(_) => Ok(Some(ExitCode::SUCCESS)),
+        Ok(done) => {
+            let Some(whole) = done.whole else {
+                return Ok(Some(ExitCode::SUCCESS));
+            };
+            // It was found out on the way.
+            eprintln!("afmpeg: --parallel ran this as one job: {whole}");
+            Ok(Some(ExitCode::from(
+                u8::try_from(done.output.exit_code).unwrap_or(u8::MAX),
+            )))
+        }
         // As ffmpeg's after a signal.
         Err(Error::Cancelled { .. }) => Ok(Some(ExitCode::from(u8::MAX))),
         Err(Error::Program { message, output }) => {

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// A job that uploads parts for some seconds.
-fn upload(id: &str, seconds: u32, output: &str) -> Value {
+pub fn upload(id: &str, seconds: u32, output: &str) -> Value {
     let source = format!("testsrc2=size=640x360:rate=25:duration={seconds},format=uyvy422");
     json!({
         "id": id, "outputs": {"out.nut": output},

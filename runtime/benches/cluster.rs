@@ -94,7 +94,10 @@ fn cpu_seconds(process: u32) -> f64 {
 /// A line of a process's status, in kilobytes or as a number.
 fn status_of(process: u32, name: &str) -> u64 {
     let text = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name}:"))).unwrap();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(&format!("{name}:")))
+        .unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
@@ -103,7 +106,9 @@ fn wake_ups(process: u32) -> u64 {
     let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
     let texts = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("status")).ok());
     let counts = texts.filter_map(|text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
         line.trim().parse::<u64>().ok()
     });
     counts.sum()
@@ -187,7 +192,10 @@ fn overhead() {
     println!("| a picture of 32x32, one at a time | ms each | more than `batch`, ms |");
     println!("|---|--:|--:|");
     println!("| `batch` | {:.1} | |", milliseconds(batch_seconds));
-    for (name, seconds) in [("queue and folder", file_seconds), ("queue and S3 server", store_seconds)] {
+    for (name, seconds) in [
+        ("queue and folder", file_seconds),
+        ("queue and S3 server", store_seconds),
+    ] {
         println!(
             "| {name} | {:.1} | {:.1} |",
             milliseconds(seconds),
@@ -260,7 +268,19 @@ fn thumbnails(count: usize) -> Thumbnails {
     let house = House::new();
     video(&house);
     let args = |input: &str, output: &str| {
-        json!(["-v", "error", "-ss", "5", "-i", input, "-frames:v", "1", "-vf", "scale=320:-2", output])
+        json!([
+            "-v",
+            "error",
+            "-ss",
+            "5",
+            "-i",
+            input,
+            "-frames:v",
+            "1",
+            "-vf",
+            "scale=320:-2",
+            output
+        ])
     };
     let batch_jobs: Vec<Value> = (0..count)
         .map(|index| json!({"id": index.to_string(), "args": args("shared/in.mp4", &format!("shared/batch-{index}.jpg"))}))
@@ -278,13 +298,23 @@ fn thumbnails(count: usize) -> Thumbnails {
         })
         .collect();
     let workers = ["one", "two"].map(|name| house.worker_at(house.nats.port, name, &["--jobs", "1"]));
-    queue(&house, &[picture("w1", Some(&house.file("w1.png"))), picture("w2", Some(&house.file("w2.png")))]);
+    queue(
+        &house,
+        &[
+            picture("w1", Some(&house.file("w1.png"))),
+            picture("w2", Some(&house.file("w2.png"))),
+        ],
+    );
     let batch_seconds = batch(&house, 2, &batch_jobs);
     let cpu = || [house.nats.id(), workers[0].0.id(), workers[1].0.id()].map(cpu_seconds);
     let before = cpu();
     let (queue_seconds, results) = queue(&house, &in_folder);
     let after = cpu();
-    let spent: Vec<f64> = before.iter().zip(&after).map(|(before, after)| after - before).collect();
+    let spent: Vec<f64> = before
+        .iter()
+        .zip(&after)
+        .map(|(before, after)| after - before)
+        .collect();
     println!("| {count} thumbnails of 720p, two at a time | s | jobs a second |");
     println!("|---|--:|--:|");
     for (name, seconds) in [("`batch`", batch_seconds), ("two workers", queue_seconds)] {

@@ -136,7 +136,9 @@ fn percent(share: f64) -> f64 {
 }
 
 fn jobs(measured: &Measured, assumed: &Assumed) {
-    println!("| job | workers | jobs a second | of what the workers could do | the queue is busy | the store is busy |");
+    println!(
+        "| job | workers | jobs a second | of what the workers could do | the queue is busy | the store is busy |"
+    );
     println!("|---|--:|--:|--:|--:|--:|");
     for work in &measured.works {
         let halves = Halves::of(work, measured, assumed);
@@ -178,7 +180,9 @@ fn film(measured: &Measured, assumed: &Assumed) {
     };
     let halves = Halves::of(work, measured, assumed);
     let join = FILM_SEGMENTS as f64 * measured.join_seconds_per_segment;
-    println!("\n| a film of {FILM_SEGMENTS} segments on | makes them in, s | and joins them in, s | that is of the whole |");
+    println!(
+        "\n| a film of {FILM_SEGMENTS} segments on | makes them in, s | and joins them in, s | that is of the whole |"
+    );
     println!("|---|--:|--:|--:|");
     for workers in WORKERS {
         let made = simulate(work, &halves, workers, FILM_SEGMENTS, f64::INFINITY, true).seconds;
@@ -186,7 +190,10 @@ fn film(measured: &Measured, assumed: &Assumed) {
             1 => "worker",
             _ => "workers",
         };
-        println!("| {workers} {plural} | {made:.0} | {join:.0} | {:.0} % |", 100.0 * join / (made + join));
+        println!(
+            "| {workers} {plural} | {made:.0} | {join:.0} | {:.0} % |",
+            100.0 * join / (made + join)
+        );
     }
 }
 
@@ -209,7 +216,9 @@ fn main() -> ExitCode {
             ("--store-cores", Some(cores)) => assumed.store_cores = cores,
             ("--store-gbit", Some(gigabits)) => assumed.store_bytes_per_second = gigabits * 1e9 / 8.0,
             _ => {
-                eprintln!("{word}: there are --queue-cores, --store-cores and --store-gbit, each with a number above zero");
+                eprintln!(
+                    "{word}: there are --queue-cores, --store-cores and --store-gbit, each with a number above zero"
+                );
                 return ExitCode::from(2);
             }
         }

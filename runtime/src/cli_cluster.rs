@@ -113,7 +113,9 @@ pub struct Submit {
 
 /// Jobs that are named on the command line.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit codes: 5 if the queue cannot be reached or refuses the credentials, or a job is not known.")]
+#[command(
+    after_help = "Exit codes: 5 if the queue cannot be reached or refuses the credentials, or a job is not known."
+)]
 pub struct Which {
     #[command(flatten)]
     pub server: Server,

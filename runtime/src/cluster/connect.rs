@@ -7,7 +7,10 @@ use async_nats::{ConnectError, ConnectErrorKind, ConnectOptions, ServerError};
 use rustls::Error as TlsError;
 use std::path::PathBuf;
 use std::sync::Once;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// A server that was started a moment ago does not answer yet.
+const STARTS_WITHIN: Duration = Duration::from_secs(3);
 
 /// How to reach a NATS server, and as whom.
 #[derive(Clone, Debug, Default)]
@@ -74,8 +77,18 @@ impl Connection {
         }
         let address = shown(&self.address);
         let servers: Vec<&str> = self.address.split(',').map(str::trim).collect();
-        let client = options.connect(servers).await;
-        let client = client.map_err(|error| unconnected(error, address.clone()))?;
+        let started = Instant::now();
+        let client = loop {
+            match options.clone().connect(&servers[..]).await {
+                Ok(client) => break client,
+                Err(error) => match unconnected(error, address.clone()) {
+                    Error::Unreachable { .. } if started.elapsed() < STARTS_WITHIN => {
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                    error => return Err(error),
+                },
+            }
+        };
         Queue::open(client, &address, refusals).await
     }
 
@@ -130,7 +143,9 @@ fn is_about_credentials(said: &ServerError) -> bool {
 }
 
 fn causes(error: &ConnectError) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
-    std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |cause| cause.source())
+    std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |cause| {
+        cause.source()
+    })
 }
 
 fn unusable(path: &std::path::Path, error: std::io::Error) -> Error {

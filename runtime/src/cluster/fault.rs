@@ -158,14 +158,20 @@ mod tests {
              <Message>They differ.</Message><SignatureProvided>abc</SignatureProvided><StringToSign>def</StringToSign></Error>",
         );
         assert!(
-            fault.reason.contains("403 Forbidden: SignatureDoesNotMatch: They differ.")
+            fault
+                .reason
+                .contains("403 Forbidden: SignatureDoesNotMatch: They differ.")
                 && !fault.reason.contains("abc")
                 && !fault.reason.contains("def"),
             "{}",
             fault.reason
         );
         assert!(!told("503 <html><b>secret</b></html>").reason.contains("secret"));
-        assert!(told("an interrupted connection").reason.contains("an interrupted connection"));
+        assert!(
+            told("an interrupted connection")
+                .reason
+                .contains("an interrupted connection")
+        );
     }
 
     #[test]

@@ -231,7 +231,12 @@ impl Queue {
             .await;
     }
 
-    pub fn read_state(entry: &kv::Entry) -> Result<State, Error> {
+    fn unwritten<E: Into<Source>>(&self, error: E) -> Error {
+        self.failed("a job's state cannot be written")(error)
+    }
+}
+
+pub fn read_state(entry: &kv::Entry) -> Result<State, Error> {
     serde_json::from_slice(&entry.value).map_err(|error| Error::OtherVersion {
         name: format!("the state of the job {}", entry.key),
         found: error.to_string(),

@@ -38,12 +38,17 @@ impl Operator {
     }
 
     pub fn account(&mut self, name: &str) -> Account {
+        // All that there is, with JetStream.
+        self.account_with(name, -1)
+    }
+
+    fn account_with(&mut self, name: &str, stored_max: i64) -> Account {
         let key = KeyPair::new_account();
         let nats = json!({
             "type": "account", "version": 2,
             "limits": {
                 "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1, "leaf": -1,
-                "mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1,
+                "mem_storage": stored_max, "disk_storage": stored_max, "streams": stored_max, "consumer": stored_max,
             },
         });
         let text = token(&self.key, &key.public_key(), name, None, &nats);
@@ -53,7 +58,7 @@ impl Operator {
 
     /// What a server of this operator is configured with.
     pub fn configuration(&mut self) -> String {
-        let system = self.account("SYS").key.public_key();
+        let system = self.account_with("SYS", 0).key.public_key();
         let public = self.key.public_key();
         let nats = json!({"type": "operator", "version": 2});
         let operator = token(&self.key, &public, "operator", None, &nats);

@@ -28,6 +28,7 @@ fn der(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let mut bytes = vec![tag];
     match content.len() {
         length @ 0..128 => bytes.push(length as u8),
+        length @ 128..256 => bytes.extend([0x81, length as u8]),
         length => bytes.extend([0x82, (length >> 8) as u8, length as u8]),
     }
     bytes.extend(content);
@@ -47,7 +48,10 @@ impl Party {
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random).unwrap();
         let pkcs8 = pkcs8.as_ref().to_vec();
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &pkcs8, &random).unwrap();
-        let attribute = der(SEQUENCE, &[&der(OBJECT, &[COMMON_NAME]), &der(UTF8, &[name.as_bytes()])]);
+        let attribute = der(
+            SEQUENCE,
+            &[&der(OBJECT, &[COMMON_NAME]), &der(UTF8, &[name.as_bytes()])],
+        );
         Party {
             name: der(SEQUENCE, &[&der(SET, &[&attribute])]),
             pkcs8,
@@ -59,10 +63,7 @@ impl Party {
         let algorithm = der(SEQUENCE, &[&der(OBJECT, &[ECDSA_WITH_SHA256])]);
         let validity = der(
             SEQUENCE,
-            &[
-                &der(UTC_TIME, &[b"250101000000Z"]),
-                &der(UTC_TIME, &[b"491231235959Z"]),
-            ],
+            &[&der(UTC_TIME, &[b"250101000000Z"]), &der(UTC_TIME, &[b"491231235959Z"])],
         );
         let kind = der(SEQUENCE, &[&der(OBJECT, &[EC_PUBLIC_KEY]), &der(OBJECT, &[P256])]);
         let public = der(BIT_STRING, &[&[0], subject.key.public_key().as_ref()]);

@@ -28,8 +28,24 @@ fn nothing_is_lost(seed: u64, kills: u32) {
     let mut jobs = Vec::new();
     for index in 0..6 {
         let seconds = 1.0 + f64::from(index % 3);
-        jobs.push((draw(&format!("store {index}"), seconds, true, &format!("s3://media/{index}.mp4")), seconds));
-        jobs.push((draw(&format!("folder {index}"), seconds, true, &house.file(&format!("{index}.mp4"))), seconds));
+        jobs.push((
+            draw(
+                &format!("store {index}"),
+                seconds,
+                true,
+                &format!("s3://media/{index}.mp4"),
+            ),
+            seconds,
+        ));
+        jobs.push((
+            draw(
+                &format!("folder {index}"),
+                seconds,
+                true,
+                &house.file(&format!("{index}.mp4")),
+            ),
+            seconds,
+        ));
     }
     let large: Vec<Value> = (0..3)
         .map(|index| upload(&format!("large {index}"), 2, &format!("s3://media/{index}.nut")))
@@ -76,7 +92,10 @@ fn nothing_is_lost(seed: u64, kills: u32) {
     let sizes: BTreeSet<usize> = (0..3)
         .map(|index| house.store.object(&format!("media/{index}.nut")).unwrap().len())
         .collect();
-    assert!(sizes.len() == 1 && sizes.iter().all(|size| *size > 17_000_000), "{sizes:?}");
+    assert!(
+        sizes.len() == 1 && sizes.iter().all(|size| *size > 17_000_000),
+        "{sizes:?}"
+    );
     house.wait_for("the queue is empty", || house.queued() == 0);
     assert_eq!(house.store.unfinished(), Vec::<String>::new());
     let files: Vec<_> = std::fs::read_dir(house.shared("")).unwrap().collect();

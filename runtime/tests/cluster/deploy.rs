@@ -18,7 +18,9 @@ fn deploy(name: &str) -> PathBuf {
 /// The lists of words that follow a key in a file of YAML, in its short form, which is JSON.
 fn lists(name: &str, key: &str) -> Vec<Vec<String>> {
     let text = fs::read_to_string(deploy(name)).unwrap();
-    let lines = text.lines().filter_map(|line| line.trim().strip_prefix(&format!("{key}: ")));
+    let lines = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix(&format!("{key}: ")));
     lines
         .map(|list| serde_json::from_str(list).unwrap_or_else(|error| panic!("{name}: {list}: {error}")))
         .collect()
@@ -30,14 +32,23 @@ fn workers_are_started_with_options_that_there_are() {
     for (name, key) in [("compose.yaml", "command"), ("kubernetes.yaml", "args")] {
         for words in lists(name, key).iter().filter(|words| words[0] == "worker") {
             // What comes before is read first.
-            let output = Command::new(env!("CARGO_BIN_EXE_afmpeg")).args(words).arg("--help").output().unwrap();
+            let output = Command::new(env!("CARGO_BIN_EXE_afmpeg"))
+                .args(words)
+                .arg("--help")
+                .output()
+                .unwrap();
             assert!(output.status.success(), "{name}: {}", house::words(&output));
             count += 1;
         }
     }
     assert_eq!(count, 2);
-    let unknown = Command::new(env!("CARGO_BIN_EXE_afmpeg")).args(["worker", "--nonsense", "--help"]).output();
-    assert!(!unknown.unwrap().status.success(), "one that is not there is an error so");
+    let unknown = Command::new(env!("CARGO_BIN_EXE_afmpeg"))
+        .args(["worker", "--nonsense", "--help"])
+        .output();
+    assert!(
+        !unknown.unwrap().status.success(),
+        "one that is not there is an error so"
+    );
 }
 
 #[test]
@@ -49,10 +60,16 @@ fn servers_are_started_with_options_that_there_are() {
             "/data" => folder.path().display().to_string(),
             word => word.to_owned(),
         });
-        // With a name for a configuration that is empty, it says whether the options are right, and ends.
-        let empty = folder.path().join("empty.conf");
-        fs::write(&empty, "").unwrap();
-        let output = Command::new(inputs::input(program)).args(words).arg("-c").arg(empty).arg("-t").output().unwrap();
+        // With a configuration that says nothing new, it says whether the options are right, and ends.
+        let configuration = folder.path().join("nats.conf");
+        fs::write(&configuration, "debug: false").unwrap();
+        let output = Command::new(inputs::input(program))
+            .args(words)
+            .arg("-c")
+            .arg(configuration)
+            .arg("-t")
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{}", house::words(&output));
     }
 }
@@ -131,11 +148,21 @@ fn an_image_made_twice_has_the_same_bytes_and_runs_its_command() {
     let layer = read(&manifest["layers"][0]["digest"]);
     let root = folder.path().join("root");
     fs::create_dir(&root).unwrap();
-    let unpacked = Command::new("tar").arg("-xzf").arg(layer).arg("-C").arg(&root).status().unwrap();
+    let unpacked = Command::new("tar")
+        .arg("-xzf")
+        .arg(layer)
+        .arg("-C")
+        .arg(&root)
+        .status()
+        .unwrap();
     assert!(unpacked.success());
     let entry = config["config"]["Entrypoint"][0].as_str().unwrap();
     assert!(root.join(&entry[1..]).exists());
-    let module = config["config"]["Env"][0].as_str().unwrap().strip_prefix("AFMPEG_MODULE=/").unwrap();
+    let module = config["config"]["Env"][0]
+        .as_str()
+        .unwrap()
+        .strip_prefix("AFMPEG_MODULE=/")
+        .unwrap();
     assert!(root.join(module).exists());
     assert!(root.join("opt/afmpeg/some.x86_64-v3-linux.so").exists());
     assert!(!root.join("opt/afmpeg/someother.x86_64-v3-linux.so").exists());
@@ -151,12 +178,18 @@ fn an_image_made_twice_has_the_same_bytes_and_runs_its_command() {
 fn from_nothing_to_a_result_as_the_docs_say() {
     let folder = tempfile::tempdir().unwrap();
     let below = |name: &str| folder.path().join(name).display().to_string();
-    let (install, rest) = block("## From nothing to a result", "").split_once('\n').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let (install, rest) = block("## From nothing to a result", "")
+        .split_once('\n')
+        .map(|(a, b)| (a.to_owned(), b.to_owned()))
+        .unwrap();
     assert_eq!(install, "sudo apt install nats-server");
     assert_eq!(rest.lines().count(), 4, "five commands: {rest}");
     // Debian's server, where apt would have put it.
     let script = rest
-        .replace("/usr/sbin/nats-server", &inputs::input("nats-server-2-9").display().to_string())
+        .replace(
+            "/usr/sbin/nats-server",
+            &inputs::input("nats-server-2-9").display().to_string(),
+        )
         .replace("4333", &free_port().to_string())
         .replace("/tmp/queue", &below("queue"))
         .replace("/tmp/media", &below("media"));

@@ -138,7 +138,8 @@ impl House {
     /// The same, with more options.
     pub fn results_with(&self, more: &[&str], jobs: &[Value]) -> Vec<Value> {
         let list = self.list(jobs);
-        let output = self.run(&[&["submit", "--wait"], more, &[&list]].concat());
+        let args = [&["submit", "--wait"][..], more, &[list.as_str()]].concat();
+        let output = self.run(&args);
         let mut results = lines(&output.stdout);
         results.sort_by_key(|result| result["id"].as_str().unwrap_or_default().to_owned());
         let logs: Vec<String> = ["one", "two", "three"].iter().map(|name| self.log(name)).collect();
@@ -192,7 +193,8 @@ impl House {
             .unwrap();
         threads.block_on(async {
             let address = format!("nats://127.0.0.1:{}", self.nats.port);
-            let cluster = afmpeg::cluster::Cluster::connect(&afmpeg::cluster::Connection::new(address));
+            let connection = afmpeg::cluster::Connection::new(address);
+            let cluster = afmpeg::cluster::Cluster::connect(&connection);
             cluster.await.unwrap().len().await.unwrap()
         })
     }
@@ -202,7 +204,11 @@ impl House {
         let started = Instant::now();
         while !is_so() {
             let logs: Vec<String> = ["one", "two", "three"].iter().map(|name| self.log(name)).collect();
-            assert!(started.elapsed() < Duration::from_secs(120), "{what}: {}", logs.join("\n"));
+            assert!(
+                started.elapsed() < Duration::from_secs(120),
+                "{what}: {}",
+                logs.join("\n")
+            );
             thread::sleep(Duration::from_millis(20));
         }
     }

@@ -23,10 +23,13 @@ pub fn block(heading: &str, language: &str) -> String {
 }
 
 fn key_of(message: &[u8]) -> String {
-    digest(&SHA256, message).as_ref().iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    digest(&SHA256, message)
+        .as_ref()
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// Publishes as a client that knows nothing of streams but their acknowledgements, and returns that.
@@ -62,7 +65,10 @@ fn a_message_as_the_docs_describe_it_is_taken_and_one_of_another_version_is_name
     // What the docs show, with files of this test.
     let mut job: Value = serde_json::from_str(&block("## Jobs", "json")).unwrap();
     fs::copy(crate::inputs::video(), house.shared("in.mov")).unwrap();
-    job["args"].as_array_mut().unwrap().splice(2..2, ["-frames:v", "3"].map(Value::from));
+    job["args"]
+        .as_array_mut()
+        .unwrap()
+        .splice(2..2, ["-frames:v", "3"].map(Value::from));
     job["inputs"]["in.mov"] = json!(house.file("in.mov"));
     job["outputs"]["out.mp4"] = json!(house.file("out.mp4"));
     // Its keys in no order of ours, and spaces between.
@@ -71,7 +77,10 @@ fn a_message_as_the_docs_describe_it_is_taken_and_one_of_another_version_is_name
     let stored = publish(house.nats.port, &format!("afmpeg.jobs.{key}"), message.as_bytes());
     assert_eq!(stored["stream"], "AFMPEG_JOBS", "{stored}");
     let again = publish(house.nats.port, &format!("afmpeg.jobs.{key}"), message.as_bytes());
-    assert!(again["error"].is_object() || house.shared("out.mp4").exists(), "{again}");
+    assert!(
+        again["error"].is_object() || house.shared("out.mp4").exists(),
+        "{again}"
+    );
     house.wait_for("the output", || house.shared("out.mp4").exists());
     let known = || serde_json::from_slice::<Value>(&house.run(&["status", &key]).stdout).unwrap();
     house.wait_for("the result", || known()["status"] == "done");
@@ -89,7 +98,11 @@ fn a_message_as_the_docs_describe_it_is_taken_and_one_of_another_version_is_name
         publish(house.nats.port, &format!("afmpeg.jobs.{key}"), message.as_bytes());
         let status = || serde_json::from_slice::<Value>(&house.run(&["status", &key]).stdout).unwrap();
         house.wait_for(reason, || status()["status"] == "failed");
-        assert!(status()["outcome"]["error"].as_str().unwrap().contains(reason), "{}", status());
+        assert!(
+            status()["outcome"]["error"].as_str().unwrap().contains(reason),
+            "{}",
+            status()
+        );
         // The command refuses it before it is in the queue.
         let refused = house.run(&["submit", &house.list(&[job])]);
         assert_eq!(refused.status.code(), Some(5));
@@ -108,7 +121,11 @@ fn said(program: &str, option: &str, before: &str, heading_language: &str, after
     let code = format!("{before}\n{}\n{after}", block("### Other languages", heading_language));
     let output = Command::new(program).args([option, &code]).output().unwrap();
     assert!(output.status.success(), "{}", words(&output));
-    String::from_utf8(output.stdout).unwrap().lines().map(ToOwned::to_owned).collect()
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(ToOwned::to_owned)
+        .collect()
 }
 
 #[test]
@@ -127,7 +144,10 @@ fn what_the_docs_show_in_python_and_javascript_submits_a_job() {
                      def jetstream(self): return self\n    \
                      async def publish(self, subject, message): print(subject); print(message.decode())\n",
                 name,
-                &format!("print(asyncio.run(submit(Client(), json.loads({:?}))))", job.to_string()),
+                &format!(
+                    "print(asyncio.run(submit(Client(), json.loads({:?}))))",
+                    job.to_string()
+                ),
             ),
             _ => said(
                 "node",

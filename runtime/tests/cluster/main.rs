@@ -15,6 +15,7 @@ mod jobs;
 mod languages;
 mod losses;
 mod many;
+mod namespaces;
 mod parallel;
 mod proxy;
 mod refusals;

@@ -2,8 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -26,7 +26,12 @@ impl Proxy {
                 let Ok(far) = TcpStream::connect((Ipv4Addr::LOCALHOST, target)) else {
                     continue;
                 };
-                pass(near.try_clone().unwrap(), far.try_clone().unwrap(), cut.clone(), seen.clone());
+                pass(
+                    near.try_clone().unwrap(),
+                    far.try_clone().unwrap(),
+                    cut.clone(),
+                    seen.clone(),
+                );
                 pass(far, near, cut.clone(), Arc::default());
             }
         });

@@ -98,15 +98,30 @@ impl Nats {
             .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        self.process = Some(Process::start(&mut command));
-        wait_for(self.port);
+            .stderr(std::fs::File::create(self.log()).unwrap());
+        let mut process = Process::start(&mut command);
+        let started = Instant::now();
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
+            let has_ended = process.0.try_wait().unwrap().is_some();
+            assert!(
+                !has_ended && started.elapsed() < Duration::from_secs(20),
+                "{}",
+                std::fs::read_to_string(self.log()).unwrap()
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+        self.process = Some(process);
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.with_extension("log")
     }
 
     pub fn kill(&mut self) {
         self.process = None;
     }
 
+    #[allow(dead_code, reason = "the benchmark asks for it")]
     pub fn id(&self) -> u32 {
         self.process.as_ref().map_or(0, |process| process.0.id())
     }
@@ -155,6 +170,7 @@ impl Store {
         self.process = None;
     }
 
+    #[allow(dead_code, reason = "the benchmark asks for it")]
     pub fn id(&self) -> u32 {
         self.process.as_ref().map_or(0, |process| process.0.id())
     }
@@ -264,7 +280,9 @@ pub fn serve_if_asked() {
         let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(&root).unwrap());
         service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
         let service = service.build();
-        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+            .await
+            .unwrap();
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             let (service, root) = (service.clone(), root.clone());

@@ -35,7 +35,9 @@ fn a_full_store_is_named_and_used_again_when_there_is_room() {
         let job = draw(id, 1.0, false, &format!("s3://media/{id}.mp4"));
         house.submit(std::slice::from_ref(&job));
         house.wait_for("the store is full", || {
-            house.log("one").contains(&format!("s3://media/{id}.mp4: the store is full"))
+            house
+                .log("one")
+                .contains(&format!("s3://media/{id}.mp4: the store is full"))
         });
         assert!(house.log("one").contains(code), "{}", house.log("one"));
         house.store.fail(&[]);
@@ -51,8 +53,15 @@ fn what_is_too_large_for_a_store_is_not_tried_again() {
     let _worker = house.worker("one");
     house.store.fail(&refuses(400, "EntityTooLarge"));
     let result = house.results(&[draw("a", 1.0, false, "s3://media/a.mp4")]).remove(0);
-    assert_eq!((&result["status"], &result["attempts"]), (&json!("failed"), &json!(1)), "{result}");
-    assert!(result["error"].as_str().unwrap().contains("too large for the store"), "{result}");
+    assert_eq!(
+        (&result["status"], &result["attempts"]),
+        (&json!("failed"), &json!(1)),
+        "{result}"
+    );
+    assert!(
+        result["error"].as_str().unwrap().contains("too large for the store"),
+        "{result}"
+    );
 }
 
 #[test]
@@ -62,7 +71,11 @@ fn a_worker_whose_clock_is_wrong_leaves_its_job_to_others() {
     let _worker = house.worker_at(house.nats.port, "one", &["--policy", "policy.toml"]);
     house.store.fail(&refuses(403, "RequestTimeTooSkewed"));
     let result = house.results(&[draw("a", 1.0, false, "s3://media/a.mp4")]).remove(0);
-    assert_eq!((&result["status"], &result["attempts"]), (&json!("failed"), &json!(2)), "{result}");
+    assert_eq!(
+        (&result["status"], &result["attempts"]),
+        (&json!("failed"), &json!(2)),
+        "{result}"
+    );
     assert!(result["error"].as_str().unwrap().contains("clock"), "{result}");
 }
 
@@ -83,7 +96,11 @@ fn a_slow_store_costs_no_lease() {
     });
     let results = house.results(&[copy, upload("large", 2, "s3://media/large.nut")]);
     for result in results {
-        assert_eq!((&result["status"], &result["attempts"]), (&json!("done"), &json!(1)), "{result}");
+        assert_eq!(
+            (&result["status"], &result["attempts"]),
+            (&json!("done"), &json!(1)),
+            "{result}"
+        );
     }
     assert_eq!(house.store.unfinished(), Vec::<String>::new());
 }
@@ -145,12 +162,22 @@ fn an_input_that_vanishes_or_changes_is_named_and_leaves_no_output() {
     // Another one gets its name, as who puts an object again does it.
     let put = draw("other", 1.0, false, "s3://media/changed.nut");
     let mut put = put;
-    put["args"].as_array_mut().unwrap().splice(6.., ["-f", "mp4", "out.mp4"].map(Value::from));
+    put["args"]
+        .as_array_mut()
+        .unwrap()
+        .splice(6.., ["-f", "mp4", "out.mp4"].map(Value::from));
     let results = house.results(&[put, read[0].clone(), read[1].clone()]);
     let of = |id: &str| results.iter().find(|result| result["id"] == id).unwrap();
     assert_eq!(of("other")["status"], "done", "{results:?}");
-    for (id, reason) in [("gone.nut", "no such object"), ("changed.nut", "changed while it was read")] {
-        assert_eq!((&of(id)["status"], &of(id)["attempts"]), (&json!("failed"), &json!(1)), "{results:?}");
+    for (id, reason) in [
+        ("gone.nut", "no such object"),
+        ("changed.nut", "changed while it was read"),
+    ] {
+        assert_eq!(
+            (&of(id)["status"], &of(id)["attempts"]),
+            (&json!("failed"), &json!(1)),
+            "{results:?}"
+        );
         assert!(of(id)["error"].as_str().unwrap().contains(reason), "{results:?}");
         assert_eq!(house.store.object(&format!("media/{id}.mp4")), None);
     }
@@ -175,7 +202,11 @@ fn a_worker_that_is_killed_while_it_waits_for_the_end_of_its_upload_has_another_
     let before = house.store.object("media/large.nut").unwrap();
     let _two = house.worker("two");
     let result = house.results(&[job]).remove(0);
-    assert_eq!((&result["status"], &result["attempts"]), (&json!("done"), &json!(2)), "{result}");
+    assert_eq!(
+        (&result["status"], &result["attempts"]),
+        (&json!("done"), &json!(2)),
+        "{result}"
+    );
     assert!(house.store.object("media/large.nut").unwrap() == before);
     assert_eq!(house.store.unfinished(), Vec::<String>::new());
 }
@@ -202,7 +233,11 @@ fn a_job_that_is_done_and_not_acknowledged_is_not_done_again() {
         "the file is that of the first worker"
     );
     let status = house.status(&job);
-    assert_eq!((&status["attempts"], &status["worker"]), (&json!(1), &json!("one")), "{status}");
+    assert_eq!(
+        (&status["attempts"], &status["worker"]),
+        (&json!(1), &json!("one")),
+        "{status}"
+    );
     assert!(!house.log("two").contains("done in"), "{}", house.log("two"));
 }
 
@@ -220,7 +255,11 @@ fn a_worker_that_is_told_to_end_while_its_store_fails_puts_its_job_back_whole() 
     house.store.fail(&[]);
     let _two = house.worker("two");
     let result = house.results(&[job]).remove(0);
-    assert_eq!((&result["status"], &result["worker"]), (&json!("done"), &json!("two")), "{result}");
+    assert_eq!(
+        (&result["status"], &result["worker"]),
+        (&json!("done"), &json!("two")),
+        "{result}"
+    );
     assert_eq!(house.store.object("media/1.mp4").unwrap(), drawn(2.0));
 }
 
@@ -246,7 +285,9 @@ fn a_full_disk_is_named_and_used_again_when_there_is_room() {
     let worker = Process::start(&mut mounted);
     let job = draw("1", 4.0, false, &house.file("small/1.mp4"));
     house.submit(std::slice::from_ref(&job));
-    house.wait_for("the disk is full", || house.log("one").contains("No space left on device"));
+    house.wait_for("the disk is full", || {
+        house.log("one").contains("No space left on device")
+    });
     let inside = format!("/proc/{}/root{}", worker.0.id(), small.join("full").display());
     fs::remove_file(inside).unwrap();
     let result = house.results(&[job]).remove(0);

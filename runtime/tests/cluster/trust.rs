@@ -33,7 +33,7 @@ fn configured(configuration: impl FnOnce(&Path) -> String) -> House {
 /// The files of a certificate, as a server's configuration names them.
 fn tls((certificate, key): &(PathBuf, PathBuf), more: &str) -> String {
     format!(
-        "tls {{ cert_file: \"{}\", key_file: \"{}\" {more} }}\n",
+        "tls {{ cert_file: \"{}\", key_file: \"{}\"{more} }}\n",
         text(certificate),
         text(key)
     )
@@ -66,7 +66,10 @@ fn a_server_is_known_by_the_certificate_of_its_authority() {
     is_refused(&submit(&house, &["--nats", &address]), "--tls-ca");
     // A server that needs TLS says so, and no word is sent before.
     is_refused(&submit(&house, &[]), "the certificate of the NATS server");
-    is_refused(&submit(&house, &["--nats", &address, "--tls-ca", "/nowhere"]), "cannot be used");
+    is_refused(
+        &submit(&house, &["--nats", &address, "--tls-ca", "/nowhere"]),
+        "cannot be used",
+    );
 }
 
 #[test]
@@ -90,7 +93,7 @@ fn a_server_may_ask_for_this_sides_certificate() {
         let ours = Authority::new(folder, "ours");
         ours.issue("client", LOCALHOST);
         Authority::new(folder, "other").issue("stranger", LOCALHOST);
-        let more = format!("ca_file: \"{}\", verify: true", text(&ours.certificate));
+        let more = format!(", ca_file: \"{}\", verify: true", text(&ours.certificate));
         tls(&ours.issue("server", LOCALHOST), &more)
     });
     let file = |name: &str| text(&house.folder.path().join(name)).to_owned();
@@ -158,14 +161,17 @@ fn accounts_do_not_see_each_other_and_strangers_see_nothing() {
     assert_eq!(secrets.len(), 2);
     let broken = house.folder.path().join("broken.creds");
     fs::write(&broken, fs::read_to_string(&studio).unwrap().replace("SEED", "")).unwrap();
-    fs::write(&broken, fs::read_to_string(&studio).unwrap().replace(&secrets[1], &secrets[1][..40])).unwrap();
+    fs::write(
+        &broken,
+        fs::read_to_string(&studio)
+            .unwrap()
+            .replace(&secrets[1], &secrets[1][..40]),
+    )
+    .unwrap();
     let broken = submit(&house, &["--creds", text(&broken)]);
     is_refused(&broken, "broken.creds");
     let told = house.log("one") + &words(&broken);
-    assert!(
-        secrets.iter().all(|secret| !told.contains(&secret[..32])),
-        "{told}"
-    );
+    assert!(secrets.iter().all(|secret| !told.contains(&secret[..32])), "{told}");
 }
 
 /// What docs/cluster.md gives to those who submit alone.
@@ -192,7 +198,10 @@ fn who_submits_may_be_permitted_that_alone() {
     let as_user = |user: &str| format!("nats://{user}@127.0.0.1:{}", house.nats.port);
     let submitter = as_user("submitter:a");
     let reach = ["--nats", submitter.as_str()];
-    is_refused(&submit(&house, &reach), "does not permit this to these credentials: Permissions Violation");
+    is_refused(
+        &submit(&house, &reach),
+        "does not permit this to these credentials: Permissions Violation",
+    );
     // Whoever owns the queue makes it, once.
     let owner = as_user("owner:d");
     let first = house.run(&["submit", "--nats", &owner, &house.list(&[])]);
@@ -219,7 +228,10 @@ fn who_submits_may_be_permitted_that_alone() {
     assert!(house.run(&["submit", "--nats", &submitter, &list]).status.success());
     let cancelled = house.run(&["cancel", "--nats", &submitter, &list]);
     is_refused(&cancelled, "Permissions Violation for Publish");
-    is_refused(&submit(&house, &["--nats", &as_user("nobody:c")]), "Permissions Violation");
+    is_refused(
+        &submit(&house, &["--nats", &as_user("nobody:c")]),
+        "Permissions Violation",
+    );
 }
 
 /// Answers every request so.
@@ -259,7 +271,11 @@ fn secrets_are_in_no_log_no_result_and_no_letter() {
         copy("write", house.file("in.mp4"), signed("out")),
     ];
     let results = house.results(&jobs);
-    let reasons = ["its server answers 403", "refuses this worker's credentials", "its server answers 403"];
+    let reasons = [
+        "its server answers 403",
+        "refuses this worker's credentials",
+        "its server answers 403",
+    ];
     for (result, reason) in results.iter().zip(reasons) {
         assert_eq!(result["status"], "failed", "{result}");
         assert!(result["error"].as_str().unwrap().contains(reason), "{result}: {reason}");
@@ -269,8 +285,16 @@ fn secrets_are_in_no_log_no_result_and_no_letter() {
     let mut metrics = String::new();
     stream.read_to_string(&mut metrics).unwrap();
     let letters = house.letters(3);
-    assert!(letters.iter().all(|letter| letter["job"].as_str().unwrap().contains("-c")));
-    let told = format!("{results:?}{letters:?}{}{metrics}{:?}", house.log("one"), house.status(&jobs[0]));
+    assert!(
+        letters
+            .iter()
+            .all(|letter| letter["job"].as_str().unwrap().contains("-c"))
+    );
+    let told = format!(
+        "{results:?}{letters:?}{}{metrics}{:?}",
+        house.log("one"),
+        house.status(&jobs[0])
+    );
     for secret in ["secret", "Signature=", "StringToSign", "AWS4-HMAC"] {
         assert!(!told.contains(secret), "{secret}: {told}");
     }
@@ -319,6 +343,9 @@ fn presigned_addresses_of_a_store_need_no_credentials_of_the_worker() {
     assert_eq!(results[1]["status"], "done", "{results:?}");
     assert_eq!(&house.store.object("media/b.mp4").unwrap()[4..8], b"ftyp");
     assert_eq!(results[0]["status"], "failed", "{results:?}");
-    assert!(results[0]["error"].as_str().unwrap().contains("its server answers 403"), "{results:?}");
+    assert!(
+        results[0]["error"].as_str().unwrap().contains("its server answers 403"),
+        "{results:?}"
+    );
     assert!(!format!("{results:?}{}", house.log("one")).contains("X-Amz-Signature"));
 }

@@ -67,6 +67,7 @@ fn main() {
     let thumbnails = thumbnails(args.jobs);
     let segments = segments();
     let measured = json!({
+        "load_at_the_beginning": load.trim(),
         "queue_seconds_per_job": thumbnails.queue_seconds,
         "store_seconds_per_job": thumbnails.store_seconds,
         "join_seconds_per_segment": segments.join_seconds,
@@ -183,7 +184,7 @@ fn overhead() {
         (batch(&house, 1, &twice) - batch(&house, 1, &once)) / COUNT as f64
     };
     queue(&house, &list("file-warm", 5));
-    let mut per_job = |kind: &str| {
+    let per_job = |kind: &str| {
         let (once, twice) = (list(&format!("{kind}-a"), COUNT), list(&format!("{kind}-b"), 2 * COUNT));
         (queue(&house, &twice).0 - queue(&house, &once).0) / COUNT as f64
     };

@@ -38,6 +38,8 @@ impl Fault {
             "EntityTooLarge" | "RequestBodyTooLarge" => {
                 return Fault::lasting(format!("{address}: it is too large for the store: {said}"));
             }
+            // What is asked for lies within the length that it had.
+            "InvalidRange" => return Fault::lasting(format!("{address}: it was changed while it was read")),
             // Another worker's may be right.
             "RequestTimeTooSkewed" => {
                 return Fault::passing(format!(

@@ -355,7 +355,7 @@ impl Shared {
         self.metrics.running.fetch_sub(1, Ordering::Relaxed);
         let message = running.message();
         let _ = match answer {
-            Answer::Ack => message.ack().await,
+            Answer::Ack => message.ack_with(AckKind::Ack).await,
             Answer::Later(Duration::ZERO) => message.ack_with(AckKind::Nak(None)).await,
             Answer::Later(pause) => message.ack_with(AckKind::Nak(Some(pause))).await,
             Answer::Nothing => Ok(()),

@@ -21,7 +21,7 @@ fn a_job_of_a_killed_worker_is_done_by_another() {
     let mut one = house.worker_at(house.nats.port, "one", &["--jobs", "2"]);
     let jobs = [
         upload("large", 4, "s3://media/large.nut"),
-        draw("small", 4.0, true, &house.file("small.mp4")),
+        draw("small", 15.0, true, &house.file("small.mp4")),
     ];
     house.submit(&jobs);
     house.wait_until(&jobs[0], "running");

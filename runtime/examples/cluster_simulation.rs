@@ -1,7 +1,7 @@
 //! What becomes of a queue with a thousand workers: where its server, the store and the join become the limit.
 //!
 //! `cargo run --package afmpeg --example cluster_simulation -- measured.json`, with what `cargo bench --bench cluster -- --out
-//! measured.json` has measured; without a file it takes that of docs/performance/cluster.json. What is not measured is assumed, and may be
+//! measured.json` has measured; without a file it takes that of docs/performance/cluster.json, if that is there. What is not measured is assumed, and may be
 //! said by options:
 //!
 //!   --queue-cores COUNT      cores of the queue's server (1)

@@ -102,7 +102,7 @@ fn status_of(process: u32, name: &str) -> u64 {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// How often the threads of a process have been woken.
+/// How often the threads of a process have been woken that there are now.
 fn wake_ups(process: u32) -> u64 {
     let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
     let texts = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("status")).ok());
@@ -229,7 +229,7 @@ fn idle(seconds: u64) {
             status_of(process, "RssFile") as f64 / 1000.0,
             status_of(process, "Threads"),
             100.0 * (cpu_seconds(process) - cpu) / seconds as f64,
-            (wake_ups(process) - woken) as f64 / seconds as f64
+            wake_ups(process).saturating_sub(woken) as f64 / seconds as f64
         );
     };
     measure("from its start");

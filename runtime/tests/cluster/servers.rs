@@ -177,7 +177,7 @@ impl Store {
 
     /// Has the store answer so from now on; nothing makes it well again.
     pub fn fail(&self, faults: &[Fault]) {
-        let lines: Vec<String> = faults.iter().map(Fault::to_line).collect();
+        let lines: Vec<String> = faults.iter().map(|fault| fault.to_line()).collect();
         let unfinished = self.root.with_extension("faults.new");
         std::fs::write(&unfinished, lines.join("\n")).unwrap();
         std::fs::rename(unfinished, faults_of(&self.root)).unwrap();
@@ -216,7 +216,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    fn to_line(&self) -> String {
+    fn to_line(self) -> String {
         let (status, code) = self.status.unwrap_or((0, "-"));
         format!(
             "{} {} {status} {code} {} {}",

@@ -30,6 +30,12 @@ root=$work/root
 mkdir -p "$root/opt/afmpeg" "$root/usr/bin" "$root/etc/ssl/certs" "$root/tmp" "$root/var/cache/afmpeg"
 cp "$command" "$root/usr/bin/afmpeg"
 cp "$module" "$root/opt/afmpeg/$(basename "$module")"
+# Packs of the module, with which it is not compiled first.
+for pack in "${module%.wasm}".*-linux.so; do
+    if [ -f "$pack" ]; then
+        cp "$pack" "${pack%.so}.json" "$root/opt/afmpeg/"
+    fi
+done
 cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
 echo "worker:x:65532:65532::/tmp:/usr/bin/afmpeg" > "$root/etc/passwd"
 ldd "$command" | grep -o '/[^ ]*' | sort -u | while read -r library; do
@@ -37,6 +43,7 @@ ldd "$command" | grep -o '/[^ ]*' | sort -u | while read -r library; do
     cp --dereference "$library" "$root$library"
 done
 # Nobody but root can have written what is run.
+chmod -R u=rwX,go=rX "$root"
 chmod 755 "$root/usr/bin/afmpeg"
 chmod 1777 "$root/tmp"
 

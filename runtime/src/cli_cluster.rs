@@ -19,7 +19,7 @@ pub struct Server {
     #[arg(long, value_name = "PATH")]
     pub creds: Option<PathBuf>,
 
-    /// Certificates of authorities that the server's may be of, in PEM, besides those of the system
+    /// Certificates of authorities that the server's has to be of, in PEM; those of the system do not count then
     #[arg(long, value_name = "PATH")]
     pub tls_ca: Option<PathBuf>,
 
@@ -43,7 +43,7 @@ The options for a program's memory, time and written bytes are the most that a j
 come from the environment: AWS_ACCESS_KEY_ID and the like, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME. \
 SIGTERM and SIGINT let running jobs end, and put back what takes longer than --grace.
 
-Exit codes: 0 it was told to end, 5 the queue cannot be reached, or the policy is wrong.")]
+Exit codes: 0 it was told to end, 5 the queue cannot be reached or refuses the credentials, or the policy is wrong.")]
 pub struct Worker {
     #[command(flatten)]
     pub server: Server,
@@ -97,7 +97,8 @@ A job is a line of `afmpeg batch`, with the addresses of its files:
 docs/cluster.md has all keys. What is printed is a line for each job: its key and state, or with --wait its result. \
 A job that waits, runs or is done is not done again; one that failed is.
 
-Exit codes: 0 if all jobs are in the queue, or with --wait done; 1 if some failed.")]
+Exit codes: 0 if all jobs are in the queue, or with --wait done; 1 if some failed; 5 if the queue cannot be reached or refuses the \
+credentials, or a job is not understood.")]
 pub struct Submit {
     #[command(flatten)]
     pub server: Server,
@@ -112,6 +113,9 @@ pub struct Submit {
 
 /// Jobs that are named on the command line.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 5 if the queue cannot be reached or refuses the credentials, or a job is not known."
+)]
 pub struct Which {
     #[command(flatten)]
     pub server: Server,
@@ -126,6 +130,7 @@ pub struct Which {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 5 if the queue cannot be reached or refuses the credentials.")]
 pub struct Watch {
     #[command(flatten)]
     pub server: Server,

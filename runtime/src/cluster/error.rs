@@ -14,6 +14,21 @@ pub enum Error {
     #[error("the NATS server at {address} refuses these credentials: name others with --creds, or in the address")]
     Credentials { address: String, source: Source },
 
+    #[error("the NATS server at {address} takes no connection now")]
+    Refused { address: String, source: Source },
+
+    #[error(
+        "the certificate of the NATS server at {address} is of no authority that is known here, or of another name: name \
+         its authority with --tls-ca"
+    )]
+    Certificate { address: String, source: Source },
+
+    #[error("the NATS server at {address} does not speak TLS, which is wanted of it: name another, or mend its `tls`")]
+    NoTls { address: String, source: Source },
+
+    #[error("the NATS server does not permit this to these credentials: {said}")]
+    Permission { said: String, source: Source },
+
     #[error("the credentials or certificates cannot be used")]
     CredentialsUnreadable { source: Source },
 

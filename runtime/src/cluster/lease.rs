@@ -94,6 +94,8 @@ impl Lease {
     pub async fn check(&self) -> Result<(), Lost> {
         match self.queue.state(&self.key).await {
             Ok(Some((state, _))) if state.token == self.token => Ok(()),
+            // A copy of the state that is behind, of a server that is.
+            Ok(Some((_, revision))) if revision < self.held.lock().await.1 => Ok(()),
             Ok(_) => Err(Lost),
             // Without the server nobody else gets the job either.
             Err(_) => Ok(()),

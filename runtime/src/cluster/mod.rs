@@ -20,6 +20,7 @@ mod modules;
 mod parts;
 mod policy;
 mod queue;
+mod refusals;
 mod running;
 mod segments;
 mod slots;

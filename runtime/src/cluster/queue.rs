@@ -2,8 +2,10 @@
 
 use super::error::Error;
 use super::message::{Event, Key, MESSAGE_MAX_BYTES};
+use super::refusals::Refusals;
 use super::state::State;
 use async_nats::HeaderMap;
+use async_nats::datetime::DateTime;
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
 use async_nats::jetstream::context::{GetStreamError, GetStreamErrorKind, PublishErrorKind};
@@ -28,7 +30,7 @@ pub const EVENTS: &str = "afmpeg.events";
 /// The first subject of wishes to cancel; a job's key follows.
 pub const CANCEL: &str = "afmpeg.cancel";
 
-fn jobs_subject(key: &Key) -> String {
+pub fn jobs_subject(key: &Key) -> String {
     format!("afmpeg.jobs.{key}")
 }
 
@@ -39,6 +41,20 @@ pub struct Queue {
     context: Context,
     jobs: stream::Stream,
     states: kv::Store,
+    pub refusals: Refusals,
+}
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// The error, or that the server did not permit what has failed.
+fn permitted(refusals: &Refusals, error: Error) -> Error {
+    match (error, refusals.permission()) {
+        (Error::Queue { action, source }, Some(said)) => Error::Permission {
+            said: format!("{said} ({action})"),
+            source,
+        },
+        (error, _) => error,
+    }
 }
 
 /// Whether a message was new.
@@ -59,19 +75,31 @@ pub enum Unchanged {
 
 impl Queue {
     /// Finds the streams, or makes them.
-    pub async fn open(client: async_nats::Client, address: &str) -> Result<Queue, Error> {
+    pub async fn open(client: async_nats::Client, address: &str, refusals: Refusals) -> Result<Queue, Error> {
         let context = async_nats::jetstream::new(client.clone());
-        let jobs = ensure(&context, jobs_config(), address).await?;
-        ensure(&context, dead_config(), address).await?;
-        ensure(&context, states_config(), address).await?;
-        let states = context.get_key_value(STATES).await;
-        let states = states.map_err(Error::queue("the bucket of states cannot be found"))?;
-        Ok(Queue {
-            client,
-            context,
-            jobs,
-            states,
-        })
+        let found = async {
+            let jobs = ensure(&context, jobs_config(), address).await?;
+            ensure(&context, dead_config(), address).await?;
+            ensure(&context, states_config(), address).await?;
+            let states = context.get_key_value(STATES).await;
+            let states = states.map_err(Error::queue("the bucket of states cannot be found"))?;
+            Ok((jobs, states))
+        };
+        match found.await {
+            Ok((jobs, states)) => Ok(Queue {
+                client,
+                context,
+                jobs,
+                states,
+                refusals,
+            }),
+            Err(error) => Err(permitted(&refusals, error)),
+        }
+    }
+
+    /// What a request has failed with: what the server did not permit, if that is why.
+    fn failed<E: Into<Source>>(&self, action: &'static str) -> impl FnOnce(E) -> Error {
+        move |error| permitted(&self.refusals, Error::queue(action)(error))
     }
 
     /// The consumer that all workers share. The first worker decides how long a lease is.
@@ -87,7 +115,7 @@ impl Queue {
             ..pull::Config::default()
         };
         let consumer = self.jobs.get_or_create_consumer(WORKERS, config).await;
-        consumer.map_err(Error::queue("its consumer cannot be made"))
+        consumer.map_err(self.failed("its consumer cannot be made"))
     }
 
     /// Puts a job into the queue, unless it is there.
@@ -108,7 +136,7 @@ impl Queue {
         match stored {
             Ok(_) => Ok(Published::New),
             Err(error) if is_known(&error) => Ok(Published::Known),
-            Err(error) => Err(Error::queue("the job cannot be put into it")(error)),
+            Err(error) => Err(self.failed("the job cannot be put into it")(error)),
         }
     }
 
@@ -118,7 +146,7 @@ impl Queue {
         match self.jobs.get_last_raw_message_by_subject(&jobs_subject(key)).await {
             Ok(message) => Ok(Some(message.sequence)),
             Err(error) if error.kind() == Kind::NoMessageFound => Ok(None),
-            Err(error) => Err(Error::queue("a job cannot be looked for")(error)),
+            Err(error) => Err(self.failed("a job cannot be looked for")(error)),
         }
     }
 
@@ -127,40 +155,46 @@ impl Queue {
             Ok(_) => Ok(()),
             // A worker was faster.
             Err(_) if self.jobs.get_raw_message(sequence).await.is_err() => Ok(()),
-            Err(error) => Err(Error::queue("a job cannot be taken out")(error)),
+            Err(error) => Err(self.failed("a job cannot be taken out")(error)),
         }
     }
 
     /// How many jobs wait or run.
     pub async fn len(&self) -> Result<u64, Error> {
         let info = self.jobs.get_info().await;
-        let info = info.map_err(Error::queue("its length cannot be read"))?;
+        let info = info.map_err(self.failed("its length cannot be read"))?;
         Ok(info.state.messages)
     }
 
     /// A job's state, with the revision to change it from.
     pub async fn state(&self, key: &Key) -> Result<Option<(State, u64)>, Error> {
         let entry = self.states.entry(key.as_str()).await;
-        let entry = entry.map_err(Error::queue("a job's state cannot be read"))?;
+        let entry = entry.map_err(self.failed("a job's state cannot be read"))?;
         entry
             .as_ref()
             .map(|entry| read_state(entry).map(|state| (state, entry.revision)))
             .transpose()
     }
 
+    /// When a job's state was changed last, by the server's clock.
+    pub async fn changed_at(&self, key: &Key) -> Option<DateTime> {
+        let entry = self.states.entry(key.as_str()).await;
+        Some(entry.ok()??.created)
+    }
+
     /// Changes a job's state from this revision on, or makes the first one, and returns the new revision.
     pub async fn set_state(&self, key: &Key, state: &State, revision: Option<u64>) -> Result<u64, Unchanged> {
-        let value = serde_json::to_vec(state).map_err(|error| Unchanged::Failed(unwritten(error)))?;
+        let value = serde_json::to_vec(state).map_err(|error| Unchanged::Failed(self.unwritten(error)))?;
         match revision {
             Some(revision) => match self.states.update(key.as_str(), value.into(), revision).await {
                 Ok(revision) => Ok(revision),
                 Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Err(Unchanged::Conflict),
-                Err(error) => Err(Unchanged::Failed(unwritten(error))),
+                Err(error) => Err(Unchanged::Failed(self.unwritten(error))),
             },
             None => match self.states.create(key.as_str(), value.into()).await {
                 Ok(revision) => Ok(revision),
                 Err(error) if error.kind() == CreateErrorKind::AlreadyExists => Err(Unchanged::Conflict),
-                Err(error) => Err(Unchanged::Failed(unwritten(error))),
+                Err(error) => Err(Unchanged::Failed(self.unwritten(error))),
             },
         }
     }
@@ -171,7 +205,7 @@ impl Queue {
             true => self.states.watch_with_history(">").await,
             false => self.states.watch(">").await,
         };
-        watch.map_err(Error::queue("states cannot be watched"))
+        watch.map_err(self.failed("states cannot be watched"))
     }
 
     /// Keeps a job that failed for good, with its last words.
@@ -185,7 +219,7 @@ impl Queue {
             Ok(acknowledged) => acknowledged.await,
             Err(error) => Err(error),
         };
-        stored.map(drop).map_err(Error::queue("a dead letter cannot be kept"))
+        stored.map(drop).map_err(self.failed("a dead letter cannot be kept"))
     }
 
     /// Tells whoever listens; nobody has to.
@@ -196,10 +230,10 @@ impl Queue {
             .publish(format!("{EVENTS}.{}", event.key), Bytes::from(text))
             .await;
     }
-}
 
-fn unwritten<E: Into<Box<dyn std::error::Error + Send + Sync>>>(error: E) -> Error {
-    Error::queue("a job's state cannot be written")(error)
+    fn unwritten<E: Into<Source>>(&self, error: E) -> Error {
+        self.failed("a job's state cannot be written")(error)
+    }
 }
 
 pub fn read_state(entry: &kv::Entry) -> Result<State, Error> {

@@ -9,13 +9,14 @@ use super::lease::{Delivery, Lease, Lost, Taken};
 use super::message::{JobMessage, Key, Outcome, Status, VERSION};
 use super::metrics::Metrics;
 use super::modules::Modules;
-use super::policy::Policy;
-use super::queue::{CANCEL, Queue};
+use super::policy::{Policy, shown};
+use super::queue::{CANCEL, Queue, jobs_subject};
 use super::running::{Running, Stopped, Table};
 use super::slots::Slot;
 use super::store::Buckets;
 use crate::interrupt::Cancellation;
 use crate::runtime::Runtime;
+use async_nats::datetime::DateTime;
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::{AckKind, Message};
 use futures_util::StreamExt;
@@ -26,13 +27,15 @@ use std::num::NonZero;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// A server keeps a request for a job so long. One that was started again has forgotten it.
 const ASK_FOR: Duration = Duration::from_secs(10);
 /// After a failure of the server's.
 const PAUSE: Duration = Duration::from_secs(1);
+/// What of a message is kept when it has failed.
+const LETTER_MAX_BYTES: usize = 64 << 10;
 /// The longest that a job waits for its next attempt.
 const BACK_OFF_MAX: Duration = Duration::from_secs(60);
 
@@ -197,6 +200,30 @@ struct Shared {
     metrics: Metrics,
 }
 
+/// A message as it may be kept, or the beginning of it: without signatures of addresses.
+fn told(payload: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&payload[..payload.len().min(LETTER_MAX_BYTES)]);
+    let job = std::str::from_utf8(payload)
+        .ok()
+        .and_then(|text| JobMessage::from_json(text).ok());
+    let Some(mut job) = job else {
+        return text.into_owned();
+    };
+    let addresses = job.inputs.values_mut().chain(job.outputs.values_mut());
+    let signed = addresses
+        .chain(&mut job.stdout)
+        .filter(|address| address.contains(['?', '#']));
+    let mut has_signed = false;
+    for address in signed {
+        *address = shown(address).to_owned();
+        has_signed = true;
+    }
+    match has_signed {
+        true => job.to_json(),
+        false => text.into_owned(),
+    }
+}
+
 /// What the queue is told about a delivery.
 enum Answer {
     /// It is done with.
@@ -258,7 +285,9 @@ impl Shared {
                 }
                 Some(Ok(None)) => {}
                 Some(Err(error)) => {
-                    self.log(&format!("the queue cannot be asked for jobs: {error}"));
+                    let said = self.queue.refusals.last();
+                    let said = said.map_or_else(String::new, |said| format!(": the server says: {said}"));
+                    self.log(&format!("the queue cannot be asked for jobs: {error}{said}"));
                     tokio::select! {
                         () = &mut end => return,
                         () = tokio::time::sleep(PAUSE) => {}
@@ -302,21 +331,18 @@ impl Shared {
 
     async fn work(self: Arc<Shared>, message: Message, mut slot: Slot) {
         let key = Key::of(&message.payload);
-        let (delivery, queued) = match message.info() {
-            Ok(info) => {
-                let delivery = Delivery {
-                    sequence: info.stream_sequence,
-                    number: info.delivered,
-                };
-                (
-                    delivery,
-                    SystemTime::now()
-                        .duration_since(info.published.into())
-                        .unwrap_or_default(),
-                )
-            }
-            Err(_) => return,
+        let Ok(info) = message.info() else {
+            return;
         };
+        let delivery = Delivery {
+            sequence: info.stream_sequence,
+            number: info.delivered,
+        };
+        let published = info.published;
+        if message.subject.as_str() != jobs_subject(&key) {
+            self.refuse(&key, &message).await;
+            return;
+        }
         let payload = message.payload.clone();
         // One that runs here already has only been late with a sign of life.
         let Some(running) = self.table.begin(&key, message) else {
@@ -324,12 +350,12 @@ impl Shared {
         };
         self.metrics.running.fetch_add(1, Ordering::Relaxed);
         let answer = self
-            .take_and_run(&key, delivery, queued, &payload, &running, &mut slot)
+            .take_and_run(&key, delivery, published, &payload, &running, &mut slot)
             .await;
         self.metrics.running.fetch_sub(1, Ordering::Relaxed);
         let message = running.message();
         let _ = match answer {
-            Answer::Ack => message.ack().await,
+            Answer::Ack => message.ack_with(AckKind::Ack).await,
             Answer::Later(Duration::ZERO) => message.ack_with(AckKind::Nak(None)).await,
             Answer::Later(pause) => message.ack_with(AckKind::Nak(Some(pause))).await,
             Answer::Nothing => Ok(()),
@@ -337,11 +363,33 @@ impl Shared {
         self.table.end(&key);
     }
 
+    /// Does away with a message that has another subject than its key: it could be in the queue twice, and nobody finds it there.
+    async fn refuse(&self, key: &Key, message: &Message) {
+        let reason = match std::str::from_utf8(&message.payload) {
+            Ok(text) => JobMessage::from_json(text).err().map(|error| error.chain()),
+            Err(error) => Some(error.to_string()),
+        };
+        let reason = reason.unwrap_or_else(|| {
+            format!(
+                "its subject is {}, and not {}, by the SHA-256 of the message",
+                message.subject,
+                jobs_subject(key)
+            )
+        });
+        let outcome = Outcome {
+            worker: self.worker.name.clone(),
+            ..Outcome::failed("", key, reason)
+        };
+        self.bury(&outcome, &message.payload).await;
+        self.tell(&outcome);
+        let _ = message.ack_with(AckKind::Term).await;
+    }
+
     async fn take_and_run(
         self: &Arc<Shared>,
         key: &Key,
         delivery: Delivery,
-        queued: Duration,
+        published: DateTime,
         payload: &[u8],
         running: &Arc<Running>,
         slot: &mut Slot,
@@ -362,6 +410,8 @@ impl Shared {
                 return Answer::Nothing;
             }
         };
+        let (queue, key) = (self.queue.clone(), key.clone());
+        let taken = tokio::spawn(async move { queue.changed_at(&key).await });
         let beating = tokio::spawn(self.clone().beat(lease.clone(), running.clone()));
         let attempts_max = self.worker.policy.attempts_max;
         let result = match &job {
@@ -371,7 +421,10 @@ impl Shared {
             ))),
             Ok(job) => self.attempt(job, &lease, running, slot).await,
         };
-        let answer = self.end(result, &lease, running, id, queued, payload).await;
+        // Both by the server's clock: this machine's may differ.
+        let queued_seconds = taken.await.ok().flatten();
+        let queued_seconds = queued_seconds.map_or(0.0, |taken| (taken - published).as_seconds_f64().max(0.0));
+        let answer = self.end(result, &lease, running, id, queued_seconds, payload).await;
         beating.abort();
         if let (Ok(job), Answer::Ack) = (&job, &answer) {
             self.clean_up(job, &lease).await;
@@ -418,7 +471,7 @@ impl Shared {
         lease: &Lease,
         running: &Running,
         id: &str,
-        queued: Duration,
+        queue_seconds: f64,
         payload: &[u8],
     ) -> Answer {
         let is_done = matches!(&result, Ok(outcome) if outcome.status == Status::Done);
@@ -452,7 +505,7 @@ impl Shared {
         let outcome = Outcome {
             worker: self.worker.name.clone(),
             attempts: lease.attempts,
-            queue_seconds: queued.as_secs_f64(),
+            queue_seconds,
             ..outcome
         };
         if outcome.status == Status::Failed {
@@ -487,7 +540,7 @@ impl Shared {
             "version": VERSION,
             "key": outcome.job_sha256,
             "outcome": outcome,
-            "job": String::from_utf8_lossy(&payload[..payload.len().min(64 << 10)]),
+            "job": told(payload),
         });
         let letter = letter.to_string().into_bytes();
         for _ in 0..10 {

@@ -18,7 +18,7 @@ pub struct House {
 }
 
 /// The module is compiled once for all tests.
-static CACHE: LazyLock<PathBuf> = LazyLock::new(|| {
+pub static CACHE: LazyLock<PathBuf> = LazyLock::new(|| {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("aot");
     let runtime = engine::builder().cache_folder(&cache).from_file(inputs::module());
     runtime.unwrap();
@@ -31,12 +31,19 @@ impl House {
     }
 
     pub fn on(program: &str) -> House {
+        House::with(program, |_| vec!["-js".to_owned()])
+    }
+
+    /// With options for the server, which may name files in the folder.
+    pub fn with(program: &str, options: impl FnOnce(&Path) -> Vec<String>) -> House {
         let folder = tempfile::tempdir().unwrap();
         for name in ["store/media", "nats", "shared", "spool"] {
             fs::create_dir_all(folder.path().join(name)).unwrap();
         }
+        let options = options(folder.path());
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
         House {
-            nats: Nats::start(program, &folder.path().join("nats"), &["-js"]),
+            nats: Nats::start(program, &folder.path().join("nats"), &options),
             store: Store::start(&folder.path().join("store")),
             folder,
         }
@@ -74,6 +81,11 @@ impl House {
     }
 
     pub fn worker_at(&self, port: u16, name: &str, more: &[&str]) -> Process {
+        Process::start(&mut self.worker_command(port, name, more))
+    }
+
+    /// What starts a worker, for tests that change its environment.
+    pub fn worker_command(&self, port: u16, name: &str, more: &[&str]) -> Command {
         let log = fs::File::options()
             .create(true)
             .append(true)
@@ -92,7 +104,7 @@ impl House {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
-        Process::start(&mut command)
+        command
     }
 
     pub fn log(&self, name: &str) -> String {
@@ -120,7 +132,14 @@ impl House {
 
     /// Submits jobs, waits, and returns their results by the order of their ids.
     pub fn results(&self, jobs: &[Value]) -> Vec<Value> {
-        let output = self.run(&["submit", "--wait", &self.list(jobs)]);
+        self.results_with(&[], jobs)
+    }
+
+    /// The same, with more options.
+    pub fn results_with(&self, more: &[&str], jobs: &[Value]) -> Vec<Value> {
+        let list = self.list(jobs);
+        let args = [&["submit", "--wait"][..], more, &[list.as_str()]].concat();
+        let output = self.run(&args);
         let mut results = lines(&output.stdout);
         results.sort_by_key(|result| result["id"].as_str().unwrap_or_default().to_owned());
         let logs: Vec<String> = ["one", "two", "three"].iter().map(|name| self.log(name)).collect();
@@ -140,6 +159,60 @@ impl House {
         lines(&output.stdout).pop().unwrap_or_default()
     }
 
+    /// The first letters of jobs that failed.
+    pub fn letters(&self, count: usize) -> Vec<Value> {
+        let threads = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        threads.block_on(async {
+            use futures_util::StreamExt;
+            let client = async_nats::connect(format!("nats://127.0.0.1:{}", self.nats.port))
+                .await
+                .unwrap();
+            let stream = async_nats::jetstream::new(client)
+                .get_stream("AFMPEG_DEAD")
+                .await
+                .unwrap();
+            let config = async_nats::jetstream::consumer::pull::OrderedConfig::default();
+            let mut letters = stream.create_consumer(config).await.unwrap().messages().await.unwrap();
+            let mut found = Vec::new();
+            while found.len() < count {
+                let letter = letters.next().await.unwrap().unwrap();
+                found.push(serde_json::from_slice::<Value>(&letter.payload).unwrap());
+            }
+            found
+        })
+    }
+
+    /// How many jobs wait or run.
+    pub fn queued(&self) -> u64 {
+        let threads = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        threads.block_on(async {
+            let address = format!("nats://127.0.0.1:{}", self.nats.port);
+            let connection = afmpeg::cluster::Connection::new(address);
+            let cluster = afmpeg::cluster::Cluster::connect(&connection);
+            cluster.await.unwrap().len().await.unwrap()
+        })
+    }
+
+    /// Waits until something is so.
+    pub fn wait_for(&self, what: &str, is_so: impl Fn() -> bool) {
+        let started = Instant::now();
+        while !is_so() {
+            let logs: Vec<String> = ["one", "two", "three"].iter().map(|name| self.log(name)).collect();
+            assert!(
+                started.elapsed() < Duration::from_secs(120),
+                "{what}: {}",
+                logs.join("\n")
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Waits until a job has this status.
     pub fn wait_until(&self, job: &Value, status: &str) -> Value {
         let started = Instant::now();
@@ -155,6 +228,11 @@ impl House {
             thread::sleep(Duration::from_millis(50));
         }
     }
+}
+
+/// What a command has said.
+pub fn words(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 pub fn lines(text: &[u8]) -> Vec<Value> {

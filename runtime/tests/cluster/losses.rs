@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// A job that uploads parts for some seconds.
-fn upload(id: &str, seconds: u32, output: &str) -> Value {
+pub fn upload(id: &str, seconds: u32, output: &str) -> Value {
     let source = format!("testsrc2=size=640x360:rate=25:duration={seconds},format=uyvy422");
     json!({
         "id": id, "outputs": {"out.nut": output},
@@ -21,7 +21,7 @@ fn a_job_of_a_killed_worker_is_done_by_another() {
     let mut one = house.worker_at(house.nats.port, "one", &["--jobs", "2"]);
     let jobs = [
         upload("large", 4, "s3://media/large.nut"),
-        draw("small", 4.0, true, &house.file("small.mp4")),
+        draw("small", 15.0, true, &house.file("small.mp4")),
     ];
     house.submit(&jobs);
     house.wait_until(&jobs[0], "running");

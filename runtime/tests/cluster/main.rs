@@ -2,15 +2,23 @@
 
 #![cfg(target_os = "linux")]
 
+mod accounts;
+mod certificates;
+mod chaos;
+mod deploy;
 #[path = "../support/engine.rs"]
 mod engine;
 mod house;
 #[path = "../support/inputs.rs"]
 mod inputs;
 mod jobs;
+mod languages;
 mod losses;
 mod many;
+mod namespaces;
 mod parallel;
 mod proxy;
 mod refusals;
 mod servers;
+mod stores;
+mod trust;

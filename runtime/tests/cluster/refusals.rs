@@ -1,14 +1,9 @@
 //! What cannot be done is named, and the worker goes on.
 
-use crate::house::{House, draw, lines};
+use crate::house::{House, draw, lines, words};
 use crate::servers::{Nats, free_port};
 use serde_json::{Value, json};
 use std::os::unix::fs::symlink;
-use std::process::Output;
-
-fn words(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
 
 #[test]
 fn a_job_that_cannot_be_done_fails_with_a_reason() {
@@ -111,28 +106,7 @@ fn what_is_no_job_ends_in_the_stream_of_dead_letters() {
         draw("bad", 1.0, false, "s3://media/x.mp4"),
         json!({"id": "poison", "args": ["-i", "nothing", "out.mp4"]}),
     ]);
-    let threads = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let letters = threads.block_on(async {
-        use futures_util::StreamExt;
-        let client = async_nats::connect(format!("nats://127.0.0.1:{}", house.nats.port))
-            .await
-            .unwrap();
-        let stream = async_nats::jetstream::new(client)
-            .get_stream("AFMPEG_DEAD")
-            .await
-            .unwrap();
-        let config = async_nats::jetstream::consumer::pull::OrderedConfig::default();
-        let mut letters = stream.create_consumer(config).await.unwrap().messages().await.unwrap();
-        let mut found = Vec::new();
-        while found.len() < 4 {
-            let letter = letters.next().await.unwrap().unwrap();
-            found.push(serde_json::from_slice::<Value>(&letter.payload).unwrap());
-        }
-        found
-    });
+    let letters = house.letters(4);
     let reason_of = |job: &str| {
         let letter = letters
             .iter()

@@ -1,6 +1,7 @@
 //! Inputs, which are read in place as a program needs them.
 
 use super::buckets::{Bucket, Buckets};
+use super::target::on_disk;
 use super::web::WebFile;
 use crate::cluster::fault::{Fault, Faults};
 use crate::cluster::parts::Parts;
@@ -24,8 +25,9 @@ pub async fn open(
 ) -> Result<Arc<dyn ReadAt>, Fault> {
     let source = match address {
         Address::File { folder, path } => {
-            let opened = open_file(folder, path).map_err(|error| Fault::of_file(shown, &error))?;
-            return Ok(Arc::new(opened));
+            let (folder, path, shown) = (folder.clone(), path.clone(), shown.to_owned());
+            let opened = on_disk(move || open_file(&folder, &path).map_err(|error| Fault::of_file(&shown, &error)));
+            return Ok(Arc::new(opened.await?));
         }
         Address::Store { scheme, bucket, path } => {
             let bucket = buckets.get(*scheme, bucket)?;
@@ -89,8 +91,13 @@ impl Source {
                     range: Some(GetRange::Bounded(start..end)),
                     ..GetOptions::default()
                 };
-                let read = async { bucket.get_opts(path, options).await?.bytes().await };
-                read.await.map_err(|error| Fault::of_store(shown, &error))
+                let failed = |error| Fault::of_store(shown, &error);
+                let found = bucket.get_opts(path, options).await.map_err(failed)?;
+                // Not all stores know the condition.
+                if found.meta.e_tag != *version {
+                    return Err(Fault::lasting(format!("{shown}: it was changed while it was read")));
+                }
+                found.bytes().await.map_err(failed)
             }
             Source::Web(file) => file.get(shown, start, end).await,
         }

@@ -132,7 +132,10 @@ impl Target {
     pub async fn name(&self) -> Result<(), Fault> {
         match self {
             Target::Upload(upload) => upload.name().await,
-            Target::File(target) => target.name(),
+            Target::File(target) => {
+                let target = target.clone();
+                on_disk(move || target.name()).await
+            }
             Target::Web(target) => {
                 let file = target
                     .file
@@ -149,10 +152,11 @@ impl Target {
     pub async fn abandon(&self) -> bool {
         match self {
             Target::Upload(upload) => upload.abandon().await,
-            Target::File(target) => match target.dir.remove_file(&target.unfinished) {
-                Ok(()) => true,
-                Err(error) => error.kind() == io::ErrorKind::NotFound,
-            },
+            Target::File(target) => {
+                let target = target.clone();
+                let removed = on_disk(move || Ok(target.remove()));
+                removed.await.unwrap_or(false)
+            }
             Target::Web(_) => true,
         }
     }
@@ -171,11 +175,16 @@ impl Target {
             Address::File { folder, path } => {
                 let is_ours = begun.upload.starts_with(UNFINISHED) && !begun.upload.contains(['/', '\\']);
                 let name = path.parent().unwrap_or(Path::new("")).join(&begun.upload);
-                let removed = match is_ours {
-                    true => Dir::open_ambient_dir(folder, ambient_authority()).and_then(|dir| dir.remove_file(name)),
-                    false => Ok(()),
-                };
-                match removed {
+                let folder = folder.clone();
+                let removed = on_disk(move || {
+                    Ok(match is_ours {
+                        true => {
+                            Dir::open_ambient_dir(folder, ambient_authority()).and_then(|dir| dir.remove_file(name))
+                        }
+                        false => Ok(()),
+                    })
+                });
+                match removed.await? {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => {
                         Err(Fault::of_file(&begun.address, &error))
                     }
@@ -185,6 +194,12 @@ impl Target {
             Address::Web(_) => Ok(()),
         }
     }
+}
+
+/// Does what may take long on a slow disk, while signs of life go on.
+pub async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(Fault::passing(error.to_string())))
 }
 
 fn nothing(shown: &str) -> Fault {
@@ -202,11 +217,17 @@ impl FileTarget {
         let failed = |error: io::Error| Fault::of_file(shown, &error);
         let name = path.file_name().and_then(|name| name.to_str());
         let name = name.ok_or_else(|| Fault::lasting(format!("{shown}: it names no file")))?;
-        let dir = Dir::open_ambient_dir(folder, ambient_authority()).map_err(failed)?;
-        let parent = path.parent().unwrap_or(Path::new(""));
-        if !parent.as_os_str().is_empty() {
-            dir.create_dir_all(parent).map_err(failed)?;
-        }
+        let parent = path.parent().unwrap_or(Path::new("")).to_owned();
+        let (folder, below) = (folder.to_owned(), parent.clone());
+        let opened = on_disk(move || {
+            let dir = Dir::open_ambient_dir(folder, ambient_authority());
+            let made = dir.and_then(|dir| match below.as_os_str().is_empty() {
+                true => Ok(dir),
+                false => dir.create_dir_all(below).map(|()| dir),
+            });
+            Ok(made)
+        });
+        let dir = opened.await?.map_err(failed)?;
         let upload = format!("{UNFINISHED}{}-{name}", lease.token());
         let begun = Begun {
             address: shown.to_owned(),
@@ -215,9 +236,14 @@ impl FileTarget {
         let noted = lease.begin_upload(begun).await;
         noted.map_err(|_| Fault::passing("the job was taken over"))?;
         let unfinished = parent.join(upload);
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create_new(true);
-        let file = dir.open_with(&unfinished, &options).map_err(failed)?.into_std();
+        let name = unfinished.clone();
+        let made = on_disk(move || {
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create_new(true);
+            let file = dir.open_with(&name, &options);
+            Ok(file.map(|file| (dir, file.into_std())))
+        });
+        let (dir, file) = made.await?.map_err(failed)?;
         Ok(FileTarget {
             dir,
             unfinished,
@@ -234,6 +260,14 @@ impl FileTarget {
         match self.file.metadata().map_err(failed)?.len() {
             0 => Err(nothing(&self.shown)),
             _ => Ok(()),
+        }
+    }
+
+    /// Returns whether the unfinished file is gone.
+    fn remove(&self) -> bool {
+        match self.dir.remove_file(&self.unfinished) {
+            Ok(()) => true,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
         }
     }
 

@@ -648,7 +648,11 @@ fn what_pipes_give_beside_the_one_that_is_waited_for_is_held_within_limits() {
         .flat_map(|answers| answers[2][..number(&answers[1]) as usize].to_vec())
         .collect();
     let wanted = [&bytes[..1], &[9], &bytes[1..]].concat();
-    assert!(read == wanted[..read.len()] && read.len() > LENGTH / 2, "{}", read.len());
+    assert!(
+        read == wanted[..read.len()] && read.len() > LENGTH / 2,
+        "{}",
+        read.len()
+    );
     // With no memory for it, it stays where it is, and the job comes to its deadline.
     let tight = |job: Job| job.host_memory_max_bytes(300_000).timeout(Duration::from_secs(1));
     let began = Instant::now();

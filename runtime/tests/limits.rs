@@ -8,7 +8,9 @@ use afmpeg::fs::{DirEntry, Exceeded, FileType, Metadata, OpenOptions, Opened};
 use afmpeg::{Error, FileSystem, HostDir, Job, Limit, MemoryFs, OverlayFs, Runtime, Stdout, WriteAt};
 use std::fs;
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -628,7 +630,7 @@ fn what_pipes_give_beside_the_one_that_is_waited_for_is_held_within_limits() {
             into_second.write_all(&[9]).and(fed).is_ok()
         });
         let output = script.run(|job| {
-            let pipes = [first, second].map(|pipe| fs::File::from(std::os::fd::OwnedFd::from(pipe)));
+            let pipes = [first, second].map(|pipe| fs::File::from(OwnedFd::from(pipe)));
             let [first, second] = pipes;
             set_up(job.descriptor(3, first).descriptor(4, second))
         });
@@ -659,4 +661,35 @@ fn what_pipes_give_beside_the_one_that_is_waited_for_is_held_within_limits() {
     let (output, was_fed) = run(&tight);
     assert!(matches!(output, Err(Error::Deadline { .. })), "{output:?}");
     assert!(!was_fed && began.elapsed() < Duration::from_secs(5));
+}
+
+/// An error behind bytes that were taken in while the program waited for another pipe is the program's to see.
+#[test]
+fn an_error_behind_what_was_taken_in_is_given_to_the_read_there() {
+    let (mut near, far) = UnixStream::pair().unwrap();
+    let (second, mut into_second) = io::pipe().unwrap();
+    (&far).write_all(&[5; 10]).unwrap();
+    // A socket that is closed with something unread is reset: its other end reads the bytes, the error once, and the end.
+    near.write_all(&[0]).unwrap();
+    drop(far);
+    let mut script = Script::default();
+    script.read(3, 1).read(4, 1).read(3, 100).read(3, 100).read(3, 100);
+    let feeder = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(300));
+        into_second.write_all(&[9]).unwrap();
+    });
+    let answers = script.answers(|job| {
+        job.descriptor(3, fs::File::from(OwnedFd::from(near)))
+            .descriptor(4, fs::File::from(OwnedFd::from(second)))
+    });
+    feeder.join().unwrap();
+    let seen: Vec<(u64, u64)> = answers
+        .chunks(3)
+        .map(|answers| (number(&answers[0]), number(&answers[1])))
+        .collect();
+    assert_eq!(
+        seen.iter().map(|(errno, _)| *errno).collect::<Vec<_>>(),
+        [SUCCESS, SUCCESS, SUCCESS, IO, SUCCESS]
+    );
+    assert_eq!((seen[0].1, seen[1].1, seen[2].1, seen[4].1), (1, 1, 9, 0));
 }

@@ -430,45 +430,26 @@ impl<'a> Call<'a> {
             stop: &self.stop,
             line: &line,
             feeding: feeding.as_deref(),
+            first: Mutex::new(None),
         };
-        let failure = Mutex::new(None);
-        let fail = |error: Error| {
-            let mut failure = lock(&failure);
-            failure.get_or_insert(error);
-            drop(failure);
-            fails.fail();
-        };
-        let made = |index: usize| match feed.zip(feeding.as_ref()) {
+        let fed = feed.zip(feeding.as_ref());
+        let made = |index: usize| match fed {
             None => self.encode(&plan.segments[index], &reports, index, kept).map(Some),
             Some((feed, feeding)) => self.encode_fed(feed, feeding, &reports, index),
         };
         let joined = thread::scope(|scope| {
-            if let Some((feed, feeding)) = feed.zip(feeding.as_ref()) {
-                let (fail, fails, line) = (&fail, &fails, &line);
+            if let Some((feed, feeding)) = fed {
+                let (fails, line) = (&fails, &line);
                 scope.spawn(move || {
                     let _ends = EndsAll(fails);
                     let fed = self.feed(feed, feeding);
                     if let Err(error) = fed.and_then(|count| line.set_count(count).map_err(segments)) {
-                        fail(error);
+                        fails.fail(error);
                     }
                 });
             }
             for _ in 0..workers {
-                scope.spawn(|| {
-                    let _ends = EndsAll(&fails);
-                    while let Some(index) = line.next() {
-                        match made(index) {
-                            Ok(Some(encoded)) => {
-                                if let Err(reason) = line.put(index, encoded) {
-                                    fail(segments(reason));
-                                }
-                            }
-                            // There is no such segment, or what feeds has failed.
-                            Ok(None) => break,
-                            Err(error) => fail(error),
-                        }
-                    }
-                });
+                scope.spawn(|| encode_next(&fails, made));
             }
             let _ends = EndsAll(&fails);
             // A program that ends before it has read all would leave the others waiting for it.
@@ -476,12 +457,12 @@ impl<'a> Call<'a> {
                 .join(plan, &line, feeding.as_deref())
                 .and_then(|joined| line.check_read().map(|()| joined));
             // It fails as well when a segment has, and that is no news; nor is it that segments end when it fails.
-            joined.map_err(&fail).ok()
+            joined.map_err(|error| fails.fail(error)).ok()
         });
         if let Some(reason) = feeding.as_ref().and_then(|feeding| feeding.unfit()) {
             return Ok(Err(Whole::new(reason)));
         }
-        if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(error) = fails.first.into_inner().unwrap_or_else(PoisonError::into_inner) {
             return Err(error);
         }
         let (output, frames) = joined.ok_or_else(|| segments("they were not joined"))?;
@@ -712,10 +693,17 @@ struct Fails<'a> {
     stop: &'a Cancellation,
     line: &'a Line,
     feeding: Option<&'a Feeding>,
+    /// The first failure; those after it come of it.
+    first: Mutex<Option<Error>>,
 }
 
 impl Fails<'_> {
-    fn fail(&self) {
+    fn fail(&self, error: Error) {
+        lock(&self.first).get_or_insert(error);
+        self.end_all();
+    }
+
+    fn end_all(&self) {
         if let Some(feeding) = self.feeding {
             feeding.fail();
         }
@@ -730,7 +718,24 @@ struct EndsAll<'a>(&'a Fails<'a>);
 impl Drop for EndsAll<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.0.fail();
+            self.0.end_all();
+        }
+    }
+}
+
+/// Makes segments until there are none left.
+fn encode_next(fails: &Fails<'_>, made: impl Fn(usize) -> Result<Option<Encoded>, Error>) {
+    let _ends = EndsAll(fails);
+    while let Some(index) = fails.line.next() {
+        match made(index) {
+            Ok(Some(encoded)) => {
+                if let Err(reason) = fails.line.put(index, encoded) {
+                    fails.fail(segments(reason));
+                }
+            }
+            // There is no such segment, or what feeds has failed.
+            Ok(None) => break,
+            Err(error) => fails.fail(error),
         }
     }
 }

@@ -326,15 +326,7 @@ impl Words {
             if has_output && name != "y" && name != "n" {
                 return Err(Whole::new("it has several outputs, or options after its output"));
             }
-            let base = name.split(':').next().unwrap_or(name);
-            let value = match is_flag(base) {
-                true => None,
-                false => Some(
-                    args.next()
-                        .cloned()
-                        .ok_or_else(|| Whole::new(format!("-{name} has no value")))?,
-                ),
-            };
+            let (base, value) = (base(name), value_of(name, &mut args)?);
             if name == "i" {
                 if has_input {
                     return Err(Whole::new("it has several inputs"));
@@ -412,8 +404,7 @@ impl Words {
         if self.of_input_reach.take(name, value.as_deref().unwrap_or_default())? {
             return Ok(());
         }
-        let base = name.split(':').next().unwrap_or(name);
-        if !is_of_input(base) {
+        if !is_of_input(base(name)) {
             return Err(Whole::new(format!("-{name} before the input may move or change it")));
         }
         self.of_input
@@ -486,6 +477,22 @@ impl Words {
             self.other.extend(words());
         }
         Ok(())
+    }
+}
+
+/// The name of an option without its specifier of streams.
+pub fn base(name: &str) -> &str {
+    name.split(':').next().unwrap_or(name)
+}
+
+/// Takes the value of an option from the arguments behind it, if it has one.
+pub fn value_of<'a>(name: &str, args: &mut impl Iterator<Item = &'a String>) -> Result<Option<String>, Whole> {
+    if is_flag(base(name)) {
+        return Ok(None);
+    }
+    match args.next() {
+        Some(value) => Ok(Some(value.clone())),
+        None => Err(Whole::new(format!("-{name} has no value"))),
     }
 }
 

@@ -17,24 +17,7 @@ pub fn run(
     bar: Option<&Bar>,
     set_up: &(dyn Fn(Job) -> Job + Sync),
 ) -> Result<Option<ExitCode>, Failure> {
-    let mut command = Parallel::new(args);
-    if let Some(workers) = wish.workers {
-        command = command.workers(workers);
-    }
-    if wish.is_required {
-        command = command.required();
-    }
-    if sandbox.resume {
-        let folder = default_folder("segments").ok_or_else(|| {
-            Failure::usage(
-                "--resume keeps segments in the cache, and neither XDG_CACHE_HOME nor HOME says where it is".to_owned(),
-            )
-        })?;
-        command = command.resumable(folder);
-    }
-    if let Some(bar) = bar {
-        command = command.progress(bar.report());
-    }
+    let command = command(wish, args, sandbox, bar)?;
     let cancellation = Cancellation::new();
     let set_up = |job: Job| {
         let job = set_up(job)
@@ -84,4 +67,26 @@ pub fn run(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+fn command(wish: Wish, args: &[String], sandbox: &Sandbox, bar: Option<&Bar>) -> Result<Parallel, Failure> {
+    let mut command = Parallel::new(args);
+    if let Some(workers) = wish.workers {
+        command = command.workers(workers);
+    }
+    if wish.is_required {
+        command = command.required();
+    }
+    if sandbox.resume {
+        let folder = default_folder("segments").ok_or_else(|| {
+            Failure::usage(
+                "--resume keeps segments in the cache, and neither XDG_CACHE_HOME nor HOME says where it is".to_owned(),
+            )
+        })?;
+        command = command.resumable(folder);
+    }
+    if let Some(bar) = bar {
+        command = command.progress(bar.report());
+    }
+    Ok(command)
 }

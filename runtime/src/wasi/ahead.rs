@@ -6,6 +6,7 @@
 
 use crate::budget::{Budget, Share};
 use bytes::{Buf, BytesMut};
+use std::io;
 use std::sync::Arc;
 
 /// What one job's pipes may hold together.
@@ -19,6 +20,8 @@ pub const TAKEN_BYTES: usize = 64 << 10;
 pub struct Ahead {
     bytes: BytesMut,
     memory: Option<Share>,
+    /// What the pipe gave behind the bytes, for the guest's read there.
+    failed: Option<io::Error>,
     /// Whether the guest reads from it at all. What it never reads is left where it is.
     pub was_read: bool,
     /// Whether nothing more is to be had of it this way; the guest finds out why.
@@ -30,27 +33,42 @@ impl Ahead {
         self.bytes.len()
     }
 
+    /// Whether a read has an answer here, so that the pipe is not asked.
+    pub fn is_ready(&self) -> bool {
+        !self.bytes.is_empty() || self.failed.is_some()
+    }
+
     /// Gives what was taken in to the guest.
-    pub fn read(&mut self, buffer: &mut [u8]) -> usize {
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.bytes.is_empty()
+            && let Some(error) = self.failed.take()
+        {
+            return Err(error);
+        }
         let count = self.bytes.len().min(buffer.len());
         self.bytes.copy_to_slice(&mut buffer[..count]);
         if self.bytes.is_empty() {
             self.bytes = BytesMut::new();
             self.memory = None;
         }
-        count
+        Ok(count)
     }
 
     /// Takes more in, unless the job's memory has no room for it: then it waits in its pipe.
-    pub fn push(&mut self, host_memory: &Arc<Budget>, read: impl FnOnce(&mut [u8]) -> std::io::Result<usize>) {
+    pub fn push(&mut self, host_memory: &Arc<Budget>, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) {
         let held = self.bytes.len();
-        if self.make_room(host_memory, held + TAKEN_BYTES).is_err() {
+        if self.failed.is_some() || self.make_room(host_memory, held + TAKEN_BYTES).is_err() {
             self.has_ended = true;
             return;
         }
         self.bytes.resize(held + TAKEN_BYTES, 0);
-        let count = read(&mut self.bytes[held..]).unwrap_or(0).min(TAKEN_BYTES);
-        self.bytes.truncate(held + count);
+        let count = read(&mut self.bytes[held..]).unwrap_or_else(|error| {
+            use io::ErrorKind::{Interrupted, WouldBlock};
+            // These pass: the guest's own read finds out.
+            self.failed = Some(error).filter(|error| !matches!(error.kind(), Interrupted | WouldBlock));
+            0
+        });
+        self.bytes.truncate(held + count.min(TAKEN_BYTES));
         self.has_ended = count == 0;
     }
 

@@ -86,11 +86,6 @@ impl House {
 
     /// What starts a worker, for tests that change its environment.
     pub fn worker_command(&self, port: u16, name: &str, more: &[&str]) -> Command {
-        let log = fs::File::options()
-            .create(true)
-            .append(true)
-            .open(self.folder.path().join(format!("{name}.log")))
-            .unwrap();
         let mut command = self.command(port);
         command
             .args(["worker", "--lease", "2", "--name", name, "--allow", "s3://media/"])
@@ -103,8 +98,34 @@ impl House {
             .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log);
+            .stderr(self.log_file(name));
         command
+    }
+
+    /// Starts a worker by another program, whose last arguments a command are.
+    pub fn worker_under(&self, other: &mut Command, name: &str, more: &[&str]) -> Process {
+        let command = self.worker_command(self.nats.port, name, more);
+        other
+            .arg(command.get_program())
+            .args(command.get_args())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(self.log_file(name));
+        if let Some(folder) = command.get_current_dir() {
+            other.current_dir(folder);
+        }
+        for (variable, value) in command.get_envs() {
+            match value {
+                Some(value) => other.env(variable, value),
+                None => other.env_remove(variable),
+            };
+        }
+        Process::start(other)
+    }
+
+    fn log_file(&self, name: &str) -> fs::File {
+        let path = self.folder.path().join(format!("{name}.log"));
+        fs::File::options().create(true).append(true).open(path).unwrap()
     }
 
     pub fn log(&self, name: &str) -> String {

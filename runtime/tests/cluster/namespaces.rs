@@ -49,18 +49,9 @@ fn a_worker_whose_cable_is_pulled_out_loses_its_job_and_works_again_later() {
 
     let house = House::with("nats-server", |_| ["-js", "-a", "0.0.0.0"].map(str::to_owned).into());
     let address = format!("nats://10.77.0.1:{}", house.nats.port);
-    let command = house.worker_command(house.nats.port, "one", &["--nats", &address]);
     let mut there = Command::new("nsenter");
-    there
-        .args(["--target", &process.to_string(), "--net", "--"])
-        .arg(command.get_program())
-        .args(command.get_args())
-        .current_dir(house.folder.path())
-        .stderr(fs::File::create(house.folder.path().join("one.log")).unwrap());
-    for (name, value) in command.get_envs() {
-        there.env(name, value.unwrap_or_default());
-    }
-    let _one = Process::start(&mut there);
+    there.args(["--target", &process.to_string(), "--net", "--"]);
+    let _one = house.worker_under(&mut there, "one", &["--nats", &address]);
     let job = draw("1", 4.0, true, &house.file("1.mp4"));
     house.submit(std::slice::from_ref(&job));
     house.wait_until(&job, "running");

@@ -4,7 +4,7 @@ use crate::house::{House, draw, drawn};
 use crate::inputs;
 use crate::losses::upload;
 use crate::proxy::Proxy;
-use crate::servers::{Fault, Process};
+use crate::servers::Fault;
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -267,22 +267,14 @@ fn a_worker_that_is_told_to_end_while_its_store_fails_puts_its_job_back_whole() 
 #[ignore = "it mounts a small file system, in a name space of its own"]
 fn a_full_disk_is_named_and_used_again_when_there_is_room() {
     let house = House::new();
-    let command = house.worker_command(house.nats.port, "one", &[]);
     let small = house.shared("small");
     fs::create_dir(&small).unwrap();
     let mut mounted = std::process::Command::new("unshare");
     mounted
         .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
         .arg("mount -t tmpfs -o size=2m none \"$0\" && dd if=/dev/zero of=\"$0/full\" bs=1k count=2000 2>/dev/null; exec \"$@\"")
-        .arg(&small)
-        .arg(command.get_program())
-        .args(command.get_args())
-        .current_dir(house.folder.path())
-        .stderr(fs::File::create(house.folder.path().join("one.log")).unwrap());
-    for (name, value) in command.get_envs() {
-        mounted.env(name, value.unwrap_or_default());
-    }
-    let worker = Process::start(&mut mounted);
+        .arg(&small);
+    let worker = house.worker_under(&mut mounted, "one", &[]);
     let job = draw("1", 4.0, false, &house.file("small/1.mp4"));
     house.submit(std::slice::from_ref(&job));
     house.wait_for("the disk is full", || {

@@ -4,7 +4,7 @@
 //! are read as in one job.
 
 use crate::parallel::whole::Whole;
-use crate::parallel::words::{Reach, Words, is_flag, is_global, is_of_input};
+use crate::parallel::words::{Reach, Words, base, is_global, is_of_input, value_of};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Command {
@@ -62,16 +62,8 @@ impl Command {
                 rest.push(arg.clone());
                 continue;
             };
-            let base = base(name);
-            let value = match is_flag(base) {
-                true => None,
-                false => Some(
-                    args.next()
-                        .cloned()
-                        .ok_or_else(|| Whole::new(format!("-{name} has no value")))?,
-                ),
-            };
-            match (base, has_output) {
+            let value = value_of(name, &mut args)?;
+            match (base(name), has_output) {
                 ("i", false) => {
                     let mut input = Input {
                         name: value.unwrap_or_default(),
@@ -147,11 +139,6 @@ impl Command {
             Some(_) => Err(Whole::new("it has several graphs of filters")),
         }
     }
-}
-
-/// The name of an option without its specifier of streams.
-fn base(name: &str) -> &str {
-    name.split(':').next().unwrap_or(name)
 }
 
 /// Whether an input can be read only once.

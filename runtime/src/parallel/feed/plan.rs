@@ -10,7 +10,7 @@ use crate::parallel::plan::{self, FRAGMENTS, Feed, OFFSET_SECONDS, Plan, Way};
 use crate::parallel::rate::Rate;
 use crate::parallel::units::{self, seconds};
 use crate::parallel::whole::Whole;
-use crate::parallel::words::is_flag;
+use crate::parallel::words::{Words, is_flag};
 use crate::probe::{MediaType, Probe, Rational, Stream};
 use std::collections::BTreeSet;
 
@@ -104,31 +104,7 @@ fn choose(command: &Command, probes: &[Probe]) -> Result<Chosen, Whole> {
         of_picture: BTreeSet::new(),
         of_sound: BTreeSet::new(),
     };
-    let mut label = None;
-    if let Some(text) = &command.graph {
-        let graph = Graph::read(text)?;
-        graph.check()?;
-        for part in graph.parts() {
-            let streams = part_streams(&part, probes)?;
-            if part.is_sound() {
-                chosen.of_sound.extend(streams);
-                chosen.sound_graphs.push(part);
-            } else if chosen.picture_graph.is_none() {
-                let open = part.open();
-                let [open] = &open[..] else {
-                    return Err(Whole::new("its filters make more than one video, or sound as well"));
-                };
-                label = Some(open.label.clone());
-                chosen.of_picture.extend(streams);
-                chosen.picture_graph = Some(part);
-            } else {
-                return Err(Whole::new("its filters make more than one video, or sound as well"));
-            }
-        }
-        if chosen.sound_graphs.iter().any(Graph::has_unlabelled_input) {
-            return Err(Whole::new("its filters of sound do not say which streams they take"));
-        }
-    }
+    let label = choose_graphs(command, probes, &mut chosen)?;
     // What has no label is there without being asked for, and first.
     if label == Some(None) {
         chosen.outputs.push(Taken::Picture);
@@ -161,29 +137,60 @@ fn choose(command: &Command, probes: &[Probe]) -> Result<Chosen, Whole> {
     if !sounds.iter().all(is_mapped) {
         return Err(Whole::new("what its filters make is not mapped"));
     }
+    drop_unwanted(&command.words.without, probes, &mut chosen);
+    let is_picture = |taken: &&Taken| matches!(taken, Taken::Picture);
+    match chosen.outputs.iter().filter(is_picture).count() {
+        1 => Ok(chosen),
+        0 => Err(Whole::new("the output has no video")),
+        _ => Err(Whole::new("it maps several videos")),
+    }
+}
+
+/// Parts the command's graph into the one with the picture and those with sound. The label of the picture, if there is a graph
+/// with it.
+fn choose_graphs(command: &Command, probes: &[Probe], chosen: &mut Chosen) -> Result<Option<Option<String>>, Whole> {
+    let several = || Whole::new("its filters make more than one video, or sound as well");
+    let mut label = None;
+    let Some(text) = &command.graph else {
+        return Ok(None);
+    };
+    let graph = Graph::read(text)?;
+    graph.check()?;
+    for part in graph.parts() {
+        let streams = part_streams(&part, probes)?;
+        if part.is_sound() {
+            chosen.of_sound.extend(streams);
+            chosen.sound_graphs.push(part);
+            continue;
+        }
+        let open = part.open();
+        let ([open], None) = (&open[..], &chosen.picture_graph) else {
+            return Err(several());
+        };
+        label = Some(open.label.clone());
+        chosen.of_picture.extend(streams);
+        chosen.picture_graph = Some(part);
+    }
+    match chosen.sound_graphs.iter().any(Graph::has_unlabelled_input) {
+        true => Err(Whole::new("its filters of sound do not say which streams they take")),
+        false => Ok(label),
+    }
+}
+
+/// Leaves out the kinds of streams that the command does not want: `-an`, `-sn`, `-dn`.
+fn drop_unwanted(without: &str, probes: &[Probe], chosen: &mut Chosen) {
     let letter = |kind| match kind {
         MediaType::Audio => Some('a'),
         MediaType::Subtitle => Some('s'),
         MediaType::Data => Some('d'),
         _ => None,
     };
-    let without = &command.words.without;
     chosen.outputs.retain(|taken| match taken {
         Taken::Stream(place) => !stream(probes, *place)
             .and_then(|stream| letter(stream.codec_type))
             .is_some_and(|letter| without.contains(letter)),
         _ => true,
     });
-    match chosen
-        .outputs
-        .iter()
-        .filter(|taken| matches!(taken, Taken::Picture))
-        .count()
-    {
-        1 => Ok(chosen),
-        0 => Err(Whole::new("the output has no video")),
-        _ => Err(Whole::new("it maps several videos")),
-    }
 }
 
 /// The streams of the inputs that a part of a graph takes.
@@ -552,6 +559,88 @@ fn segment(command: &Command, encoder: &str) -> Vec<String> {
     args.words
 }
 
+/// The inputs that the job which joins reads behind the segments.
+struct Joined {
+    needed: BTreeSet<usize>,
+    /// The first one with chapters has those of the output.
+    chapters: Option<usize>,
+}
+
+impl Joined {
+    fn new(command: &Command, probes: &[Probe], chosen: &Chosen) -> Joined {
+        let words = &command.words;
+        let chapters = match value(words, "-map_chapters") {
+            Some(_) => None,
+            None => probes.iter().position(|probe| !probe.chapters.is_empty()),
+        };
+        let named = words.other.windows(2).filter_map(|pair| {
+            let names = pair[0].starts_with("-map_metadata") || pair[0] == "-map_chapters";
+            pair[1].parse::<usize>().ok().filter(|_| names)
+        });
+        let mut needed: BTreeSet<usize> = chosen.of_sound.iter().map(|(input, _)| *input).collect();
+        needed.extend(chosen.outputs.iter().filter_map(|taken| match taken {
+            Taken::Stream((input, _)) => Some(*input),
+            _ => None,
+        }));
+        needed.extend(chapters);
+        needed.extend(named.filter(|input| *input < command.inputs.len()));
+        if value(words, "-map_metadata").is_none() {
+            needed.insert(0);
+        }
+        Joined { needed, chapters }
+    }
+
+    /// The number that an input has in the job.
+    fn number(&self, input: usize) -> Option<usize> {
+        self.needed.iter().position(|other| *other == input).map(|at| at + 1)
+    }
+
+    /// The label or map of an input's stream by that number.
+    fn label(&self, label: &str) -> String {
+        let (input, rest) = label.split_once(':').unwrap_or((label, ""));
+        let number = input.parse().ok().and_then(|input| self.number(input));
+        let separator = if rest.is_empty() { "" } else { ":" };
+        number.map_or_else(|| label.to_owned(), |number| format!("{number}{separator}{rest}"))
+    }
+
+    /// The graph of the output's sound.
+    fn sound_graph(&self, chosen: &Chosen) -> String {
+        let graphs = chosen.sound_graphs.iter().map(|graph| {
+            let streams: Vec<String> = graph.streams().into_iter().map(str::to_owned).collect();
+            graph.text(|label| match streams.iter().any(|stream| stream == label) {
+                true => self.label(label),
+                false => label.to_owned(),
+            })
+        });
+        graphs.collect::<Vec<_>>().join(";")
+    }
+
+    fn map(&self, taken: &Taken) -> String {
+        match taken {
+            Taken::Picture => "0:v:0".to_owned(),
+            Taken::Sound(label) => label.clone(),
+            Taken::Stream((input, index)) => self.label(&format!("{input}:{index}")),
+        }
+    }
+
+    /// The streams that nothing takes, read all the same as one job does.
+    fn unread(&self, command: &Command, probes: &[Probe], chosen: &Chosen) -> Vec<String> {
+        let is_read = |place: Place| {
+            let is_there = |taken: &Taken| matches!(taken, Taken::Stream(other) if *other == place);
+            chosen.of_sound.contains(&place) || chosen.outputs.iter().any(is_there)
+        };
+        let mut unread = unread(command, probes, chosen, is_read);
+        unread.retain(|(input, _)| self.needed.contains(input));
+        read(&unread, |input| self.number(input).unwrap_or_default())
+    }
+}
+
+/// The value of an option of the output.
+fn value<'a>(words: &'a Words, option: &str) -> Option<&'a String> {
+    let at = words.other.iter().position(|word| word == option)?;
+    words.other.get(at + 1)
+}
+
 /// The arguments of the job that joins.
 fn join(
     command: &Command,
@@ -561,31 +650,7 @@ fn join(
     partial: &str,
 ) -> Result<Vec<String>, Whole> {
     let words = &command.words;
-    let given = |option: &str| {
-        let at = words.other.iter().position(|word| word == option)?;
-        words.other.get(at + 1)
-    };
-    // The first one with chapters has those of the output.
-    let chapters = match given("-map_chapters") {
-        Some(_) => None,
-        None => probes.iter().position(|probe| !probe.chapters.is_empty()),
-    };
-    let named = words.other.windows(2).filter_map(|pair| {
-        let names = pair[0].starts_with("-map_metadata") || pair[0] == "-map_chapters";
-        pair[1].parse::<usize>().ok().filter(|_| names)
-    });
-    let mut needed: BTreeSet<usize> = chosen.of_sound.iter().map(|(input, _)| *input).collect();
-    needed.extend(chosen.outputs.iter().filter_map(|taken| match taken {
-        Taken::Stream((input, _)) => Some(*input),
-        _ => None,
-    }));
-    needed.extend(chapters);
-    needed.extend(named.filter(|input| *input < command.inputs.len()));
-    if given("-map_metadata").is_none() {
-        needed.insert(0);
-    }
-    // Behind the segments.
-    let number = |input: usize| needed.iter().position(|other| *other == input).map(|at| at + 1);
+    let joined = Joined::new(command, probes, chosen);
     let has_more = chosen.outputs.len() > 1 || !probes.iter().all(|probe| probe.chapters.is_empty());
     let start_us = words.of_output_reach.start_us.filter(|_| has_more);
 
@@ -597,47 +662,29 @@ fn join(
         Some(start_us) => args.add([format!("{FIRST_TIME}+{}", seconds(start_us))]),
     }
     args.add(["-i", "pipe:0"]);
-    for input in &needed {
+    for input in &joined.needed {
         add_input(&mut args, &command.inputs[*input]);
     }
-    let of_input = |label: &str| {
-        let (input, rest) = label.split_once(':').unwrap_or((label, ""));
-        let number = input.parse().ok().and_then(number);
-        let separator = if rest.is_empty() { "" } else { ":" };
-        number.map_or_else(|| label.to_owned(), |number| format!("{number}{separator}{rest}"))
-    };
     if !chosen.sound_graphs.is_empty() {
-        let graphs = chosen.sound_graphs.iter().map(|graph| {
-            let streams: Vec<String> = graph.streams().into_iter().map(str::to_owned).collect();
-            graph.text(|label| match streams.iter().any(|stream| stream == label) {
-                true => of_input(label),
-                false => label.to_owned(),
-            })
-        });
-        args.add(["-filter_complex", &graphs.collect::<Vec<_>>().join(";")]);
+        args.add(["-filter_complex", &joined.sound_graph(chosen)]);
     }
-    let mut streams = Vec::new();
     for taken in &chosen.outputs {
-        let map = match taken {
-            Taken::Picture => "0:v:0".to_owned(),
-            Taken::Sound(label) => label.clone(),
-            Taken::Stream(place) => {
-                streams.extend(stream(probes, *place));
-                of_input(&format!("{}:{}", place.0, place.1))
-            }
-        };
-        args.add(["-map", &map]);
+        args.add(["-map", &joined.map(taken)]);
     }
-    if given("-map_metadata").is_none() {
+    if value(words, "-map_metadata").is_none() {
         args.add(["-map_metadata", "1"]);
     }
-    if let Some(number) = chapters.and_then(number) {
+    if let Some(number) = joined.chapters.and_then(|input| joined.number(input)) {
         args.add(["-map_chapters", &number.to_string()]);
     }
     let picture = chosen.picture.and_then(|place| stream(probes, place));
+    let streams = chosen.outputs.iter().filter_map(|taken| match taken {
+        Taken::Stream(place) => stream(probes, *place),
+        _ => None,
+    });
     args.add(assembly::tags(words, picture));
-    args.add(assembly::dispositions(words, picture, &streams));
-    args.add(assembly::shifted(&words.other, number)?);
+    args.add(assembly::dispositions(words, picture, &streams.collect::<Vec<_>>()));
+    args.add(assembly::shifted(&words.other, |input| joined.number(input))?);
     if let Some(start_us) = start_us {
         args.add(["-ss", &seconds(start_us)]);
     }
@@ -656,13 +703,7 @@ fn join(
         args.add(["-f", format]);
     }
     args.add([partial]);
-    let is_read = |(input, index): Place| {
-        let is_there = |taken: &Taken| matches!(taken, Taken::Stream(place) if *place == (input, index));
-        chosen.of_sound.contains(&(input, index)) || chosen.outputs.iter().any(is_there)
-    };
-    let mut unread = unread(command, probes, chosen, is_read);
-    unread.retain(|(input, _)| needed.contains(input));
-    args.add(read(&unread, |input| number(input).unwrap_or_default()));
+    args.add(joined.unread(command, probes, chosen));
     Ok(args.words)
 }
 

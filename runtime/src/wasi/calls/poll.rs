@@ -105,9 +105,9 @@ impl Host {
         #[cfg(unix)]
         if direction == Direction::Read
             && let Ok(ahead) = self.descriptors.ahead(fd)
-            && ahead.len() > 0
+            && ahead.is_ready()
         {
-            return Wanted::Known(Ok(ahead.len() as u64));
+            return Wanted::Known(Ok(ahead.len().max(1) as u64));
         }
         Wanted::Known(match self.descriptors.get(fd) {
             Ok(Descriptor::Stream(stream)) => match stream.readiness(direction) {
@@ -217,7 +217,8 @@ impl Host {
         }
         let ahead = self.descriptors.ahead(fd)?;
         (ahead.was_read, ahead.has_ended) = (true, false);
-        if ahead.len() == 0 && self.descriptors.awaited(fd).is_some() && !self.descriptors.neglected(&[fd]).is_empty() {
+        if !ahead.is_ready() && self.descriptors.awaited(fd).is_some() && !self.descriptors.neglected(&[fd]).is_empty()
+        {
             while self.wait_for_pipes(&[(fd, Direction::Read)], WAIT_SLICE)?.is_empty() {
                 if self.interrupt.check().is_some() {
                     return Err(Errno::Intr);

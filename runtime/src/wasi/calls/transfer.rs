@@ -26,8 +26,8 @@ impl Host {
         if let Some(&(start, length)) = buffers.iter().find(|(_, length)| *length > 0) {
             self.wait_for_input(fd)?;
             let ahead = self.descriptors.ahead(fd)?;
-            if ahead.len() > 0 {
-                let count = ahead.read(memory.slice_mut(start, length.min(PIECE_SIZE_BYTES))?);
+            if ahead.is_ready() {
+                let count = ahead.read(memory.slice_mut(start, length.min(PIECE_SIZE_BYTES))?)?;
                 self.bytes_read += count as u64;
                 return memory.write_u32(read, count as u32);
             }

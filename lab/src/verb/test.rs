@@ -26,6 +26,8 @@ const LIBRARY_TESTS: &[&str] = &["--lib", "--test", "jobs", "--test", "files", "
 
 /// The one test beside those of tests/media that needs a module.
 const MODULE_TEST: &str = "many";
+/// What looks at the sources alone.
+const TIDY: &str = "tidy";
 /// These make packs, which takes the SDK that modules are built with.
 const PACK_TESTS: [&str; 3] = ["pack_command", "pack_signals", "packs"];
 /// Has the others make none.
@@ -44,6 +46,7 @@ pub fn run(project: &Project, flags: &Test) -> Result<()> {
         }
         Tier::Full => {
             lint(&cargo)?;
+            cargo.run(&[&["test"], SCOPES[0], &["--test", TIDY]].concat(), &[])?;
             super::check_targets::run(project, &flags.origins)?;
             package_crates(project, &cargo)?;
             guest::run(project, &flags.origins)?;
@@ -105,7 +108,7 @@ fn rust_tests(project: &Project, flags: &Test, cargo: &Cargo) -> Result<()> {
         // What doesn't depend on the module is tested once.
         if position == 0 {
             for scope in SCOPES {
-                cargo.run(&[&["test"], scope].concat(), &variables)?;
+                cargo.run(&[&["test", "--no-fail-fast"], scope].concat(), &variables)?;
             }
             cargo.run(&[&["test"], LIBRARY, LIBRARY_TESTS].concat(), &variables)?;
         } else {
@@ -161,7 +164,7 @@ fn quick(project: &Project, cargo: &Cargo) -> Result<()> {
             names.extend(name.strip_suffix(".rs").map(str::to_owned));
         }
     }
-    names.push("tidy".into());
+    names.push(TIDY.into());
     names.retain(|name| name != MODULE_TEST && !PACK_TESTS.contains(&name.as_str()));
     names.sort();
     let tests = names.iter().flat_map(|name| ["--test", name]);

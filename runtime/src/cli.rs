@@ -1,7 +1,9 @@
 //! The whole command line.
 
 use crate::cli_values::seconds;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -17,11 +19,43 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// Options that only these verbs have a use for. Another one refuses them, as its user expects something of them.
+const OPTIONS_OF_VERBS: [(&[&str], &[&str]); 2] = [
+    (
+        &["dir", "dir_read_only", "fonts", "allow_url", "no_current_dir"],
+        &["ffmpeg", "ffprobe", "batch"],
+    ),
+    (&["parallel", "resume", "dry_run", "progress"], &["ffmpeg"]),
+];
+
+impl Cli {
+    /// Reads the command line; ends the process where it is wrong, or asks for help.
+    pub fn read() -> Cli {
+        let mut command = Cli::command();
+        let matches = command.get_matches_mut();
+        let read = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command));
+        let read = read.and_then(|cli| match misplaced(&matches) {
+            None => Ok(cli),
+            Some(reason) => Err(command.error(ErrorKind::ArgumentConflict, reason)),
+        });
+        read.unwrap_or_else(|error| error.exit())
+    }
+}
+
+fn misplaced(matches: &ArgMatches) -> Option<String> {
+    let verb = matches.subcommand_name()?;
+    let groups = OPTIONS_OF_VERBS.iter().filter(|(_, verbs)| !verbs.contains(&verb));
+    let mut options = groups.flat_map(|(options, verbs)| options.iter().map(move |option| (option, verbs)));
+    let (option, verbs) = options.find(|(option, _)| matches.value_source(option) == Some(ValueSource::CommandLine))?;
+    let option = option.replace('_', "-");
+    Some(format!("--{option} is for {}, and not for {verb}", verbs.join(", ")))
+}
+
 const AFTER_HELP: &str = "\
 Examples:
   afmpeg ffmpeg -i in.mp4 -vf scale=640:-2 out.mp4
   afmpeg ffprobe -v error -show_format -of json in.mp4
-  cat in.mp4 | afmpeg ffmpeg -i pipe:0 -f matroska pipe:1 > out.mkv
+  cat in.mkv | afmpeg ffmpeg -i pipe:0 -c:a aac -f matroska pipe:1 > out.mkv
   afmpeg --dir-read-only /media --dir /tmp/out ffmpeg -i /media/in.mp4 /tmp/out/out.mkv
   afmpeg ffmpeg -i in.mp4 -vf drawtext=text=Hello:fontsize=48:fontcolor=white out.mp4
   afmpeg --fonts /usr/share/fonts ffmpeg -i in.mp4 -vf subtitles=zh.srt out.mp4
@@ -38,8 +72,8 @@ with --dir or --dir-read-only.
 The module is the first of: --module PATH; the variable AFMPEG_MODULE; the one built last by `cargo xtask build`, in \
 the current directory or one above it.
 
-Exit codes: those of ffmpeg and ffprobe are passed on. The command's own come with a line on standard error that \
-begins with `afmpeg:`
+Exit codes: those of ffmpeg and ffprobe are passed on; a line on standard error that begins with `afmpeg:` says what \
+the sandbox had to do with a failure, such as a limit that was reached. The command's own:
     1  what was asked for cannot be made of this media
     2  the command line is wrong
     3  no module was found
@@ -319,7 +353,8 @@ Examples:
 A module is verified each time: the signature of its release, that it is of the version that was asked for, the sums of its \
 files, and its record. A download that broke off goes on where it was.
 
-Exit codes: 0 it is there and verified, 2 the command line is wrong, 3 it could not be had or is not to be trusted.")]
+Exit codes: 0 it is there and verified, 2 the command line is wrong, 3 it could not be had, its name has no version, or it \
+is not to be trusted.")]
 pub struct Pull {
     /// A module and its version, such as o3-gpl@9.0.2-1
     pub release: String,

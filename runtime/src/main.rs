@@ -11,7 +11,7 @@ mod remote;
 mod verb;
 
 use arguments::Program;
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 use cli::{Cli, Command};
 use std::env;
 use std::path::Path;
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 }
 
 fn command() -> Result<ExitCode, verb::Failure> {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     let sandbox = cli.sandbox;
     match cli.command {
         Command::Ffmpeg(guest) => verb::run::run(Program::Ffmpeg, guest, &sandbox),

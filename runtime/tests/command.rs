@@ -161,6 +161,16 @@ fn failures_of_its_own_have_codes_and_say_who_speaks() {
     ] {
         assert_eq!(place.run(args).status.code(), Some(2), "{args:?}");
     }
+    // An option of other verbs does nothing here, which its user would not know.
+    for (args, says) in [
+        (["--parallel=require", "probe", "in.mp4"], "--parallel is for ffmpeg, and not for probe"),
+        (["--no-current-dir", "frames", "in.mp4"], "--no-current-dir is for ffmpeg, ffprobe, batch"),
+        (["--progress", "ffprobe", "in.mp4"], "--progress is for ffmpeg"),
+    ] {
+        let output = place.run(&args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(text(&output.stderr).contains(says), "{output:?}");
+    }
 }
 
 #[test]

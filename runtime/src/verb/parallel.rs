@@ -1,11 +1,13 @@
 //! `afmpeg --parallel ffmpeg`: one command on all cores.
 
 use super::failure::Failure;
+use super::info::print;
 use super::module::default_folder;
 use super::progress::Bar;
 use super::signals;
 use crate::cli::{Sandbox, Wish};
 use afmpeg::{Cancellation, Error, Job, Parallel, Runtime, Stdin, Stdout};
+use serde_json::json;
 use std::process::ExitCode;
 
 /// Runs a command in segments if it can be cut. If not, it says why, and the command is to be run as ever.
@@ -35,13 +37,17 @@ pub fn run(
             }));
         }
         Err(whole) => {
+            if sandbox.dry_run {
+                print(&json!({ "whole": whole.to_string() }).to_string())?;
+                return Ok(Some(ExitCode::SUCCESS));
+            }
             eprintln!("afmpeg: --parallel runs this as one job: {whole}");
-            return Ok(sandbox.dry_run.then_some(ExitCode::SUCCESS));
+            return Ok(None);
         }
     };
     if sandbox.dry_run {
         let text = serde_json::to_string_pretty(&plan).map_err(|error| Failure::job(error.to_string()))?;
-        println!("{text}");
+        print(&text)?;
         return Ok(Some(ExitCode::SUCCESS));
     }
     signals::cancel(&cancellation);

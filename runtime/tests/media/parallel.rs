@@ -952,6 +952,16 @@ fn what_cannot_be_cut_is_one_job_and_says_why() {
         "{ended}"
     );
     assert!(!studio.read("tail.mp4").is_empty());
+    // A script reads the same from the plan.
+    let planned = studio
+        .afmpeg(
+            "--parallel --dry-run",
+            "ffmpeg -v error -y -ss 16 -i cfr.mkv -c:v libx264 -an planned.mp4",
+        )
+        .ok();
+    let plan: serde_json::Value = serde_json::from_slice(&planned.stdout).unwrap();
+    assert!(plan["whole"].as_str().unwrap().contains("the video is too short"), "{plan}");
+    assert!(!studio.files("").contains(&"planned.mp4".to_owned()));
 }
 
 #[test]

@@ -326,7 +326,8 @@ Outputs that exist are replaced.
 
 A result is a line such as
   {\"id\": \"7\", \"status\": \"done\", \"exit_code\": 0, \"run_seconds\": 1.2, ...}
-with the status `done` or `failed`, and `error` for the latter. Results are printed as they come \
+with `status` `done` or `failed`, then with `error`; `stdout`, of text; `queue_seconds`, `memory_peak_bytes`, `bytes_read` and \
+`bytes_written`; and `job_sha256`, of the job as it was. Results are printed as they come \
 and kept in the file of results; jobs that are done there are not run again, unless they have changed.
 
 Exit codes: 0 if all jobs are done, 1 if some failed.")]

@@ -163,8 +163,14 @@ fn failures_of_its_own_have_codes_and_say_who_speaks() {
     }
     // An option of other verbs does nothing here, which its user would not know.
     for (args, says) in [
-        (["--parallel=require", "probe", "in.mp4"], "--parallel is for ffmpeg, and not for probe"),
-        (["--no-current-dir", "frames", "in.mp4"], "--no-current-dir is for ffmpeg, ffprobe, batch"),
+        (
+            ["--parallel=require", "probe", "in.mp4"],
+            "--parallel is for ffmpeg, and not for probe",
+        ),
+        (
+            ["--no-current-dir", "probe", "in.mp4"],
+            "--no-current-dir is for ffmpeg, ffprobe, batch",
+        ),
         (["--progress", "ffprobe", "in.mp4"], "--progress is for ffmpeg"),
     ] {
         let output = place.run(&args);

@@ -105,13 +105,13 @@ export class ProgramError extends AfmpegError {
   }
 }
 
-/** A command cannot be made in segments, as `parallel: 'require'` asks, or its segments make no whole. */
+/** A command cannot be made in segments, as `parallel: 'require'` asks. */
 export class ParallelError extends AfmpegError {
   override name = 'ParallelError';
   /** Why it is so, without a next step. */
   readonly reason: string;
 
-  constructor(code: 'not-cut' | 'segments', message: string, reason: string, options?: { cause?: unknown }) {
+  constructor(code: 'not-cut', message: string, reason: string, options?: { cause?: unknown }) {
     super(code, message, options);
     this.reason = reason;
   }

@@ -145,7 +145,9 @@ export class Runtime {
     checkArguments(args, options);
     const { stdin, stdout, onLog, onProgress, durationSeconds, timeout, parallel: _, ...given } = options;
     const { signal, stop } = this.begin(options);
-    const limits = { ...given, signal };
+    // What ends because another of the parts has failed leaves the job as a whole.
+    const parts = this.begin({ signal });
+    const limits = { ...given, signal: parts.signal };
     // Only the last job is the caller's to see.
     const seen = { ...limits, ...(stdout && { stdout }), ...(onLog && { onLog }) };
     const { stdoutMaxBytes: _ofLast, ...ofOthers } = limits;
@@ -153,7 +155,7 @@ export class Runtime {
       run: (args, own) => this.runAmong([], args, { ...ofOthers, ...own }),
       join: (args, own) => this.runAmong([], args, { ...seen, ...own }, true),
       whole: () => this.runAmong([], args, { ...options, signal }),
-      stop: () => stop(new AbortedError('another of the jobs has failed')),
+      stop: () => parts.stop(new AbortedError('another of the jobs has failed')),
       canWait: canSuspend() || typeof SharedArrayBuffer === 'function',
     };
     const command: Command = {
@@ -168,6 +170,7 @@ export class Runtime {
     try {
       return await runParallel(command, jobs);
     } finally {
+      parts.stop();
       stop();
     }
   }

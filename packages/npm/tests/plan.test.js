@@ -73,13 +73,14 @@ test('plans follow from a command and its input', () => {
   assert.ok(known.plans.length > 4);
   for (const { command, frames, count, segments, ...wanted } of known.plans) {
     const made = planned({ command, frames });
-    const shown = made.segments.map(({ start, end, firstPass, args }) => {
-      return { start, end, first_pass: firstPass && firstPass.join(' '), args: args.join(' ') };
+    const shown = made.segments.map(({ start, end, frames, firstPass, args }) => {
+      return { start, end, frames, first_pass: firstPass && firstPass.join(' '), args: args.join(' ') };
     });
     assert.equal(shown.length, count, command);
     assert.deepEqual(shown.slice(0, segments.length), segments);
-    const { join, output, partial, isPlaylist } = made;
-    assert.deepEqual({ join: join.join(' '), output, partial, is_playlist: isPlaylist }, wanted);
+    const { join, level, output, partial, isPlaylist } = made;
+    const shownLevel = level && level.join(' ');
+    assert.deepEqual({ join: join.join(' '), level: shownLevel, output, partial, is_playlist: isPlaylist }, wanted);
   }
 });
 

@@ -14,7 +14,7 @@ pub const FIRST_TIME: &str = "FIRST_TIME";
 /// The arguments of the job that joins.
 pub fn args(words: &Words, source: &Source, encoder: &str, partial: &str) -> Result<Vec<String>, Whole> {
     let mut args = Args::default();
-    args.add(&words.globals);
+    args.add(words.globals_of_join());
     args.add([
         "-nostdin",
         "-y",
@@ -37,7 +37,7 @@ pub fn args(words: &Words, source: &Source, encoder: &str, partial: &str) -> Res
     }
     args.add(maps(source, &chosen)?);
     for option in ["-map_metadata", "-map_chapters"] {
-        if !words.other.iter().any(|word| word == option) {
+        if words.pairs_of(option).next().is_none() {
             args.add([option, "1"]);
         }
     }
@@ -125,7 +125,13 @@ pub fn playlist(words: &Words) -> Result<Vec<String>, Whole> {
 
 /// Gives the picture the tags that it has in the input. With `-map_metadata` for one stream, ffmpeg would leave those of others out.
 pub fn tags(words: &Words, picture: Option<&Stream>) -> Vec<String> {
-    if words.other.iter().any(|word| word == "-1") {
+    // ffmpeg copies none to any stream then.
+    let is_manual = |(name, value): (&str, &str)| match name.strip_prefix("-map_metadata") {
+        Some("") => value == "-1",
+        Some(specifier) => specifier.starts_with(":s"),
+        None => false,
+    };
+    if words.pairs_of("-map_metadata").any(is_manual) {
         return Vec::new();
     }
     const OF_SEGMENTS: [&str; 4] = ["encoder", "handler_name", "language", "vendor_id"];
@@ -215,16 +221,8 @@ pub fn streams(words: &Words, source: &Source) -> Result<Vec<u32>, Whole> {
         let best = audio.rev().max_by_key(score);
         chosen.extend(best.map(|stream| stream.index));
         let container = words.container();
-        if formats::MATROSKA.contains(&container) || formats::WEBM.contains(&container) {
-            const PICTURES: [&str; 4] = ["dvd_subtitle", "dvb_subtitle", "hdmv_pgs_subtitle", "xsub"];
-            let is_text = |stream: &&Stream| {
-                stream
-                    .codec_name
-                    .as_deref()
-                    .is_some_and(|codec| !PICTURES.contains(&codec))
-            };
-            chosen.extend(of_kind(MediaType::Subtitle).find(is_text).map(|stream| stream.index));
-        }
+        let subtitle = of_kind(MediaType::Subtitle).find(|stream| takes_subtitle(words, stream));
+        chosen.extend(subtitle.map(|stream| stream.index));
         if formats::HLS.contains(&container)
             && !words.without.contains('s')
             && of_kind(MediaType::Subtitle).next().is_some()
@@ -257,6 +255,24 @@ pub fn streams(words: &Words, source: &Source) -> Result<Vec<u32>, Whole> {
         return Err(Whole::new("it maps a cover picture"));
     }
     Ok(chosen)
+}
+
+/// Whether ffmpeg takes such a subtitle for the output by itself, if it comes first.
+pub fn takes_subtitle(words: &Words, stream: &Stream) -> bool {
+    const PICTURES: [&str; 4] = ["dvd_subtitle", "dvb_subtitle", "hdmv_pgs_subtitle", "xsub"];
+    // With an encoder that is named, it takes any.
+    if ["-c:s", "-codec:s", "-scodec"]
+        .iter()
+        .any(|name| words.other.iter().any(|word| word == name))
+    {
+        return true;
+    }
+    let container = words.container();
+    let is_text = stream
+        .codec_name
+        .as_deref()
+        .is_some_and(|codec| !PICTURES.contains(&codec));
+    is_text && (formats::MATROSKA.contains(&container) || formats::WEBM.contains(&container))
 }
 
 /// The streams that one `-map` means.

@@ -16,6 +16,8 @@ pub struct Part {
     /// The first frame of the segment, and the first after it.
     pub begin: Option<i64>,
     pub end: Option<i64>,
+    /// How many frames the segment has.
+    pub frames: Option<u64>,
 }
 
 /// How long segments are at least: longer ones in longer videos, as each costs a key frame and what an encoder learns.
@@ -46,6 +48,7 @@ pub fn parts(source: &Source, stretch: &Stretch, chain: &Chain) -> Result<Vec<Pa
     let begins = [None].into_iter().chain(cuts.iter().copied().map(Some));
     let ends = cuts.iter().copied().map(Some).chain([None]);
     let part = |(begin, end): (Option<usize>, Option<usize>)| {
+        let frames = end.unwrap_or(last + 1).checked_sub(begin.unwrap_or(first));
         // Those of the whole where there is no cut.
         let begin = begin.or_else(|| stretch.made.first.map(|_| first));
         let end_time = end.map_or(stretch.made.end, |end| Some(times[end]));
@@ -60,6 +63,7 @@ pub fn parts(source: &Source, stretch: &Stretch, chain: &Chain) -> Result<Vec<Pa
             until: if chain.is_stateless() { end_time } else { until },
             begin: begin.map(|begin| times[begin]),
             end: end_time,
+            frames: frames.and_then(|frames| frames.try_into().ok()),
         }
     };
     Ok(begins.zip(ends).map(part).collect())

@@ -13,6 +13,8 @@ pub struct Chain {
     pub after: usize,
     /// It makes other frames than one of each.
     pub changes_times: bool,
+    /// It reads files besides the input.
+    pub reads_files: bool,
     /// The constant rate of what comes out, in frames a second, if a filter makes it constant.
     pub rate: Option<Rational>,
 }
@@ -104,12 +106,28 @@ pub(super) const STATELESS: &[&str] = &[
     "unsharp",
     "vflip",
     "vibrance",
-    "vignette",
     "zscale",
 ];
 
 /// Words in options that ask for more than a frame and its time.
-const COUNTS: &[&str] = &["n", "frame_num", "start_number", "localtime", "reload", "random"];
+const COUNTS: &[&str] = &[
+    "n",
+    "frame_num",
+    "start_number",
+    "localtime",
+    "reload",
+    "random",
+    "timecode",
+];
+
+/// Functions that keep a number from one frame to the next.
+const REMEMBERS: &[&str] = &["st(", "ld("];
+
+/// Filters whose places may be made of the places that the frame before had.
+const PLACED: &[&str] = &["crop", "drawtext"];
+
+/// Filters and options that read files.
+const FILES: &[&str] = &["ass", "subtitles", "lut3d", "fontfile", "textfile", "psfile"];
 
 /// What hqdn3d has seen before so many frames is less than a step of brightness.
 const FADED_FRAMES: usize = 50;
@@ -127,8 +145,10 @@ pub fn read(graph: &str) -> Result<Chain, Whole> {
         let (name, options) = filter.split_once('=').unwrap_or((&filter, ""));
         let name = name.split('@').next().unwrap_or(name).trim();
         add(&mut chain, name, options)?;
-        let mut words = options.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
-        if words.any(|word| COUNTS.contains(&word)) {
+        let remembers = REMEMBERS.iter().any(|function| options.contains(function));
+        chain.reads_files |= words(&filter).any(|word| FILES.contains(&word));
+        let counts = |word: &str| COUNTS.contains(&word) || (name == "perspective" && matches!(word, "on" | "in"));
+        if words(options).any(counts) || remembers || (PLACED.contains(&name) && is_placed_anew(options)) {
             return Err(Whole::new(format!(
                 "the filter {name} counts frames, or asks for more than a frame"
             )));
@@ -175,6 +195,18 @@ fn add(chain: &mut Chain, name: &str, options: &str) -> Result<(), Whole> {
         _ => return Err(unknown()),
     }
     Ok(())
+}
+
+fn words(options: &str) -> impl Iterator<Item = &str> {
+    options.split(|character: char| !character.is_ascii_alphanumeric() && character != '_')
+}
+
+/// Whether a place depends on the one of the frame before: `x=x+1`.
+fn is_placed_anew(options: &str) -> bool {
+    split(options, ':').iter().any(|option| {
+        let (name, value) = option.split_once('=').unwrap_or(("", option));
+        matches!(name, "" | "x" | "y") && words(value).any(|word| matches!(word, "x" | "y"))
+    })
 }
 
 /// The value of a filter's option, by its name or, without one, by its place.

@@ -73,6 +73,22 @@ impl Encoded {
         Ok(encoded)
     }
 
+    /// The level of H.264, as encoders take it.
+    pub fn level(&self) -> Option<String> {
+        let head = self.bytes.get(..self.head)?;
+        let at = head.windows(4).position(|kind| kind == b"avcC")?;
+        let [profile, compatibility, level] = *head.get(at + 5..at + 8)? else {
+            return None;
+        };
+        // In tenths, but for 1b, for which older profiles have a bit of their own.
+        let is_1b = level == 9 || (level == 11 && profile <= 88 && compatibility & 0x10 != 0);
+        Some(if is_1b {
+            "1b".to_owned()
+        } else {
+            format!("{}.{}", level / 10, level % 10)
+        })
+    }
+
     pub fn frames(&self) -> u64 {
         self.frames.len() as u64
     }

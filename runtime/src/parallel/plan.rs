@@ -30,6 +30,13 @@ pub struct Plan {
     pub partial: String,
     /// The output is a playlist, so that its frames are those that the job that joins has counted.
     pub is_playlist: bool,
+    /// The arguments of a job whose output has the level that the encoder takes for the whole, where segments would have others:
+    /// [`Plan::LEVEL`] stands for it.
+    #[serde(skip)]
+    pub(super) level: Option<Vec<String>>,
+    /// What segments are made of besides the input is not known, so that none is kept.
+    #[serde(skip)]
+    pub(super) reads_files: bool,
     #[serde(skip)]
     pub(super) may_overwrite: bool,
     #[serde(skip)]
@@ -89,6 +96,9 @@ pub struct Segment {
     pub start: Option<i64>,
     /// The time of the first frame after it.
     pub end: Option<i64>,
+    /// How many frames it has by the input's index, where that is sure.
+    #[serde(skip)]
+    pub(super) frames: Option<u64>,
     /// The arguments of a job before, which counts what is hard to encode. Both have the folder [`Plan::PASSES`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_pass: Option<Vec<String>>,
@@ -98,6 +108,9 @@ pub struct Segment {
 impl Plan {
     /// Stands for the time of the first frame, in seconds, which the first segment tells.
     pub const FIRST_TIME: &str = assembly::FIRST_TIME;
+
+    /// Stands for the level of the video.
+    pub const LEVEL: &str = "LEVEL";
 
     /// Where a segment's two passes have a writable folder of their own.
     pub const PASSES: &str = "/afmpeg-passes";
@@ -138,6 +151,8 @@ pub fn plan(words: &Words, source: &Source) -> Result<Plan, Whole> {
     check_times(words, source, &stretch, &chain)?;
     let parts = cuts::parts(source, &stretch, &chain)?;
     let shares = rate.map(|rate| rate.shares(&cuts::weights(source, &parts)));
+    // With `-t` for the output the last one ends where its own job does.
+    let ends_by_index = words.of_output_reach.words.is_empty();
     let segments = parts.iter().enumerate().map(|(at, part)| {
         let share = shares.as_ref().map(|shares| shares[at]);
         let args = |pass| {
@@ -154,12 +169,22 @@ pub fn plan(words: &Words, source: &Source) -> Result<Plan, Whole> {
         Segment {
             start: part.begin.filter(|_| at > 0),
             end: part.end.filter(|_| at + 1 < parts.len()),
+            frames: part
+                .frames
+                .filter(|_| at > 0 && !chain.changes_times && (at + 1 < parts.len() || ends_by_index)),
             first_pass: share.map(|_| args(1)),
             args: args(2),
         }
     });
     let partial = partial(&words.output).ok_or_else(|| Whole::new("the output's name has no ending"))?;
     let container = words.container();
+    let level = parts.first().filter(|_| rate.is_some() && takes_level(words, encoder));
+    let level = level.map(|part| {
+        let mut args = segment(words, source, &stretch, encoder, &chain, part, None);
+        let output = args.len().saturating_sub(1);
+        args.splice(output..output, ["-frames:v".to_owned(), "1".to_owned()]);
+        args
+    });
     Ok(Plan {
         way: Way::Seek,
         segments: segments.collect(),
@@ -167,6 +192,8 @@ pub fn plan(words: &Words, source: &Source) -> Result<Plan, Whole> {
         output: words.output.clone(),
         partial,
         is_playlist: HLS.contains(&container) || DASH.contains(&container),
+        level,
+        reads_files: chain.reads_files,
         may_overwrite: words.may_overwrite,
         inputs: vec![words.input.clone()],
     })
@@ -276,6 +303,9 @@ fn segment(
     args.add(&words.of_output_reach.words);
     args.add(["-fps_mode", "vfr"]);
     if let Some((share, pass)) = rate {
+        if takes_level(words, encoder) {
+            args.add(["-level", Plan::LEVEL]);
+        }
         args.add(["-b:v", &share.to_string(), "-pass", &pass.to_string()]);
         args.add(["-passlogfile", &format!("{}/log", Plan::PASSES)]);
         if pass == 1 {
@@ -290,6 +320,12 @@ fn segment(
     args.add(["-f", formats::of_segments(encoder), "-movflags", FRAGMENTS]);
     args.add(["-use_editlist", "0", "pipe:1"]);
     args.words
+}
+
+/// Whether the level of a video with a bit rate follows from that, which is another one in each segment.
+fn takes_level(words: &Words, encoder: &str) -> bool {
+    let params = words.value(&["x264-params", "x264opts"]).unwrap_or_default();
+    matches!(encoder, "libx264" | "h264") && words.value(&["level", "maxrate"]).is_none() && !params.contains("level")
 }
 
 /// The options of the picture, as a segment has them.
@@ -381,6 +417,14 @@ mod tests {
             "-i in.mkv -c:v libvpx-vp9 -b:v 1M -r 25 -an -seg_duration 4 out.mpd",
         ),
         (
+            300,
+            "-n -i in.mkv -c:v libx264 -b:v 1M -map_metadata:g -1 -map_chapters -1 -c:s mov_text out.mp4",
+        ),
+        (
+            300,
+            "-i in.mkv -b:v 1M -level 4.1 -map_metadata:s:a 0 -c:s copy out.mkv",
+        ),
+        (
             400,
             "-i in.mkv -filter_complex [0:v]hflip[v] -map [v] -ss 1 -t 14 -c:v ffv1 out.mkv",
         ),
@@ -396,6 +440,7 @@ mod tests {
                 json!({
                     "start": segment.start,
                     "end": segment.end,
+                    "frames": segment.frames,
                     "first_pass": segment.first_pass.as_ref().map(|args| args.join(" ")),
                     "args": segment.args.join(" "),
                 })
@@ -405,6 +450,7 @@ mod tests {
                 "frames": frames,
                 "count": plan.segments.len(),
                 "segments": segments.collect::<Vec<_>>(),
+                "level": plan.level.as_ref().map(|args| args.join(" ")),
                 "join": plan.join.join(" "),
                 "output": plan.output,
                 "partial": plan.partial,
@@ -449,6 +495,29 @@ mod tests {
             "the filter minterpolate",
         ),
         (300, "-i in.mkv -vf hue=H=n out.mp4", "the filter hue counts frames"),
+        (
+            300,
+            "-i in.mkv -vf perspective=x0=on/10 out.mp4",
+            "the filter perspective counts",
+        ),
+        (
+            300,
+            "-i in.mkv -vf rotate=a=st(0,ld(0)+1) out.mp4",
+            "the filter rotate counts",
+        ),
+        (300, "-i in.mkv -vf crop=9:9:x+1 out.mp4", "the filter crop counts"),
+        (
+            300,
+            "-i in.mkv -vf drawtext=text=a:x=if(t\\,x+1) out.mp4",
+            "the filter drawtext counts",
+        ),
+        (
+            300,
+            "-i in.mkv -vf drawtext=timecode=00 out.mp4",
+            "the filter drawtext counts",
+        ),
+        (300, "-i in.mkv -vf vignette out.mp4", "the filter vignette"),
+        (300, "-y -n -i in.mkv out.mp4", "it has both -y and -n"),
         (
             300,
             "-i in.mkv -force_key_frames expr:1 out.mp4",

@@ -243,9 +243,35 @@ impl<'a> Call<'a> {
         let index = String::from_utf8_lossy(&output.stdout);
         match Source::new(probe, picture, &index).and_then(|source| plan::plan(&words, &source)) {
             Ok(_) if !self.has_usual_encoder(&words)? => Ok(Err(unusual_encoder())),
-            Ok(plan) => Ok(self.target(&plan)?.map(|_| plan)),
+            Ok(plan) => match self.target(&plan)? {
+                Ok(_) => self.with_level(plan),
+                Err(whole) => Ok(Err(whole)),
+            },
             whole => Ok(whole),
         }
+    }
+
+    /// Has all segments have the level that the whole would have.
+    fn with_level(&self, mut plan: Plan) -> Result<Result<Plan, Whole>, Error> {
+        let Some(args) = &plan.level else {
+            return Ok(Ok(plan));
+        };
+        let job = unwritten(quiet(self.set_up(args)?));
+        let output = self
+            .runtime
+            .run(job.stdout(Stdout::Capture { limit_bytes: 64 << 20 }))?;
+        let encoded = Encoded::read(output.stdout).ok();
+        let Some(level) = encoded.and_then(|encoded| encoded.level()) else {
+            return Ok(Err(Whole::new(
+                "the level of its video is not known before it is encoded",
+            )));
+        };
+        for segment in &mut plan.segments {
+            let args = segment.first_pass.iter_mut().flatten().chain(&mut segment.args);
+            args.filter(|word| *word == Plan::LEVEL)
+                .for_each(|word| word.clone_from(&level));
+        }
+        Ok(Ok(plan))
     }
 
     /// Whether the encoder that ffmpeg takes for H.264 is the one that plans take it for, where the command leaves it to ffmpeg.
@@ -264,6 +290,26 @@ impl<'a> Call<'a> {
         else {
             return Ok(Err(nowhere()));
         };
+        // One job says that it is the same file, and writes through a link.
+        let is_same = |input: &String| {
+            let (of_input, path) = job.place(input)?;
+            let [one, other] = [
+                of_input.metadata(&path, true).ok()?,
+                file_system.metadata(&output, true).ok()?,
+            ];
+            let is_one_system = Arc::ptr_eq(&of_input, &file_system);
+            let is_one_file = (one.device, one.inode) == (other.device, other.inode);
+            Some((is_one_system && path == output) || (is_one_file && (is_one_system || one.device != 0)))
+        };
+        if plan.inputs.iter().any(|input| is_same(input) == Some(true)) {
+            return Ok(Err(Whole::new("the output is one of the inputs")));
+        }
+        if file_system
+            .metadata(&output, false)
+            .is_ok_and(|metadata| metadata.file_type == FileType::SymbolicLink)
+        {
+            return Ok(Err(Whole::new("the output is a link")));
+        }
         match file_system.metadata(&output, true) {
             Ok(_) if !plan.may_overwrite => return Ok(Err(Whole::new("the output exists, and -y is not given"))),
             Ok(metadata) if metadata.file_type != FileType::File => {
@@ -315,7 +361,7 @@ impl<'a> Call<'a> {
 
     /// The segments of this plan that were made before, where they are kept.
     fn kept(&self, plan: &Plan) -> Result<Option<Kept>, Error> {
-        let Some(folder) = &self.command.segments_folder else {
+        let Some(folder) = self.command.segments_folder.as_ref().filter(|_| !plan.reads_files) else {
             return Ok(None);
         };
         let kept = Kept::open(folder, &self.key(plan)?);
@@ -417,7 +463,8 @@ impl<'a> Call<'a> {
             Way::Feed(feed) => (Some(feed), None),
         };
         let workers = self.command.worker_count().min(count.unwrap_or(usize::MAX));
-        let line = Arc::new(Line::new(count, workers));
+        let wanted = plan.segments.iter().map(|segment| segment.frames);
+        let line = Arc::new(Line::new(count, workers, wanted.collect()));
         let reports = Reports::new(self.command, plan.segments.len());
         let feeding = match feed {
             None => None,
@@ -431,6 +478,7 @@ impl<'a> Call<'a> {
             line: &line,
             feeding: feeding.as_deref(),
             first: Mutex::new(None),
+            unfit: Mutex::new(None),
         };
         let fed = feed.zip(feeding.as_ref());
         let made = |index: usize| match fed {
@@ -459,7 +507,8 @@ impl<'a> Call<'a> {
             // It fails as well when a segment has, and that is no news; nor is it that segments end when it fails.
             joined.map_err(|error| fails.fail(error)).ok()
         });
-        if let Some(reason) = feeding.as_ref().and_then(|feeding| feeding.unfit()) {
+        let unfit = feeding.as_ref().and_then(|feeding| feeding.unfit());
+        if let Some(reason) = unfit.or_else(|| lock(&fails.unfit).map(str::to_owned)) {
             return Ok(Err(Whole::new(reason)));
         }
         if let Some(error) = fails.first.into_inner().unwrap_or_else(PoisonError::into_inner) {
@@ -695,6 +744,8 @@ struct Fails<'a> {
     feeding: Option<&'a Feeding>,
     /// The first failure; those after it come of it.
     first: Mutex<Option<Error>>,
+    /// Why the segments are no whole, which one job makes then.
+    unfit: Mutex<Option<&'static str>>,
 }
 
 impl Fails<'_> {
@@ -730,7 +781,8 @@ fn encode_next(fails: &Fails<'_>, made: impl Fn(usize) -> Result<Option<Encoded>
         match made(index) {
             Ok(Some(encoded)) => {
                 if let Err(reason) = fails.line.put(index, encoded) {
-                    fails.fail(segments(reason));
+                    lock(&fails.unfit).get_or_insert(reason);
+                    fails.end_all();
                 }
             }
             // There is no such segment, or what feeds has failed.
@@ -790,6 +842,8 @@ struct Line {
     changed: Condvar,
     /// How many encoded segments may be ahead of the one that is read.
     ahead_max: usize,
+    /// How many frames segments have to have.
+    wanted: Vec<Option<u64>>,
 }
 
 #[derive(Default)]
@@ -829,7 +883,7 @@ impl State {
 }
 
 impl Line {
-    fn new(count: Option<usize>, workers: usize) -> Line {
+    fn new(count: Option<usize>, workers: usize, wanted: Vec<Option<u64>>) -> Line {
         let state = State {
             count,
             ..State::default()
@@ -838,6 +892,7 @@ impl Line {
             state: Mutex::new(state),
             changed: Condvar::new(),
             ahead_max: 2 * workers,
+            wanted,
         }
     }
 
@@ -855,6 +910,10 @@ impl Line {
     }
 
     fn put(&self, index: usize, encoded: Encoded) -> Result<(), &'static str> {
+        let wanted = self.wanted.get(index).copied().flatten();
+        if wanted.is_some_and(|wanted| wanted != encoded.frames()) {
+            return Err("decoding from a key frame on does not give all frames that the input has there");
+        }
         let mut state = lock(&self.state);
         state.encoded.insert(index, encoded);
         while let Some(encoded) = state.next_encoded() {

@@ -346,6 +346,9 @@ impl Words {
         if !has_input || !has_output {
             return Err(Whole::new("it has no input and output"));
         }
+        if words.globals.iter().any(|word| word == "-n") && words.may_overwrite {
+            return Err(Whole::new("it has both -y and -n"));
+        }
         if let Some(graph) = words.graph.take() {
             words.take_graph(&graph)?;
         }
@@ -360,6 +363,17 @@ impl Words {
     /// The encoder of the picture, if it is named.
     pub fn encoder(&self) -> Option<&str> {
         self.value(&["c", "codec", "vcodec"])
+    }
+
+    /// The options of the whole run, but for whether the output may be overwritten, which is known before.
+    pub fn globals_of_join(&self) -> impl Iterator<Item = &String> {
+        self.globals.iter().filter(|word| !matches!(word.as_str(), "-y" | "-n"))
+    }
+
+    /// The values of an option of the output, with any specifier, by the option as it is given.
+    pub fn pairs_of<'a>(&'a self, option: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let pairs = self.other.windows(2).map(|pair| (pair[0].as_str(), pair[1].as_str()));
+        pairs.filter(move |(name, _)| name.split(':').next() == Some(option))
     }
 
     /// The output's format, or its ending if none is named.

@@ -1,6 +1,6 @@
 //! What a subcommand fails with.
 
-use afmpeg::Error;
+use afmpeg::{Error, Output};
 use std::process::ExitCode;
 
 /// A subcommand's own failure, as opposed to that of the program it runs.
@@ -33,6 +33,15 @@ impl Failure {
     /// The requested job failed, for reasons of its own.
     pub fn job(message: String) -> Failure {
         Failure { exit_code: 1, message }
+    }
+
+    /// With the program's own exit code, where it has ended with one.
+    pub fn with_code_of(self, output: &Output) -> Failure {
+        let code = u8::try_from(output.exit_code).ok().filter(|code| *code > 0);
+        Failure {
+            exit_code: code.unwrap_or(self.exit_code),
+            ..self
+        }
     }
 
     pub fn report(self) -> ExitCode {

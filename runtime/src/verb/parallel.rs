@@ -69,7 +69,11 @@ pub fn run(
         Err(Error::Program { message, output }) => {
             // One of the jobs, whose messages nobody has seen yet.
             eprint!("{}", String::from_utf8_lossy(&output.stderr));
-            Err(Failure::job(message))
+            Err(Failure::job(message).with_code_of(&output))
+        }
+        Err(error @ Error::Limit { .. }) => {
+            let output = error.output().cloned().unwrap_or_default();
+            Err(Failure::from(error).with_code_of(&output))
         }
         Err(error) => Err(error.into()),
     }

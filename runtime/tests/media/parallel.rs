@@ -57,6 +57,15 @@ const SOURCES: &[(&str, &str)] = &[
         "cover.mp4",
         "-i cfr.mkv -f lavfi -i color=red:size=64x64:duration=0.04 -map 0 -map 1 -c copy -c:v:1 png -disposition:v:1 attached_pic",
     ),
+    (
+        "refresh.ts",
+        "-i cfr.mkv -c:v libx264 -preset ultrafast -g 40 -x264-params intra-refresh=1 -c:a mp2",
+    ),
+    (
+        "harder.mkv",
+        "-f lavfi -i testsrc2=size=320x180:rate=25:duration=16,noise=alls=60:allf=t:enable='gt(t,8)' -c:v libx264 -preset ultrafast \
+         -crf 20 -g 25",
+    ),
     ("sound.mkv", "-t 11 -i cfr.mkv -i cfr.mkv -map 0:v -map 1:a -c copy"),
     ("avi.avi", "-i cfr.mkv -c:v mpeg4 -q:v 4 -g 25 -c:a mp3"),
 ];
@@ -109,6 +118,16 @@ const COMMANDS: &[(&str, &str, &str)] = &[
         "tracks.mkv",
         "-map 0 -c:v libx264 -preset ultrafast -c:a copy -c:s copy",
         "tracks-again.mkv",
+    ),
+    (
+        "tracks.mkv",
+        "-map_chapters -1 -c:v libx264 -preset ultrafast -c:a aac -c:s mov_text",
+        "tracks-text.mp4",
+    ),
+    (
+        "tracks.mkv",
+        "-map_metadata:g -1 -c:v libx264 -preset ultrafast -c:a copy",
+        "tracks-untitled.mp4",
     ),
     (
         "cover.mp4",
@@ -597,6 +616,22 @@ const MORE_FED: &[(&str, &str, &str, &str, &str)] = &[
 /// Commands that are left whole, and words of the reason.
 const WHOLE: &[(&str, &str)] = &[
     ("-i cfr.mkv -c copy out.mkv", "the video is copied"),
+    (
+        "-y -i cfr.mkv -c:v libx264 ./cfr.mkv",
+        "the output is one of the inputs",
+    ),
+    (
+        "-y -i cfr.mkv -vf minterpolate -c:v libx264 cfr.mkv",
+        "the output is one of the inputs",
+    ),
+    (
+        "-i refresh.ts -c:v libx264 -preset ultrafast refresh.mp4",
+        "decoding from a key frame on does not give all frames",
+    ),
+    (
+        "-i sizes.ts -c:v libx264 -preset ultrafast sizes.mp4",
+        "the segments have different parameters",
+    ),
     ("-sseof -3 -i cfr.mkv -c:v libx264 out.mp4", "-sseof before the input"),
     (
         "-i cfr.mkv -vf minterpolate -c:v libx264 -b:v 1M out.mp4",
@@ -920,11 +955,41 @@ fn the_number_of_cores_does_not_change_a_byte() {
     }
 }
 
+/// Segments of which each has another bit rate have the level of the whole.
+#[test]
+fn a_bit_rate_gives_segments_one_level() {
+    let studio = Studio::new();
+    let (name, how) = SOURCES.iter().find(|(name, _)| *name == "harder.mkv").unwrap();
+    studio.make(format!("-v error -y {how} {name}"));
+    let encode = |output| format!("ffmpeg -v error -y -i harder.mkv -c:v libx264 -preset veryfast -b:v 1M {output}");
+    studio.afmpeg("--parallel=require", &encode("parts.mp4")).ok();
+    studio.afmpeg("", &encode("one.mp4")).ok();
+    let levels = ["parts.mp4", "one.mp4"].map(|name| studio.probe(name)["streams"][0]["level"].clone());
+    assert_eq!(levels[0], levels[1]);
+    assert_eq!(frames(&studio, "parts.mp4"), "400");
+}
+
+fn frames(studio: &Studio, name: &str) -> String {
+    studio.probe(name)["streams"][0]["nb_read_frames"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
 #[test]
 fn what_cannot_be_cut_is_one_job_and_says_why() {
     let studio = Studio::new();
     make_sources(&studio, 1);
     studio.write("there.mp4", "something");
+    for source in ["late.ts", "refresh.ts"] {
+        let (_, how) = SOURCES.iter().find(|(name, _)| *name == source).unwrap();
+        studio.make(format!("-v error -y {how} {source}"));
+    }
+    let small =
+        "-v error -i cfr.mkv -c:v libx264 -preset ultrafast -g 25 -vf scale=96:54 -an -output_ts_offset 30 small.ts";
+    studio.make(small.to_owned());
+    studio.write("sizes.ts", [studio.read("late.ts"), studio.read("small.ts")].concat());
+    let cfr = studio.read("cfr.mkv");
     for (command, reason) in WHOLE {
         let ended = studio
             .afmpeg("--parallel=require", &format!("ffmpeg -v error {command}"))
@@ -932,6 +997,33 @@ fn what_cannot_be_cut_is_one_job_and_says_why() {
         assert_eq!(ended.exit_code, Some(1), "{command}: {ended}");
         assert!(ended.stderr.contains(reason), "{command}: {ended}");
     }
+    assert_eq!(studio.read("cfr.mkv"), cfr);
+    assert_eq!(
+        studio.files("refresh.").len() + studio.files("sizes.").len(),
+        2,
+        "{:?}",
+        studio.files("")
+    );
+    // Without `require` one job makes it.
+    let refreshed = "ffmpeg -v error -i refresh.ts -c:v libx264 -preset ultrafast -an refreshed.mp4";
+    let ended = studio.afmpeg("--parallel", refreshed).ok();
+    assert!(
+        ended.stderr.contains("ran this as one job: decoding from a key frame"),
+        "{ended}"
+    );
+    assert_eq!(frames(&studio, "refreshed.mp4"), frames(&studio, "refresh.ts"));
+    // A link stays one.
+    studio.write("behind.mp4", "");
+    std::os::unix::fs::symlink("behind.mp4", studio.path("link.mp4")).unwrap();
+    let linked = "ffmpeg -v error -y -i cfr.mkv -c:v libx264 -preset ultrafast -an link.mp4";
+    studio
+        .afmpeg("--parallel=require", linked)
+        .fails(1, "the output is a link");
+    studio.afmpeg("--parallel", linked).ok();
+    assert!(studio.path("link.mp4").is_symlink());
+    assert_eq!(frames(&studio, "behind.mp4"), frames(&studio, "cfr.mkv"));
+    let new = "ffmpeg -v error -n -i cfr.mkv -c:v libx264 -preset ultrafast -an new-one.mp4";
+    studio.afmpeg("--parallel=require", new).ok();
     let exists = "ffmpeg -v error -nostdin -i cfr.mkv -c:v libx264 there.mp4";
     studio.afmpeg("--parallel=require", exists).fails(1, "-y is not given");
     assert_eq!(studio.read_text("there.mp4"), "something");
@@ -960,7 +1052,10 @@ fn what_cannot_be_cut_is_one_job_and_says_why() {
         )
         .ok();
     let plan: serde_json::Value = serde_json::from_slice(&planned.stdout).unwrap();
-    assert!(plan["whole"].as_str().unwrap().contains("the video is too short"), "{plan}");
+    assert!(
+        plan["whole"].as_str().unwrap().contains("the video is too short"),
+        "{plan}"
+    );
     assert!(!studio.files("").contains(&"planned.mp4".to_owned()));
 }
 
@@ -1003,7 +1098,7 @@ fn limits_and_failures_leave_no_half_of_an_output() {
     let wrong = command.replace("-preset placebo", "-preset nonsense");
     studio
         .afmpeg("--parallel=require", &wrong)
-        .fails(1, "Error setting preset");
+        .fails(234, "Error setting preset");
     let little = command.replace("-preset placebo", "-crf 0 -preset ultrafast");
     studio
         .afmpeg("--parallel=require --host-memory-max 200K", &little)
@@ -1011,7 +1106,7 @@ fn limits_and_failures_leave_no_half_of_an_output() {
     // That of written bytes is for the output, and not for what the plan reads of the input.
     studio
         .afmpeg("--parallel=require --written-max 1K", &little)
-        .fails(1, "written");
+        .fails(134, "written");
     assert_eq!(studio.read_text("out.mp4"), "something");
     assert_eq!(studio.files("out"), ["out.mp4"]);
 }
@@ -1024,9 +1119,9 @@ fn feeding_ends_whole_or_not_at_all() {
     let fed = "ffmpeg -v error -y -i cfr.mkv -vf tblend -c:v libx264 -preset ultrafast -c:a aac out.mp4";
     // A segment's own message, and that of the job that feeds.
     for (from, to, exit_code, message) in [
-        ("-preset ultrafast", "-preset nonsense", 1, "Error setting preset"),
-        ("-vf tblend", "-vf tblend=nonsense", 1, "nonsense"),
-        ("-c:a aac", "-c:a nonsense", 1, "Unknown encoder 'nonsense'"),
+        ("-preset ultrafast", "-preset nonsense", 234, "Error setting preset"),
+        ("-vf tblend", "-vf tblend=nonsense", 234, "nonsense"),
+        ("-c:a aac", "-c:a nonsense", 8, "Unknown encoder 'nonsense'"),
     ] {
         let command = fed.replace(from, to);
         studio.afmpeg("--parallel=require", &command).fails(exit_code, message);

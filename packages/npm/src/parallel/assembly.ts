@@ -16,7 +16,7 @@ export const FIRST_TIME = 'FIRST_TIME';
 
 /** The arguments of the job that joins. */
 export function assembled(words: Words, source: Source, encoder: string, partial: string): string[] {
-  const args = [...words.globals, '-nostdin', '-y', '-f', ofSegments(encoder), '-itsoffset', FIRST_TIME];
+  const args = [...words.globalsOfJoin(), '-nostdin', '-y', '-f', ofSegments(encoder), '-itsoffset', FIRST_TIME];
   args.push('-i', 'pipe:0', ...words.ofInput, ...words.ofInputReach.words, '-i', words.input);
   const chosen = chosenStreams(words, source);
   const { ofInputReach, ofOutputReach } = words;
@@ -28,7 +28,7 @@ export function assembled(words: Words, source: Source, encoder: string, partial
   for (const index of chosen) args.push('-map', index === source.picture ? '0:v:0' : `1:${index}`);
   if (pictures === 0) throw new Whole('the output has no video');
   for (const option of ['-map_metadata', '-map_chapters']) {
-    if (!words.other.includes(option)) args.push(option, '1');
+    if (words.pairsOf(option).length === 0) args.push(option, '1');
   }
   args.push(...tags(words, source), ...dispositions(words, source, chosen), ...shifted(words.other));
   const lengthUs = ofOutputReach.lengthUs();
@@ -78,7 +78,10 @@ const TAGS_OF_SEGMENTS = ['encoder', 'handler_name', 'language', 'vendor_id'];
  * others out.
  */
 function tags(words: Words, source: Source): string[] {
-  if (words.other.includes('-1')) return [];
+  // ffmpeg copies none to any stream then.
+  const isManual = ([name, value]: [string, string]) =>
+    name === '-map_metadata' ? value === '-1' : name.startsWith('-map_metadata:s');
+  if (words.pairsOf('-map_metadata').some(isManual)) return [];
   const ofPicture = inOrder(pictureOf(words, source)?.tags).filter(([name]) => name.toLowerCase() !== 'encoder');
   const all = [...TAGS_OF_SEGMENTS.map((name) => [name, '']), ...ofPicture];
   return all.flatMap(([name, value]) => ['-metadata:s:v:0', `${name}=${value}`]);
@@ -156,15 +159,22 @@ function usualStreams(words: Words, source: Source): number[] {
   for (const stream of ofKind('audio')) if (!best || score(stream) > score(best)) best = stream;
   if (best) chosen.push(best.index);
   const container = words.container();
-  if (MATROSKA.includes(container) || WEBM.includes(container)) {
-    const text = ofKind('subtitle').find(({ codec_name = '' }) => !SUBTITLES_OF_PICTURES.includes(codec_name));
-    if (text) chosen.push(text.index);
-  }
-  const hasSubtitles = source.probe.streams.some(({ codec_type }) => codec_type === 'subtitle');
-  if (HLS.includes(container) && !words.without.includes('s') && hasSubtitles) {
+  const subtitles = source.probe.streams.filter(({ codec_type }) => codec_type === 'subtitle');
+  const subtitle = subtitles.find((stream) => takesSubtitle(words, stream));
+  if (subtitle) chosen.push(subtitle.index);
+  if (HLS.includes(container) && !words.without.includes('s') && subtitles.length > 0) {
     throw new Whole('subtitles of a playlist are not ones that a plan follows: with -sn it could be cut');
   }
   return chosen;
+}
+
+/** Whether ffmpeg takes such a subtitle for the output by itself, if it comes first. */
+function takesSubtitle(words: Words, { codec_name: codec }: Stream): boolean {
+  // With an encoder that is named, it takes any.
+  if (words.other.some((word) => ['-c:s', '-codec:s', '-scodec'].includes(word))) return true;
+  const container = words.container();
+  const isText = codec !== undefined && !SUBTITLES_OF_PICTURES.includes(codec);
+  return isText && (MATROSKA.includes(container) || WEBM.includes(container));
 }
 
 const KINDS: Record<string, MediaType> = { v: 'video', V: 'video', a: 'audio', s: 'subtitle', d: 'data' };

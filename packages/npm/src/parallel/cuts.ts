@@ -18,6 +18,8 @@ export interface Part {
   /** The first frame of the segment, and the first after it. */
   begin: number | undefined;
   end: number | undefined;
+  /** How many frames the segment has. */
+  frames: number;
 }
 
 /** How long segments are at least: longer ones in longer videos, as each costs a key frame and what an encoder learns. */
@@ -56,6 +58,7 @@ export function partsOf(source: Source, stretch: Stretch, chain: Chain): Part[] 
       until: isStateless(chain) ? endTime : until,
       begin: beginAt === undefined ? undefined : times[beginAt],
       end: endTime,
+      frames: (end ?? last + 1) - (begin ?? first),
     };
   });
 }

@@ -100,12 +100,17 @@ export const STATELESS: readonly string[] = [
   'unsharp',
   'vflip',
   'vibrance',
-  'vignette',
   'zscale',
 ];
 
 /** Words in options that ask for more than a frame and its time. */
-const COUNTS = ['n', 'frame_num', 'start_number', 'localtime', 'reload', 'random'];
+const COUNTS = ['n', 'frame_num', 'start_number', 'localtime', 'reload', 'random', 'timecode'];
+
+/** Functions that keep a number from one frame to the next. */
+const REMEMBERS = ['st(', 'ld('];
+
+/** Filters whose places may be made of the places that the frame before had. */
+const PLACED = ['crop', 'drawtext'];
 
 /** What hqdn3d has seen before so many frames is less than a step of brightness. */
 const FADED_FRAMES = 50;
@@ -118,12 +123,15 @@ export function readChain(graph: string | undefined): Chain {
   const chain: Chain = { before: 0, after: 0, changesTimes: false, rate: undefined };
   if (graph === undefined) return chain;
   if (/[[;]/.test(graph)) throw new Whole('its filters are more than a chain');
-  for (const filter of splitFilters(graph)) {
+  for (const filter of splitAt(graph, ',')) {
     const at = filter.indexOf('=');
     const [before, options] = at < 0 ? [filter, ''] : [filter.slice(0, at), filter.slice(at + 1)];
     const name = (before.split('@')[0] ?? '').trim();
     add(chain, name, options);
-    if (options.split(/[^A-Za-z0-9_]/).some((word) => COUNTS.includes(word))) {
+    const remembers = REMEMBERS.some((call) => options.includes(call));
+    const counts = (word: string) => COUNTS.includes(word) || (name === 'perspective' && ['on', 'in'].includes(word));
+    const isPlaced = PLACED.includes(name) && isPlacedAnew(options);
+    if (remembers || isPlaced || wordsOf(options).some(counts)) {
       throw new Whole(`the filter ${name} counts frames, or asks for more than a frame`);
     }
   }
@@ -191,19 +199,32 @@ function isByTime(options: string): boolean {
   return names.every((name) => FADE.includes(name)) && names.some((name) => name === 'd' || name === 'duration');
 }
 
-/** Splits at commas that are neither quoted nor escaped; quotes stay. */
-function splitFilters(graph: string): string[] {
-  const filters: string[] = [];
-  let [filter, isQuoted, isEscaped] = ['', false, false];
-  for (const character of graph) {
-    if (character === ',' && !isQuoted && !isEscaped) {
-      filters.push(filter);
-      filter = '';
+function wordsOf(options: string): string[] {
+  return options.split(/[^A-Za-z0-9_]/);
+}
+
+/** Whether a place depends on the one of the frame before: `x=x+1`. */
+function isPlacedAnew(options: string): boolean {
+  return splitAt(options, ':').some((option) => {
+    const at = option.indexOf('=');
+    const [name, value] = at < 0 ? ['', option] : [option.slice(0, at), option.slice(at + 1)];
+    return ['', 'x', 'y'].includes(name) && wordsOf(value).some((word) => word === 'x' || word === 'y');
+  });
+}
+
+/** Splits where the character is neither quoted nor escaped; quotes stay. */
+function splitAt(text: string, separator: string): string[] {
+  const parts: string[] = [];
+  let [part, isQuoted, isEscaped] = ['', false, false];
+  for (const character of text) {
+    if (character === separator && !isQuoted && !isEscaped) {
+      parts.push(part);
+      part = '';
       continue;
     }
     if (character === "'" && !isEscaped) isQuoted = !isQuoted;
     isEscaped = character === '\\' && !isEscaped && !isQuoted;
-    filter += character;
+    part += character;
   }
-  return [...filters, filter];
+  return [...parts, part];
 }

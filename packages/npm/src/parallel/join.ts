@@ -76,6 +76,17 @@ export class Encoded {
     return this.frames.length;
   }
 
+  /** The level of H.264, as encoders take it. */
+  level(): string | undefined {
+    const head = this.bytes.subarray(0, this.head);
+    const at = head.findIndex((_, at) => String.fromCharCode(...head.subarray(at, at + 4)) === 'avcC');
+    // Version, profile, compatibility, level: in tenths, but for 1b, for which older profiles have a bit of their own.
+    const [profile, compatibility, level] = head.subarray(at + 5, at + 8);
+    if (at < 0 || profile === undefined || compatibility === undefined || level === undefined) return undefined;
+    const is1b = level === 9 || (level === 11 && profile <= 88 && (compatibility & 0x10) !== 0);
+    return is1b ? '1b' : `${Math.floor(level / 10)}.${level % 10}`;
+  }
+
   /** The time of the first frame that is shown, in seconds. */
   firstSeconds(): number | undefined {
     if (this.frames.length === 0) return undefined;

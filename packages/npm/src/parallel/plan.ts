@@ -20,6 +20,8 @@ export interface Segment {
   start: number | null;
   /** The time of the first frame after it. */
   end: number | null;
+  /** How many frames it has by the input's index, where that is sure. */
+  frames: number | null;
   /**
    * The arguments of a job before, which counts what is hard to encode; without it there is one pass. Both have the
    * folder {@link PASSES}.
@@ -40,11 +42,19 @@ export interface Plan {
   output: string;
   /** The output's name until it is whole. */
   partial: string;
+  /**
+   * The arguments of a job whose output has the level that the encoder takes for the whole, where segments would have
+   * others: {@link LEVEL} stands for it.
+   */
+  level: string[] | null;
   /** The output is a playlist, so that its frames are those that the job that joins has counted. */
   isPlaylist: boolean;
   /** About how much there is to make. */
   wanted: { frames: number; seconds: number };
 }
+
+/** Stands for the level of the video. */
+export const LEVEL = 'LEVEL';
 
 /** Where a segment's two passes have a writable folder of their own. */
 export const PASSES = '/afmpeg-passes';
@@ -90,12 +100,20 @@ export function plan(words: Words, source: Source): Plan {
   const parts = partsOf(source, stretch, chain);
   const ofParts = weights(source, parts);
   const rates = rate && shares(rate, ofParts);
+  // With `-t` for the output the last one ends where its own job does.
+  const endsByIndex = words.ofOutputReach.words.length === 0;
+  const making = { words, source, stretch, encoder, chain };
   const segments = parts.map((part, at) => {
-    const args = (pass: 1 | 2) => segment({ words, source, stretch, encoder, chain, part, rate: rates?.[at], pass });
+    const args = (pass: 1 | 2) => segment({ ...making, part, rate: rates?.[at], pass });
     const start = at > 0 ? part.begin : undefined;
-    const end = at + 1 < parts.length ? part.end : undefined;
-    return { start: start ?? null, end: end ?? null, firstPass: rates ? args(1) : null, args: args(2) };
+    const isLast = at + 1 === parts.length;
+    const end = isLast ? undefined : part.end;
+    const frames = at > 0 && !chain.changesTimes && (!isLast || endsByIndex) ? part.frames : null;
+    return { start: start ?? null, end: end ?? null, frames, firstPass: rates ? args(1) : null, args: args(2) };
   });
+  const [first] = parts;
+  const level = first && rates && takesLevel(words, encoder) ? segment({ ...making, part: first, rate: undefined, pass: 2 }) : null;
+  level?.splice(-1, 0, '-frames:v', '1');
   const { output } = words;
   const partial = partialOf(output);
   if (partial === undefined) throw new Whole("the output's name has no ending");
@@ -103,7 +121,7 @@ export function plan(words: Words, source: Source): Plan {
   let seconds = 0;
   for (const [ofPart] of ofParts) seconds += ofPart;
   const wanted = { seconds, frames: framesOf(chain, seconds, madeTimes(stretch, source).length) };
-  return { segments, join, output, partial, isPlaylist: isPlaylist(words), wanted };
+  return { segments, join, output, partial, level, isPlaylist: isPlaylist(words), wanted };
 }
 
 /** About how many frames filters make. */
@@ -183,6 +201,7 @@ function segment({ words, source, stretch, encoder, chain, part, rate, pass }: M
   if (words.encoder() === undefined) args.push('-c:v', encoder);
   args.push(...pictureArgs(words, encoder, rate !== undefined), ...words.ofOutputReach.words, '-fps_mode', 'vfr');
   if (rate !== undefined) {
+    if (takesLevel(words, encoder)) args.push('-level', LEVEL);
     args.push('-b:v', String(rate), '-pass', String(pass), '-passlogfile', `${PASSES}/log`);
     if (pass === 1) return [...args, '-f', 'null', '-'];
     // Each segment has another.
@@ -191,6 +210,13 @@ function segment({ words, source, stretch, encoder, chain, part, rate, pass }: M
   args.push('-output_ts_offset', String(OFFSET_SECONDS), '-avoid_negative_ts', 'disabled');
   args.push('-f', ofSegments(encoder), '-movflags', FRAGMENTS, '-use_editlist', '0', 'pipe:1');
   return args;
+}
+
+/** Whether the level of a video with a bit rate follows from that, which is another one in each segment. */
+function takesLevel(words: Words, encoder: string): boolean {
+  const isGiven = words.value('level', 'maxrate') !== undefined;
+  const params = words.value('x264-params', 'x264opts') ?? '';
+  return (encoder === 'libx264' || encoder === 'h264') && !isGiven && !params.includes('level');
 }
 
 /** The options of the picture, as a segment has them. */

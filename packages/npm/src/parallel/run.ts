@@ -12,7 +12,7 @@ import { FIRST_TIME } from './assembly.ts';
 import { Encoded, Unfit } from './join.ts';
 import { Line } from './line.ts';
 import type { Target } from './place.ts';
-import { microseconds, OFFSET_SECONDS, PASSES, type Plan, plan, type Segment } from './plan.ts';
+import { LEVEL, microseconds, OFFSET_SECONDS, PASSES, type Plan, plan, type Segment } from './plan.ts';
 import { Reports } from './reports.ts';
 import { indexArgs, pictureOf, Source } from './source.ts';
 import { normalized, readOnly, targetOf } from './target.ts';
@@ -78,23 +78,26 @@ interface Cut {
 
 /** Runs a command on several cores where it can be cut, and as one job where it cannot. */
 export async function runParallel(command: Command, jobs: Jobs): Promise<Output> {
-  let cut: Cut;
   try {
-    cut = await planned(command, jobs);
+    return await runCut(await planned(command, jobs));
   } catch (error) {
-    if (!(error instanceof Whole)) throw error;
+    // That segments do not fit shows when they are made.
+    if (!(error instanceof Whole || error instanceof Unfit)) throw error;
     const { message: reason } = error;
     if (!command.isRequired) return (await jobs.whole()).as({ whole: reason });
     const message = `the command cannot be cut: ${reason}; leave \`parallel\` out, or say \`parallel: true\``;
     throw new ParallelError('not-cut', message, reason);
   }
+}
+
+async function runCut(cut: Cut): Promise<Output> {
   try {
     const joined = await encodeAndJoin(cut);
     const files = await cut.target.finish(joined);
     return joined.as({ segments: cut.plan.segments.length, files });
   } catch (error) {
     await cut.target.discard();
-    throw shown(error);
+    throw error;
   }
 }
 
@@ -110,13 +113,34 @@ async function planned(command: Command, jobs: Jobs): Promise<Cut> {
   const probe = readProbe(described);
   const picture = pictureOf(probe);
   const source = new Source(probe, picture, await indexOf(words, picture, files, jobs));
-  const made = plan(words, source);
+  const made = await withLevel(plan(words, source), files, jobs);
   if (!(await hasUsualEncoder(words, jobs))) {
     throw new Whole('without libx264 the module has an encoder of its own for H.264: name it with -c:v');
   }
-  const target = await targetOf(made, words.mayOverwrite, all);
+  const target = await targetOf(made, words, all);
   const reports = command.onProgress && new Reports(command.onProgress, made.wanted);
   return { command, jobs, plan: made, target, reports, files };
+}
+
+/** Has all segments have the level that the whole would have. */
+async function withLevel(plan: Plan, files: Files, jobs: Jobs): Promise<Plan> {
+  if (!plan.level) return plan;
+  const { stdout } = await jobs.run(['ffmpeg', ...plan.level], { files, ...UNWRITTEN });
+  const level = levelOf(stdout);
+  if (level === undefined) throw new Whole('the level of its video is not known before it is encoded');
+  const filled = (args: string[]) => args.map((word) => (word === LEVEL ? level : word));
+  const segments = plan.segments.map(({ firstPass, args, ...segment }) => {
+    return { ...segment, firstPass: firstPass && filled(firstPass), args: filled(args) };
+  });
+  return { ...plan, segments };
+}
+
+function levelOf(stdout: Uint8Array<ArrayBuffer>): string | undefined {
+  try {
+    return new Encoded(stdout).level();
+  } catch {
+    return undefined;
+  }
 }
 
 /** Whether the encoder that ffmpeg takes for H.264 is the one that plans take it for, where it is left to ffmpeg. */
@@ -173,7 +197,11 @@ async function encodeInTurn(cut: Cut, line: Line): Promise<void> {
     const index = await line.take();
     const segment = index === undefined ? undefined : cut.plan.segments[index];
     if (index === undefined || !segment) return;
-    line.put(index, await encode(cut, segment, index));
+    const encoded = await encode(cut, segment, index);
+    if (segment.frames !== null && segment.frames !== encoded.frameCount) {
+      throw new Unfit('decoding from a key frame on does not give all frames that the input has there');
+    }
+    line.put(index, encoded);
   }
 }
 
@@ -246,10 +274,4 @@ async function framesOf({ plan, jobs, target }: Cut, joined: Output): Promise<nu
 /** Checks that the output has the frames of the segments. */
 function checkFrames(counted: number, wanted: number): void {
   if (counted !== wanted) throw new Unfit(`the joined output has ${counted} frames, and its segments have ${wanted}`);
-}
-
-function shown(error: unknown): unknown {
-  if (!(error instanceof Unfit)) return error;
-  const message = `the segments cannot be joined: ${error.message}; run the command without \`parallel\``;
-  return new ParallelError('segments', message, error.message, { cause: error });
 }

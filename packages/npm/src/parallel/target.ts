@@ -12,6 +12,7 @@ import { partialOf, type Plan } from './plan.ts';
 import { MachineTarget } from './target-machine.ts';
 import { OpfsTarget } from './target-opfs.ts';
 import { Whole } from './whole.ts';
+import type { Words } from './words.ts';
 
 /** Files under the names that jobs find them by. */
 export function normalized(files: Files): Files {
@@ -48,9 +49,11 @@ function plain(path: string): string | undefined {
 }
 
 /** Finds the place of a plan's output. Throws {@link Whole} where it is for ffmpeg to decide about it. */
-export async function targetOf(plan: Plan, mayOverwrite: boolean, files: Files): Promise<Target> {
+export async function targetOf(plan: Plan, { mayOverwrite, input }: Words, files: Files): Promise<Target> {
   const [output, partial] = [plain(plan.output), plain(plan.partial)];
   if (output === undefined || partial === undefined) throw new Whole('the output is no file of the job');
+  // One job says so.
+  if (output === plain(input)) throw new Whole('the output is one of the inputs');
   if (Object.hasOwn(files, partial)) throw new Whole(isThere(plan));
   const place = { plan, mayOverwrite, output, partial };
   if (Object.hasOwn(files, output)) return single(place, files);

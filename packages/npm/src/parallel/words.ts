@@ -291,6 +291,7 @@ export class Words {
       }
     }
     if (!hasInput || !hasOutput) throw new Whole('it has no input and output');
+    if (words.mayOverwrite && words.globals.includes('-n')) throw new Whole('it has both -y and -n');
     if (words.graph !== undefined) words.takeGraph(words.graph);
     return words;
   }
@@ -303,6 +304,17 @@ export class Words {
   /** The encoder of the picture, if it is named. */
   encoder(): string | undefined {
     return this.value('c', 'codec', 'vcodec');
+  }
+
+  /** The options of the whole run, but for whether the output may be overwritten, which is known before. */
+  globalsOfJoin(): string[] {
+    return this.globals.filter((word) => word !== '-y' && word !== '-n');
+  }
+
+  /** The values of an option of the output, with any specifier, by the option as it is given. */
+  pairsOf(option: string): [name: string, value: string][] {
+    const pairs = this.other.slice(1).map((value, at): [string, string] => [this.other[at] ?? '', value]);
+    return pairs.filter(([name]) => name.split(':')[0] === option);
   }
 
   /** The output's format, or its ending if none is named. */

@@ -10,7 +10,7 @@ use crate::parallel::plan::{self, FRAGMENTS, Feed, OFFSET_SECONDS, Plan, Way};
 use crate::parallel::rate::Rate;
 use crate::parallel::units::{self, seconds};
 use crate::parallel::whole::Whole;
-use crate::parallel::words::{Words, is_flag};
+use crate::parallel::words::is_flag;
 use crate::probe::{MediaType, Probe, Rational, Stream};
 use std::collections::BTreeSet;
 
@@ -86,6 +86,8 @@ pub fn plan(command: &Command, probes: &[Probe], module: &Module) -> Result<Plan
         output: words.output.clone(),
         partial,
         is_playlist: HLS.contains(&container) || DASH.contains(&container),
+        level: None,
+        reads_files: true,
         may_overwrite: words.may_overwrite,
         inputs: command.inputs.iter().map(|input| input.name.clone()).collect(),
     })
@@ -278,18 +280,11 @@ fn automatic(command: &Command, probes: &[Probe], chosen: &mut Chosen) -> Result
         .outputs
         .extend(sound.map(|(input, stream)| Taken::Stream((input, stream.index))));
     let container = words.container();
-    let mut subtitles = all(MediaType::Subtitle);
-    if MATROSKA.contains(&container) || WEBM.contains(&container) {
-        const PICTURES: [&str; 4] = ["dvd_subtitle", "dvb_subtitle", "hdmv_pgs_subtitle", "xsub"];
-        let is_text = |(_, stream): &(usize, &Stream)| {
-            let codec = stream.codec_name.as_deref();
-            codec.is_some_and(|codec| !PICTURES.contains(&codec))
-        };
-        let text = subtitles.find(is_text);
-        chosen
-            .outputs
-            .extend(text.map(|(input, stream)| Taken::Stream((input, stream.index))));
-    } else if HLS.contains(&container) && !words.without.contains('s') && subtitles.next().is_some() {
+    let subtitle = all(MediaType::Subtitle).find(|(_, stream)| assembly::takes_subtitle(words, stream));
+    chosen
+        .outputs
+        .extend(subtitle.map(|(input, stream)| Taken::Stream((input, stream.index))));
+    if HLS.contains(&container) && !words.without.contains('s') && all(MediaType::Subtitle).next().is_some() {
         return Err(Whole::new(
             "subtitles of a playlist are not ones that a plan follows: with -sn it could be cut",
         ));
@@ -512,7 +507,9 @@ fn unread(command: &Command, probes: &[Probe], chosen: &Chosen, is_read: impl Fn
             formats.any(|format| names.contains(&format))
         };
         let seeks = command.inputs[*input].reach.start_us.is_some();
-        is(formats::DISCONTINUOUS) || (seeks && is(&["matroska"]))
+        // A loop is as long as the longest of the streams that are read.
+        let repeats = command.inputs[*input].options.iter().any(|word| word == "-stream_loop");
+        is(formats::DISCONTINUOUS) || (seeks && is(&["matroska"])) || repeats
     };
     all.into_iter()
         .filter(counts)
@@ -569,14 +566,12 @@ struct Joined {
 impl Joined {
     fn new(command: &Command, probes: &[Probe], chosen: &Chosen) -> Joined {
         let words = &command.words;
-        let chapters = match value(words, "-map_chapters") {
+        let chapters = match words.pairs_of("-map_chapters").next() {
             Some(_) => None,
             None => probes.iter().position(|probe| !probe.chapters.is_empty()),
         };
-        let named = words.other.windows(2).filter_map(|pair| {
-            let names = pair[0].starts_with("-map_metadata") || pair[0] == "-map_chapters";
-            pair[1].parse::<usize>().ok().filter(|_| names)
-        });
+        let named = words.pairs_of("-map_metadata").chain(words.pairs_of("-map_chapters"));
+        let named = named.filter_map(|(_, input)| input.parse::<usize>().ok());
         let mut needed: BTreeSet<usize> = chosen.of_sound.iter().map(|(input, _)| *input).collect();
         needed.extend(chosen.outputs.iter().filter_map(|taken| match taken {
             Taken::Stream((input, _)) => Some(*input),
@@ -584,7 +579,7 @@ impl Joined {
         }));
         needed.extend(chapters);
         needed.extend(named.filter(|input| *input < command.inputs.len()));
-        if value(words, "-map_metadata").is_none() {
+        if words.pairs_of("-map_metadata").next().is_none() {
             needed.insert(0);
         }
         Joined { needed, chapters }
@@ -635,12 +630,6 @@ impl Joined {
     }
 }
 
-/// The value of an option of the output.
-fn value<'a>(words: &'a Words, option: &str) -> Option<&'a String> {
-    let at = words.other.iter().position(|word| word == option)?;
-    words.other.get(at + 1)
-}
-
 /// The arguments of the job that joins.
 fn join(
     command: &Command,
@@ -655,7 +644,7 @@ fn join(
     let start_us = words.of_output_reach.start_us.filter(|_| has_more);
 
     let mut args = Args::default();
-    args.add(&words.globals);
+    args.add(words.globals_of_join());
     args.add(["-nostdin", "-y", "-f", formats::of_segments(encoder), "-itsoffset"]);
     match start_us {
         None => args.add([FIRST_TIME]),
@@ -671,7 +660,7 @@ fn join(
     for taken in &chosen.outputs {
         args.add(["-map", &joined.map(taken)]);
     }
-    if value(words, "-map_metadata").is_none() {
+    if words.pairs_of("-map_metadata").next().is_none() {
         args.add(["-map_metadata", "1"]);
     }
     if let Some(number) = joined.chapters.and_then(|input| joined.number(input)) {
@@ -857,7 +846,7 @@ mod tests {
         );
         assert_eq!(
             plan.join.join(" "),
-            "-v error -y -nostdin -y -f mp4 -itsoffset FIRST_TIME+1.000000 -i pipe:0 -ss 6 -i a.mkv -map 0:v:0 -map 1:1 -map 1:2 \
+            "-v error -nostdin -y -f mp4 -itsoffset FIRST_TIME+1.000000 -i pipe:0 -ss 6 -i a.mkv -map 0:v:0 -map 1:1 -map 1:2 \
              -map_metadata 1 -metadata:s:v:0 encoder= -metadata:s:v:0 handler_name= -metadata:s:v:0 language= \
              -metadata:s:v:0 vendor_id= -c:a copy -metadata x=y -ss 1.000000 -t 48.000000 -c:v copy -r:v FRAME_RATE b.partial.mkv -map 1:0 -c copy \
              -f null -"

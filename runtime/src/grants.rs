@@ -48,17 +48,18 @@ pub fn grants(named: &Named, current: &str, level: Level) -> Vec<Grant> {
     match level {
         Level::Dirs => return Vec::new(),
         Level::Machine => given.add("/", true, true),
-        Level::Folders => given.add(current, true, true),
-        Level::Files => {}
+        // In the root lies the whole machine.
+        Level::Folders if current != "/" && !is_system(current) => given.add(current, true, true),
+        Level::Folders | Level::Files => {}
     }
     for (path, role) in &named.files {
         let path = absolute(current, path);
-        let (parent, is_pattern) = folder(&path);
         let may_write = *role == Role::Output;
+        let (parent, is_pattern) = folder(&path, may_write);
         match role {
+            _ if is_system(&parent) || is_system(&path) => {}
             Role::Searches => given.add(&path, true, false),
             Role::Reads => given.add(&path, false, false),
-            Role::Input | Role::Output if is_system(&parent) => {}
             // Beside a file in the root lies the whole machine.
             Role::Input | Role::Output if parent == "/" => given.add(&path, false, may_write),
             Role::Input | Role::Output if level == Level::Files && !is_pattern => given.add(&path, false, may_write),
@@ -133,14 +134,23 @@ fn absolute(current: &str, path: &str) -> String {
 }
 
 /// The folder of a file, or of all files of a pattern such as `%d/out%03d.png`; whether it is a pattern.
-fn folder(path: &str) -> (String, bool) {
-    let is_pattern = path.contains('%');
+fn folder(path: &str, is_output: bool) -> (String, bool) {
+    let is_pattern = pattern_at(path, is_output).is_some();
     let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
-    let fixed = match parent.find('%') {
+    let fixed = match pattern_at(parent, is_output) {
         Some(at) => parent[..at].rsplit_once('/').map_or("", |(fixed, _)| fixed),
         None => parent,
     };
     (if fixed.is_empty() { "/" } else { fixed }.to_owned(), is_pattern)
+}
+
+/// Where a pattern begins: `%d` and `%03d`; in the names of outputs also `%v` and the letters of dates.
+fn pattern_at(path: &str, is_output: bool) -> Option<usize> {
+    let percents = path.match_indices('%').map(|(at, _)| at);
+    percents.into_iter().find(|at| {
+        let rest = path[at + 1..].trim_start_matches(|character: char| character.is_ascii_digit());
+        rest.starts_with('d') || (is_output && rest.starts_with(|character: char| character.is_ascii_alphabetic()))
+    })
 }
 
 #[cfg(all(test, unix))]
@@ -223,6 +233,13 @@ mod tests {
             "    read  /home/me/\n    read  /media/in.m3u8\n    write /out/\n"
         );
         assert_eq!(shown(line, Level::Machine), "    write /\n");
+        // A folder that has the whole machine, or what are no files, is not given for being the current one.
+        let named = named(Program::Ffmpeg, &["-i".to_owned(), "media/in.mp4".to_owned()], &text);
+        for (current, folder) in [("/", "/media"), ("/home/me", "/home/me")] {
+            let given = grants(&named, current, Level::Folders);
+            assert_eq!(given.iter().map(|grant| &*grant.path).collect::<Vec<_>>(), [folder]);
+        }
+        assert_eq!(grants(&named, "/proc/self", Level::Folders), []);
     }
 
     #[test]

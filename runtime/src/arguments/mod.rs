@@ -63,11 +63,22 @@ pub fn named(program: Program, args: &[String], read_text: ReadText) -> Named {
         program,
         read_text,
         pending: BTreeMap::new(),
+        depth: 0,
         named: Named::default(),
     };
-    let mut words = args.iter().peekable();
+    let mut words = args.iter();
+    let mut has_options = true;
     while let Some(word) = words.next() {
-        match word.strip_prefix('-').filter(|name| !name.is_empty()) {
+        match word
+            .strip_prefix('-')
+            .filter(|_| has_options)
+            .filter(|name| !name.is_empty())
+        {
+            // What follows is no option: of ffmpeg the next word, of ffprobe all.
+            Some("-") => match program {
+                Program::Ffmpeg => words.next().into_iter().for_each(|word| reader.plain(word)),
+                Program::Ffprobe => has_options = false,
+            },
             Some(name) if options::has_value(program, name) => {
                 let Some(value) = words.next() else { break };
                 reader.option(name, value);
@@ -92,8 +103,13 @@ struct Reader<'a> {
     read_text: ReadText<'a>,
     /// The options for the next file.
     pending: BTreeMap<String, String>,
+    /// How many lists name the list that is read.
+    depth: u32,
     named: Named,
 }
+
+/// A list may name itself.
+const LISTS_MAX: u32 = 8;
 
 impl Reader<'_> {
     fn option(&mut self, name: &str, value: &str) {
@@ -131,7 +147,11 @@ impl Reader<'_> {
                 let options = std::mem::take(&mut self.pending);
                 match options.get("f").map(String::as_str) {
                     Some("tee") => {
-                        for output in url::tee(word) {
+                        for (options, output) in url::tee(word) {
+                            for (name, value) in options {
+                                self.option(&name, &value);
+                            }
+                            self.pending.clear();
                             self.url(&output, Role::Output);
                         }
                     }
@@ -163,7 +183,7 @@ impl Reader<'_> {
             .is_some_and(|pattern| pattern.starts_with("glob"));
         // The files of a pattern lie in the folder that its first part without wildcards leads to.
         match name.find(['*', '?', '[', '{']).filter(|_| is_glob) {
-            Some(end) => self.url(&format!("{}%", &name[..end]), role),
+            Some(end) => self.url(&format!("{}%d", &name[..end]), role),
             None => self.url(name, role),
         }
         if let Some(number) = options.get("fd").filter(|_| name == "fd:") {
@@ -181,9 +201,14 @@ impl Reader<'_> {
                 url::Target::Remote(address) => drop(self.named.remote.insert(address)),
                 url::Target::List(path) => {
                     self.named.files.insert((path.clone(), Role::Reads));
+                    if self.depth == LISTS_MAX {
+                        continue;
+                    }
+                    self.depth += 1;
                     for line in (self.read_text)(&path).unwrap_or_default().lines() {
                         self.url(line.trim(), role);
                     }
+                    self.depth -= 1;
                 }
             }
         }
@@ -240,7 +265,7 @@ impl Reader<'_> {
     fn encoder_options(&mut self, value: &str) {
         for pair in text::split(value, ':') {
             match pair.split_once('=') {
-                Some(("stats" | "dump-yuv" | "csv" | "analysis-save" | "log-file", path)) => {
+                Some(("stats" | "x265-stats" | "dump-yuv" | "csv" | "analysis-save" | "log-file", path)) => {
                     self.url(path, Role::Output)
                 }
                 Some(("cqmfile" | "qpfile" | "zonefile" | "analysis-load" | "scaling-list", path)) => {

@@ -61,6 +61,7 @@ const FLAGS_OF_FFMPEG: &[&str] = &[
     "dn",
     "dump",
     "fix_sub_duration",
+    "fix_sub_duration_heartbeat",
     "force_fps",
     "hex",
     "hwaccels",
@@ -128,7 +129,7 @@ pub fn takes(program: Program, name: &str) -> Option<Takes> {
         (Program::Ffprobe, "o") => Takes::Output,
         (_, "f" | "safe" | "pattern_type" | "fd") => Takes::NextFile,
         (_, "filter" | "vf" | "af" | "filter_complex" | "lavfi") => Takes::Graph,
-        (_, "filter_script" | "filter_complex_script") => Takes::GraphFile,
+        (_, "filter_script" | "filter_complex_script" | "graph_file") => Takes::GraphFile,
         (_, "hls_key_info_file") => Takes::KeyFile,
         (_, "x264-params" | "x264opts" | "x265-params" | "svtav1-params") => Takes::EncoderOptions,
         (_, "attach" | "fpre" | "ca_file" | "cert_file" | "key_file" | "cookies_file") => Takes::Reads,
@@ -136,7 +137,8 @@ pub fn takes(program: Program, name: &str) -> Option<Takes> {
             Takes::Output
         }
         (_, "stats_enc_pre" | "stats_enc_post" | "stats_mux_pre") => Takes::Output,
-        (_, "hls_segment_filename" | "segment_list") => Takes::Output,
+        (_, "sub_name" | "ifo_palette" | "assetmaps") => Takes::Reads,
+        (_, "hls_segment_filename" | "hls_subtitle_path" | "segment_list" | "segment_header_filename") => Takes::Output,
         _ => return None,
     })
 }

@@ -18,9 +18,17 @@ fn is_scheme(character: char) -> bool {
 
 /// Finds the files, descriptors and addresses behind a name, through protocols that read other names.
 pub fn targets(name: &str) -> Vec<Target> {
-    if name.is_empty() || name == "-" {
+    within(name, 0)
+}
+
+/// More than anybody means.
+const DEPTH_MAX: u32 = 16;
+
+fn within(name: &str, depth: u32) -> Vec<Target> {
+    if name.is_empty() || name == "-" || depth == DEPTH_MAX {
         return Vec::new();
     }
+    let targets = |inner| within(inner, depth + 1);
     if name.starts_with("subfile,") {
         let inner = name.split_once(",,:").map_or("", |(_, inner)| inner);
         return targets(inner);
@@ -69,12 +77,18 @@ fn descriptor(number: u32) -> Vec<Target> {
     }
 }
 
-/// The outputs of the muxer `tee`: `[f=mp4]a.mp4|[f=mpegts:onfail=ignore]b.ts`.
-pub fn tee(outputs: &str) -> Vec<String> {
-    let outputs = text::split(outputs, '|');
-    let name = |output: String| match output.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((_, name)) => name.to_owned(),
-        None => output,
+/// The outputs of the muxer `tee`, with their options: `[f=mp4]a.mp4|[f=mpegts:onfail=ignore]b.ts`.
+pub fn tee(outputs: &str) -> Vec<(Vec<(String, String)>, String)> {
+    let option = |option: String| {
+        let (name, value) = option.split_once('=')?;
+        Some((name.trim().to_owned(), value.to_owned()))
     };
-    outputs.into_iter().map(name).collect()
+    let output = |output: String| match output.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((options, name)) => {
+            let options = text::split(options, ':').into_iter().filter_map(option);
+            (options.collect(), name.to_owned())
+        }
+        None => (Vec::new(), output),
+    };
+    text::split(outputs, '|').into_iter().map(output).collect()
 }

@@ -12,7 +12,7 @@ use afmpeg::{Error, Job, Output, Runtime};
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -167,7 +167,7 @@ fn run_one(runtime: &Runtime, folders: &Folders, sandbox: &Sandbox, entry: &Entr
         // The list has been checked when it was read.
         job = job.timeout(Duration::try_from_secs_f64(timeout).unwrap_or(Duration::MAX));
     }
-    let result = runtime.run(folders.give_to(job, &args));
+    let result = runtime.run(folders.give_to(job, &args, &BTreeSet::new()));
     let (exit_code, error, output) = match result {
         Ok(output) if output.success() => (Some(0), None, output),
         Ok(output) => (Some(output.exit_code), Some(output.error_message()), output),

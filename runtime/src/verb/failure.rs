@@ -45,9 +45,14 @@ impl Failure {
     }
 
     pub fn report(self) -> ExitCode {
-        eprintln!("afmpeg: {}", self.message);
+        eprintln!("afmpeg: {}", printable(&self.message));
         ExitCode::from(self.exit_code)
     }
+}
+
+/// What a file may have made up, without what a terminal would obey; lines stay.
+pub fn printable(text: &str) -> String {
+    text.replace(|character: char| character.is_control() && character != '\n', "?")
 }
 
 impl From<Error> for Failure {

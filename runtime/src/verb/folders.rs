@@ -2,13 +2,14 @@
 
 use super::failure::Failure;
 use super::single_file::SingleFile;
+use crate::arguments::Role;
 use crate::cli::{Folder, Sandbox};
 use crate::grants::Grant;
 use crate::remote::{Allowed, Remote};
 use afmpeg::fs::Refused;
 use afmpeg::{Access, Fonts, HostDir, Job, MemoryFs, Tree};
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf, absolute};
@@ -103,9 +104,11 @@ impl Folders {
         self
     }
 
-    pub fn give_to(&self, job: Job, args: &[OsString]) -> Job {
+    /// Files that arguments name in graphs and lists are told as well.
+    pub fn give_to(&self, job: Job, args: &[OsString], files: &BTreeSet<(String, Role)>) -> Job {
         let mentioned = args.iter().filter_map(|arg| arg.to_str());
         let mentioned = mentioned.map(|arg| arg.strip_prefix("file:").unwrap_or(arg));
+        let mentioned = mentioned.chain(files.iter().map(|(path, _)| path.as_str()));
         let job = job.tree(self.tree.clone().mentions(mentioned));
         self.fonts.iter().fold(job, Job::fonts)
     }

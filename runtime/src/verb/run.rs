@@ -1,6 +1,6 @@
 //! FFmpeg's own programs on this process's streams and files: `afmpeg ffmpeg`, and `ffmpeg` as a shim.
 
-use super::failure::Failure;
+use super::failure::{Failure, printable};
 use super::folders::Folders;
 use super::inherited::inherited;
 use super::local_time;
@@ -15,7 +15,7 @@ use crate::policy;
 use afmpeg::{Error, Job, Signals, Stdin, Stdout};
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::process::ExitCode;
 use std::time::UNIX_EPOCH;
@@ -66,9 +66,10 @@ pub fn shim(program: Program, called: &OsStr) -> Result<ExitCode, Failure> {
 }
 
 fn read_text(path: &str) -> Option<String> {
+    // What can be read only once is the program's to read.
+    fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
     let mut text = String::new();
     let file = File::open(path).ok()?;
-    file.metadata().ok().filter(|metadata| metadata.is_file())?;
     file.take(TEXT_MAX_BYTES).read_to_string(&mut text).ok()?;
     Some(text)
 }
@@ -98,7 +99,7 @@ fn start(
     if program == Program::Ffmpeg
         && let Some(wish) = sandbox.parallel
     {
-        let set_up = |job: Job| folders.give_to(with_variables(limits(job, sandbox), sandbox), &args);
+        let set_up = |job: Job| folders.give_to(with_variables(limits(job, sandbox), sandbox), &args, &named.files);
         if let Some(done) = parallel::run(&runtime, wish, &words(&args), sandbox, bar.as_ref(), &set_up)? {
             return Ok(done);
         }
@@ -123,7 +124,7 @@ fn start(
     let reads_keys = !args.iter().any(|arg| arg == "-nostdin");
     let passing = is_ffmpeg.then(|| Passing::start(&signals, reads_keys));
     job = if is_ffmpeg { job.signals(&signals) } else { job };
-    let result = runtime.run(folders.give_to(job, &args));
+    let result = runtime.run(folders.give_to(job, &args, &named.files));
     drop(passing);
     if let Some(bar) = bar {
         bar.clear();
@@ -142,7 +143,7 @@ fn start(
         let remote = named.remote.iter().filter(|address| !folders.allows(sandbox, address));
         let hints = folders.hints().into_iter();
         for hint in hints.chain(remote.map(|address| folders.remote_hint(address))) {
-            eprintln!("afmpeg: {hint}");
+            eprintln!("afmpeg: {}", printable(&hint));
         }
     }
     Ok(ExitCode::from(exit_code(output.exit_code)))

@@ -131,6 +131,11 @@ impl Lease {
         Err(Lost)
     }
 
+    /// Finds out for certain that the job is still this worker's, by changing its state.
+    pub async fn confirm(&self) -> Result<(), Lost> {
+        self.change(|_| ()).await
+    }
+
     /// Notes an upload, before its first part.
     pub async fn begin_upload(&self, begun: Begun) -> Result<(), Lost> {
         self.change(|state| state.uploads.push(begun)).await

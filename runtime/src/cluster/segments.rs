@@ -9,6 +9,7 @@ use super::files::{Files, Places};
 use super::message::{JobMessage, Key, Outcome, Status};
 use super::policy::{Access, Address, Given, shown};
 use super::slots::Slot;
+use super::state::Phase;
 use super::store;
 use crate::job::Job;
 use crate::parallel::{Parallel, Plan, Way, Whole};
@@ -127,18 +128,24 @@ impl Attempt {
         }
         slot.release();
         let waited = self.wait(&made).await;
-        if waited.is_err() {
-            // What nobody will join need not be made, unless another worker goes on with it.
-            let is_ours = self.lease.check().await.is_ok();
-            let is_given_up = matches!(&waited, Err(fault) if !fault.passes);
-            if is_given_up || (self.stop.is_cancelled() && !is_ours) {
-                for segment in &made {
-                    let _ = cancel(&self.queue, &segment.key).await;
-                }
+        if let Err(fault) = &waited
+            && self.is_ended(fault).await
+        {
+            for segment in &made {
+                let _ = cancel(&self.queue, &segment.key).await;
             }
         }
         slot.take_again().await;
         waited.map(|()| made)
+    }
+
+    /// Whether nobody will join what was made: the job is cancelled, or this worker holds it and gives it up. Where another worker holds
+    /// it, the segments are that one's.
+    async fn is_ended(&self, fault: &Fault) -> bool {
+        match self.queue.state(&self.lease.key).await {
+            Ok(Some((state, _))) if state.phase == Phase::Cancelled => true,
+            _ => !fault.passes && self.lease.confirm().await.is_ok(),
+        }
     }
 
     async fn wait(&self, made: &[Made]) -> Result<(), Fault> {

@@ -124,6 +124,31 @@ fn a_minute_of_video_on_three_workers_is_the_same_as_on_one_machine() {
 }
 
 #[test]
+fn a_coordinator_that_has_lost_its_job_leaves_the_segments_to_the_next() {
+    let house = House::new();
+    source(&house);
+    let one = house.worker_at(house.nats.port, "one", &["--jobs", "1"]);
+    let job = job(&house, "long");
+    house.submit(std::slice::from_ref(&job));
+    house.wait_for("the segments", || house.queued() > 5);
+    one.signal(libc::SIGSTOP);
+    let _two = house.worker_at(house.nats.port, "two", &["--jobs", "1"]);
+    house.wait_for("the job is taken over", || house.status(&job)["worker"] == "two");
+    one.signal(libc::SIGCONT);
+    let result = house.results(std::slice::from_ref(&job)).remove(0);
+    assert_eq!(
+        (&result["status"], &result["worker"]),
+        (&json!("done"), &json!("two")),
+        "{result}"
+    );
+    assert!(
+        house.log("one").contains("long: cancelled, or taken over"),
+        "{}",
+        house.log("one")
+    );
+}
+
+#[test]
 fn what_cannot_be_cut_is_done_by_one_and_a_failure_has_its_reason() {
     let house = House::new();
     source(&house);

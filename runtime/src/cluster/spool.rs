@@ -57,7 +57,9 @@ impl Spool {
         for entry in entries.flatten() {
             let name = entry.file_name();
             let folder = name.to_str().and_then(|name| name.strip_suffix(LOCK));
-            let Some(folder) = folder.filter(|folder| folder.starts_with(FOLDER)) else {
+            // What is no file might have to be waited for.
+            let is_file = entry.file_type().is_ok_and(|found| found.is_file());
+            let Some(folder) = folder.filter(|folder| is_file && folder.starts_with(FOLDER)) else {
                 continue;
             };
             if let Ok(lock) = File::options().write(true).open(entry.path())

@@ -167,7 +167,7 @@ impl Queue {
 
     /// The longest message that the server takes.
     pub fn message_max_bytes(&self) -> usize {
-        self.client.server_info().max_payload.saturating_sub(HEAD_BYTES)
+        self.client.max_payload().saturating_sub(HEAD_BYTES)
     }
 
     /// How many jobs wait or run.

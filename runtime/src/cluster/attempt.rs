@@ -1,12 +1,12 @@
 //! One attempt at a job: its files, its program, and the names of its outputs.
 
 use super::fault::Fault;
-use super::files::{Files, Opening, Places};
+use super::files::{Files, Opening, Places, Whole};
 use super::lease::Lease;
-use super::message::{JobMessage, Outcome, Program, Reached, Status};
-use super::policy::{Access, Given, Policy};
+use super::message::{JobMessage, Outcome, Program, Reached, Status, cut_words};
+use super::policy::{Access, Address, Given, Policy};
 use super::queue::Queue;
-use super::state::Begun;
+use super::spool::Spool;
 use super::store::{Buckets, Target};
 use crate::error::Error;
 use crate::interrupt::Cancellation;
@@ -15,7 +15,7 @@ use crate::output::Output;
 use crate::progress::Progress;
 use crate::runtime::Runtime;
 use crate::stdio::Stdout;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
@@ -23,45 +23,46 @@ use tokio::runtime::Handle;
 #[derive(Clone)]
 pub struct Attempt {
     pub runtime: Runtime,
+    /// The digest of the runtime's module.
+    pub module_sha256: Arc<str>,
     pub policy: Arc<Policy>,
     pub buckets: Buckets,
+    pub spool: Arc<Spool>,
     pub queue: Queue,
     pub lease: Arc<Lease>,
     pub job: Arc<JobMessage>,
     /// Ends the program.
     pub stop: Cancellation,
+    pub unneeded: Unneeded,
 }
+
+/// Files of work that nobody needs once the job is done.
+pub type Unneeded = Arc<Mutex<Vec<Address>>>;
 
 /// What of standard output comes with a result.
 const STDOUT_MAX_BYTES: usize = 256 << 10;
 /// Progress is told so often.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
+/// Ends uploads of workers that held the job before.
+pub async fn end_left(policy: &Policy, buckets: &Buckets, lease: &Lease) -> Result<(), Fault> {
+    let mut ended = Vec::new();
+    for begun in &lease.left {
+        // What another policy allowed is for its worker to end.
+        if let Ok(address) = policy.resolve(&begun.address, Access::Write) {
+            Target::end(buckets, &address, begun).await?;
+            ended.push(begun);
+        }
+    }
+    Ok(lease.forget(|begun| ended.contains(&begun)).await?)
+}
+
 impl Attempt {
     pub fn opening(&self) -> Opening<'_> {
         Opening {
-            policy: &self.policy,
             buckets: &self.buckets,
             lease: &self.lease,
-        }
-    }
-
-    /// Ends uploads of workers that held the job before.
-    pub async fn end_left(&self) -> Result<(), Fault> {
-        for begun in &self.lease.left {
-            self.end(begun).await?;
-        }
-        match self.lease.left.is_empty() {
-            true => Ok(()),
-            false => self.lease.forget_uploads().await.map_err(|_| taken_over()),
-        }
-    }
-
-    async fn end(&self, begun: &Begun) -> Result<(), Fault> {
-        // What another policy allowed is for its worker to end.
-        match self.policy.resolve(&begun.address, Access::Write) {
-            Ok(address) => Target::end(&self.buckets, &address, begun).await,
-            Err(_) => Ok(()),
+            spool: &self.spool,
         }
     }
 
@@ -81,16 +82,15 @@ impl Attempt {
     }
 
     /// Nothing is returned if the program has gone back to what was sent.
-    async fn run_on(&self, mut files: Files, given: Given, with_spool: bool) -> Result<Option<Outcome>, Fault> {
+    async fn run_on(&self, files: Files, given: Given, with_spool: bool) -> Result<Option<Outcome>, Fault> {
         let attempt = self.clone();
-        let handle = Handle::current();
         let ran = tokio::task::spawn_blocking(move || {
             let ran = attempt.run_program(&files, given, with_spool);
             let goes_back = files.goes_back() && !with_spool;
             let sent = match (&ran, files.faults.first()) {
                 _ if goes_back => Ok(Vec::new()),
                 (_, Some(fault)) => Err(fault),
-                (Ok(outcome), None) if outcome.status == Status::Done => files.finish(&attempt.opening(), &handle),
+                (Ok(outcome), None) if outcome.status == Status::Done => files.finish(&attempt.policy),
                 _ => Ok(Vec::new()),
             };
             (files, ran, sent, goes_back)
@@ -100,7 +100,7 @@ impl Attempt {
             _ if goes_back => Ok(None),
             // The program fails as well if its files do.
             (_, Err(fault)) | (Err(fault), Ok(_)) => Err(fault),
-            (Ok(outcome), Ok(targets)) => self.name(outcome, targets).await.map(Some),
+            (Ok(outcome), Ok(outputs)) => self.name(outcome, outputs).await.map(Some),
         };
         if !matches!(&ended, Ok(Some(outcome)) if outcome.status == Status::Done) {
             files.abandon(&self.lease).await;
@@ -109,13 +109,16 @@ impl Attempt {
     }
 
     /// Gives outputs their names, if the job is still this worker's.
-    pub async fn name(&self, outcome: Outcome, targets: Vec<Target>) -> Result<Outcome, Fault> {
-        if targets.is_empty() {
+    pub async fn name(&self, outcome: Outcome, outputs: Vec<Whole>) -> Result<Outcome, Fault> {
+        if outputs.is_empty() {
             return Ok(outcome);
         }
-        self.lease.begin_naming().await.map_err(|_| taken_over())?;
-        for target in &targets {
-            target.name().await?;
+        self.lease.begin_naming().await?;
+        for output in &outputs {
+            if self.stop.is_cancelled() {
+                return Err(taken_over());
+            }
+            output.name(&self.opening()).await?;
         }
         Ok(outcome)
     }
@@ -157,7 +160,7 @@ impl Attempt {
     /// Tells of progress from the job's thread, but not of jobs that are done soon.
     pub fn teller(&self) -> impl Fn(&Progress) + Send + Sync + 'static {
         let (handle, lease, queue) = (Handle::current(), self.lease.clone(), self.queue.clone());
-        let told = std::sync::Mutex::new(Instant::now());
+        let told = Mutex::new(Instant::now());
         move |progress: &Progress| {
             let mut told = told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             if told.elapsed() < PROGRESS_EVERY {
@@ -205,7 +208,7 @@ impl Attempt {
         };
         Ok(Outcome {
             exit_code,
-            error: error.map(|error| shown_words(&error)),
+            error: error.map(|error| cut_words(&error)),
             stdout: last_words(&output.stdout),
             run_seconds: output.timings.run.as_secs_f64(),
             memory_peak_bytes: output.memory_peak_bytes,
@@ -228,13 +231,6 @@ fn last_words(stdout: &[u8]) -> String {
         }
         from += (stdout.len() - from) / 2;
     }
-}
-
-/// The longest that the words of a failure are.
-const WORDS_MAX: usize = 4000;
-
-fn shown_words(words: &str) -> String {
-    words.chars().take(WORDS_MAX).collect()
 }
 
 pub fn taken_over() -> Fault {

@@ -32,6 +32,11 @@ pub async fn cancel(queue: &Queue, key: &Key) -> Result<Status, Error> {
             Ok(_) => {}
             Err(Unchanged::Conflict) => continue,
             Err(Unchanged::Failed(error)) => return Err(error),
+            Err(Unchanged::TooLong) => {
+                return Err(Error::Job {
+                    reason: format!("the state of {key} is longer than the queue's server takes"),
+                });
+            }
         }
         // Who runs it learns it now, or with its next heartbeat.
         let _ = queue.client.publish(format!("{CANCEL}.{key}"), "".into()).await;

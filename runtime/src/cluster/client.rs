@@ -71,7 +71,7 @@ impl Cluster {
             });
         }
         let status = match self.queue.publish(&key, message).await? {
-            Published::New => Status::Queued,
+            Published::New(_) => Status::Queued,
             Published::Known => self.status(&key).await?.map_or(Status::Queued, |event| event.status),
         };
         Ok(Submitted {

@@ -1,19 +1,22 @@
 //! The files of one attempt at a job: inputs that are read in place, outputs that are sent as they are written or from a folder.
 
 use super::fault::{Fault, Faults};
+use super::full::{self, Noting};
 use super::lease::Lease;
 use super::message::{JobMessage, Program};
-use super::policy::{Access, Address, Policy, shown};
-use super::store::{self, Buckets, Target};
+use super::policy::{Access, Address, Policy};
+use super::redact::shown;
+use super::spool::Spool;
+use super::store::{self, Buckets, Target, on_disk};
 use crate::fs::{FileSystem, HostDir, MemoryFs, OverlayFs, WriteAt};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
-use tokio::runtime::Handle;
 
 /// An input or output: its name in the sandbox, its address, and that as it may be told.
+#[derive(Clone)]
 pub struct Named {
     pub name: String,
     pub address: Address,
@@ -36,7 +39,7 @@ impl Places {
             Ok::<_, Fault>(Named {
                 name: name.to_owned(),
                 address,
-                shown: shown(text).to_owned(),
+                shown: shown(text),
             })
         };
         let mut places = Places {
@@ -85,20 +88,45 @@ impl Places {
 pub struct Files {
     pub faults: Faults,
     file_system: Arc<dyn FileSystem>,
+    /// Those that are sent as they are written.
     outputs: Vec<(String, Target)>,
-    folders: Vec<(String, String)>,
     stdout: Option<Target>,
-    spool: Option<TempDir>,
+    spool: Option<Spooled>,
 }
+
+/// Where outputs lie that are sent when they are whole.
+struct Spooled {
+    folder: TempDir,
+    dir: Arc<HostDir>,
+    outputs: Vec<Named>,
+    folders: Vec<(String, String)>,
+}
+
+/// An output that is whole.
+pub enum Whole {
+    /// It is sent.
+    Sent(Target),
+    /// It is sent when it gets its name: of many, one is open at a time.
+    Spooled(Sending),
+}
+
+pub struct Sending {
+    dir: Arc<HostDir>,
+    output: Named,
+    faults: Faults,
+}
+
+/// The most files that the folders of a job may have. Each is sent by itself.
+const FILES_MAX: usize = 1 << 16;
 
 /// What a program may write besides its outputs where these are sent at once.
 const SCRATCH_BYTES: u64 = 256 << 20;
 
 /// What opening files needs of the worker.
 pub struct Opening<'a> {
-    pub policy: &'a Policy,
     pub buckets: &'a Buckets,
     pub lease: &'a Arc<Lease>,
+    pub spool: &'a Spool,
 }
 
 impl Files {
@@ -107,7 +135,6 @@ impl Files {
             faults: Faults::default(),
             file_system: Arc::new(MemoryFs::new(0)),
             outputs: Vec::new(),
-            folders: places.folders.clone(),
             stdout: None,
             spool: None,
         };
@@ -128,30 +155,29 @@ impl Files {
             let added = memory.add_reader(&input.name, reader);
             added.map_err(|error| unusable(&input.name, &error))?;
         }
-        for output in &places.outputs {
-            let target = begin(opening, &output.address, &output.shown, &self.faults).await?;
-            self.outputs.push((output.name.clone(), target));
+        if with_spool {
+            let spooled = Spooled::make(opening.spool, places).map_err(|error| unspooled(&error))?;
+            let upper = HostDir::read_write(spooled.folder.path()).map_err(|error| unspooled(&error))?;
+            let upper = Noting {
+                inner: upper,
+                faults: self.faults.clone(),
+            };
+            self.file_system = Arc::new(OverlayFs::new(Arc::new(memory), Arc::new(upper)));
+            self.spool = Some(spooled);
+        } else {
+            for output in &places.outputs {
+                let target = begin(opening, output, &self.faults).await?;
+                let writer = target.writer();
+                self.outputs.push((output.name.clone(), target));
+                let writer = writer.ok_or_else(|| Fault::lasting(format!("`{}` cannot be sent so", output.name)))?;
+                let added = memory.add_writer(&output.name, writer);
+                added.map_err(|error| unusable(&output.name, &error))?;
+            }
+            self.file_system = Arc::new(memory);
         }
         if let Some(stdout) = &places.stdout {
-            self.stdout = Some(begin(opening, &stdout.address, &stdout.shown, &self.faults).await?);
+            self.stdout = Some(begin(opening, stdout, &self.faults).await?);
         }
-        self.spool = with_spool.then(|| spool(opening.policy, places)).transpose()?;
-        self.file_system = match &self.spool {
-            Some(folder) => {
-                let upper = HostDir::read_write(folder.path()).map_err(|error| unspooled(&error))?;
-                Arc::new(OverlayFs::new(Arc::new(memory), Arc::new(upper)))
-            }
-            None => {
-                for (name, target) in &self.outputs {
-                    let writer = target
-                        .writer()
-                        .ok_or_else(|| Fault::lasting(format!("`{name}` cannot be sent so")))?;
-                    let added = memory.add_writer(name, writer);
-                    added.map_err(|error| unusable(name, &error))?;
-                }
-                Arc::new(memory)
-            }
-        };
         Ok(())
     }
 
@@ -168,72 +194,128 @@ impl Files {
             return Ok(Some(Sender::At { writer, offset: 0 }));
         }
         // For the web it is kept in a file first.
-        let file = tempfile::tempfile().map_err(|error| unspooled(&error))?;
+        let spooled = self.spool.as_ref();
+        let made = spooled.map_or_else(tempfile::tempfile, |spooled| {
+            tempfile::tempfile_in(spooled.folder.path())
+        });
+        let file = made.map_err(|error| unspooled(&error))?;
         target.fill(file.try_clone().map_err(|error| unspooled(&error))?)?;
-        Ok(Some(Sender::File(file)))
+        Ok(Some(Sender::File(file, self.faults.clone())))
     }
 
     pub fn goes_back(&self) -> bool {
         self.outputs.iter().any(|(_, target)| target.goes_back())
     }
 
-    /// Sends all that the program has written, and returns what is to get its name. It blocks.
-    pub fn finish(&mut self, opening: &Opening<'_>, handle: &Handle) -> Result<Vec<Target>, Fault> {
-        if let Some(spool) = &self.spool {
-            let dir = HostDir::read_only(spool.path()).map_err(|error| unspooled(&error))?;
-            for (name, target) in &self.outputs {
-                let file = dir.open_file(name).map_err(|error| missing(name, &error))?;
-                target.fill(file)?;
-            }
-            for (folder, address) in &self.folders {
-                for name in names_in(&spool.path().join(folder), folder)? {
-                    let text = format!("{address}/{}", in_address(&name));
-                    let place = opening.policy.resolve(&text, Access::Write).map_err(Fault::lasting)?;
-                    let target = handle.block_on(begin(opening, &place, &text, &self.faults))?;
-                    self.outputs.push((name.clone(), target.clone()));
-                    let file = dir.open_file(format!("{folder}/{name}"));
-                    target.fill(file.map_err(|error| missing(&name, &error))?)?;
-                }
-            }
-        }
-        let targets = self.outputs.iter().map(|(_, target)| target).chain(&self.stdout);
-        let targets: Vec<Target> = targets.cloned().collect();
-        targets.iter().try_for_each(Target::finish)?;
-        Ok(targets)
+    /// Sends what is sent before it gets its name, and returns all that is to get one. It blocks.
+    pub fn finish(&self, policy: &Policy) -> Result<Vec<Whole>, Fault> {
+        let sent = self.outputs.iter().map(|(_, target)| target).chain(&self.stdout);
+        let sent: Vec<Target> = sent.cloned().collect();
+        sent.iter().try_for_each(Target::finish)?;
+        let mut whole = match &self.spool {
+            Some(spooled) => spooled.finish(policy, &self.faults)?,
+            None => Vec::new(),
+        };
+        whole.extend(sent.into_iter().map(Whole::Sent));
+        Ok(whole)
     }
 
     /// Removes what has no name. What is left then is listed in the job's state, and ended by its next holder.
     pub async fn abandon(&self, lease: &Lease) {
-        let mut is_gone = true;
         for target in self.outputs.iter().map(|(_, target)| target).chain(&self.stdout) {
-            is_gone &= target.abandon().await;
-        }
-        if is_gone {
-            // One that was lost is not this worker's to change.
-            let _ = lease.forget_uploads().await;
+            if target.abandon().await {
+                // One that was lost is not this worker's to change.
+                let _ = lease.forget(|begun| begun.address == target.shown()).await;
+            }
         }
     }
 }
 
-async fn begin(opening: &Opening<'_>, address: &Address, shown: &str, faults: &Faults) -> Result<Target, Fault> {
-    Target::begin(opening.buckets, address, shown, opening.lease, faults).await
+async fn begin(opening: &Opening<'_>, output: &Named, faults: &Faults) -> Result<Target, Fault> {
+    Target::begin(opening.buckets, &output.address, &output.shown, opening.lease, faults).await
 }
 
-/// A folder for outputs, with the folders that their names have.
-fn spool(policy: &Policy, places: &Places) -> Result<TempDir, Fault> {
-    let made = match &policy.spool {
-        Some(folder) => TempDir::with_prefix_in("afmpeg-", folder),
-        None => TempDir::with_prefix("afmpeg-"),
-    };
-    let made = made.map_err(|error| unspooled(&error))?;
-    let parents = places
-        .outputs
-        .iter()
-        .filter_map(|output| Path::new(&output.name).parent());
-    for folder in parents.chain(places.folders.iter().map(|(folder, _)| Path::new(folder))) {
-        std::fs::create_dir_all(made.path().join(folder)).map_err(|error| unspooled(&error))?;
+impl Spooled {
+    /// A folder for outputs, with the folders that their names have.
+    fn make(spool: &Spool, places: &Places) -> io::Result<Spooled> {
+        let folder = spool.folder()?;
+        let outputs = places.outputs.iter();
+        let parents = outputs.filter_map(|output| Path::new(&output.name).parent());
+        for below in parents.chain(places.folders.iter().map(|(folder, _)| Path::new(folder))) {
+            std::fs::create_dir_all(folder.path().join(below))?;
+        }
+        Ok(Spooled {
+            dir: Arc::new(HostDir::read_only(folder.path())?),
+            folder,
+            outputs: places.outputs.clone(),
+            folders: places.folders.clone(),
+        })
     }
-    Ok(made)
+
+    fn finish(&self, policy: &Policy, faults: &Faults) -> Result<Vec<Whole>, Fault> {
+        let mut outputs = self.outputs.clone();
+        for (folder, address) in &self.folders {
+            for name in names_in(&self.folder.path().join(folder), folder)? {
+                let text = format!("{address}/{}", in_address(&name));
+                outputs.push(Named {
+                    name: format!("{folder}/{name}"),
+                    address: policy.resolve(&text, Access::Write).map_err(Fault::lasting)?,
+                    shown: text,
+                });
+            }
+        }
+        // That one is missing is found before another gets its name.
+        for Named { name, shown, .. } in &outputs {
+            let file = self.dir.open_file(name).map_err(|error| missing(name, &error))?;
+            let size_bytes = file.metadata().map_err(|error| missing(name, &error))?.len();
+            if size_bytes == 0 {
+                return Err(store::nothing(shown));
+            }
+        }
+        let whole = outputs.into_iter().map(|output| {
+            Whole::Spooled(Sending {
+                dir: self.dir.clone(),
+                output,
+                faults: faults.clone(),
+            })
+        });
+        Ok(whole.collect())
+    }
+}
+
+impl Whole {
+    /// Gives the output its name. The caller has just confirmed that the job is its own.
+    pub async fn name(&self, opening: &Opening<'_>) -> Result<(), Fault> {
+        let sending = match self {
+            Whole::Sent(target) => return target.name().await,
+            Whole::Spooled(sending) => sending,
+        };
+        let target = begin(opening, &sending.output, &sending.faults).await?;
+        let named = sending.send(&target, opening.lease).await;
+        if named.is_err() && !target.abandon().await {
+            return named;
+        }
+        let shown = &sending.output.shown;
+        opening.lease.forget(|begun| begun.address == *shown).await?;
+        named
+    }
+}
+
+impl Sending {
+    async fn send(&self, target: &Target, lease: &Lease) -> Result<(), Fault> {
+        let name = &self.output.name;
+        let file = self.dir.open_file(name).map_err(|error| missing(name, &error))?;
+        let (filled, faults) = (target.clone(), self.faults.clone());
+        on_disk(move || {
+            let filled_all = filled.fill(file).and_then(|()| filled.finish());
+            // What was noted first says more.
+            filled_all.map_err(|fault| faults.first().unwrap_or(fault))
+        })
+        .await?;
+        // It has taken a while, and what was there when it began has been read.
+        lease.confirm().await?;
+        target.name().await
+    }
 }
 
 fn unspooled(error: &io::Error) -> Fault {
@@ -269,6 +351,11 @@ fn names_in(root: &Path, folder: &str) -> Result<Vec<String>, Fault> {
                 () if kind.is_file() => names.push(name),
                 () => {}
             }
+            if names.len() + folders.len() > FILES_MAX {
+                return Err(Fault::lasting(format!(
+                    "the program has written more than {FILES_MAX} files into `{folder}/`"
+                )));
+            }
         }
     }
     let is_playlist = |name: &str| [".m3u8", ".mpd"].iter().any(|ending| name.ends_with(ending));
@@ -284,7 +371,7 @@ fn names_in(root: &Path, folder: &str) -> Result<Vec<String>, Fault> {
 /// Sends standard output to its address.
 pub enum Sender {
     At { writer: Arc<dyn WriteAt>, offset: u64 },
-    File(File),
+    File(File, Faults),
 }
 
 impl Write for Sender {
@@ -295,7 +382,7 @@ impl Write for Sender {
                 *offset += count as u64;
                 Ok(count)
             }
-            Sender::File(file) => file.write(buffer),
+            Sender::File(file, faults) => full::note(faults, file.write(buffer)),
         }
     }
 

@@ -2,6 +2,7 @@
 //! is from the revision that was read. So who has lost a job cannot finish it.
 
 use super::error::Error;
+use super::fault::Fault;
 use super::message::{Event, Key, Outcome, Status, VERSION};
 use super::queue::{Queue, Unchanged};
 use super::state::{Begun, Phase, State};
@@ -40,6 +41,25 @@ pub struct Lease {
 /// The job is another worker's, or cancelled.
 #[derive(Debug)]
 pub struct Lost;
+
+/// Why a state was not changed.
+#[derive(Debug)]
+pub enum Unheld {
+    Lost,
+    /// The server takes no message of such a length, however often it is asked.
+    TooLong,
+}
+
+impl From<Unheld> for Fault {
+    fn from(unheld: Unheld) -> Fault {
+        match unheld {
+            Unheld::Lost => Fault::passing("the job was taken over"),
+            Unheld::TooLong => {
+                Fault::lasting("its state is longer than the queue's server takes: it has too many outputs")
+            }
+        }
+    }
+}
 
 /// How often a change is tried again while the server does not answer, and how long it is waited between.
 const TRIES: u32 = 60;
@@ -81,6 +101,11 @@ impl Lease {
                 }
                 Err(Unchanged::Conflict) => {}
                 Err(Unchanged::Failed(error)) => return Err(error),
+                Err(Unchanged::TooLong) => {
+                    return Err(Error::Job {
+                        reason: format!("the state of {key} is longer than the queue's server takes"),
+                    });
+                }
             }
         }
     }
@@ -103,7 +128,7 @@ impl Lease {
     }
 
     /// Changes the state while the job is this worker's.
-    async fn change(&self, change: impl FnOnce(&mut State)) -> Result<(), Lost> {
+    async fn change(&self, change: impl FnOnce(&mut State)) -> Result<(), Unheld> {
         let mut held = self.held.lock().await;
         let mut state = held.0.clone();
         change(&mut state);
@@ -117,41 +142,59 @@ impl Lease {
                     // An answer may have been lost on its way.
                     let found = self.queue.state(&self.key).await;
                     let Ok(Some((found, revision))) = found else {
-                        return Err(Lost);
+                        return Err(Unheld::Lost);
                     };
                     if found != state {
-                        return Err(Lost);
+                        return Err(Unheld::Lost);
                     }
                     *held = (state, revision);
                     return Ok(());
                 }
+                Err(Unchanged::TooLong) => return Err(Unheld::TooLong),
                 Err(Unchanged::Failed(_)) => tokio::time::sleep(PAUSE).await,
             }
         }
-        Err(Lost)
+        Err(Unheld::Lost)
+    }
+
+    /// Finds out for certain that the job is still this worker's, by changing its state.
+    pub async fn confirm(&self) -> Result<(), Unheld> {
+        self.change(|_| ()).await
     }
 
     /// Notes an upload, before its first part.
-    pub async fn begin_upload(&self, begun: Begun) -> Result<(), Lost> {
+    pub async fn begin_upload(&self, begun: Begun) -> Result<(), Unheld> {
         self.change(|state| state.uploads.push(begun)).await
     }
 
-    /// Forgets uploads that have been ended.
-    pub async fn forget_uploads(&self) -> Result<(), Lost> {
-        let is_empty = self.held.lock().await.0.uploads.is_empty();
-        if is_empty {
-            return Ok(());
+    /// Forgets what has been ended.
+    pub async fn forget(&self, is_ended: impl Fn(&Begun) -> bool) -> Result<(), Unheld> {
+        let has_ended = self.held.lock().await.0.uploads.iter().any(&is_ended);
+        match has_ended {
+            true => {
+                self.change(|state| state.uploads.retain(|begun| !is_ended(begun)))
+                    .await
+            }
+            false => Ok(()),
         }
-        self.change(|state| state.uploads.clear()).await
     }
 
     /// Says that outputs get their names from now on. Whoever has lost the job learns it here.
-    pub async fn begin_naming(&self) -> Result<(), Lost> {
+    pub async fn begin_naming(&self) -> Result<(), Unheld> {
         self.change(|state| state.phase = Phase::Naming).await
     }
 
+    /// Whether the server takes a state with this outcome.
+    pub async fn has_room(&self, outcome: &Outcome) -> bool {
+        let ended = State {
+            outcome: Some(outcome.clone()),
+            ..self.held.lock().await.0.clone()
+        };
+        serde_json::to_vec(&ended).is_ok_and(|text| text.len() <= self.queue.message_max_bytes())
+    }
+
     /// The end of the job.
-    pub async fn finish(&self, outcome: &Outcome) -> Result<(), Lost> {
+    pub async fn finish(&self, outcome: &Outcome) -> Result<(), Unheld> {
         let phase = match outcome.status {
             Status::Done => Phase::Done,
             _ => Phase::Failed,
@@ -159,7 +202,10 @@ impl Lease {
         self.change(|state| {
             state.phase = phase;
             state.outcome = Some(outcome.clone());
-            state.uploads.clear();
+            // What a job that failed could not end, whoever begins it again does.
+            if outcome.status == Status::Done {
+                state.uploads.clear();
+            }
         })
         .await?;
         self.queue
@@ -169,7 +215,7 @@ impl Lease {
     }
 
     /// Gives the job back. One that is no fault of the job's does not count.
-    pub async fn give_back(&self, counts: bool) -> Result<(), Lost> {
+    pub async fn give_back(&self, counts: bool) -> Result<(), Unheld> {
         self.change(|state| {
             state.phase = Phase::Waiting;
             state.attempts -= u32::from(!counts);

@@ -110,6 +110,19 @@ impl JobMessage {
         }
     }
 
+    /// Reads a job as it comes from the queue, where anybody may have put it.
+    pub(super) fn from_message(payload: &[u8]) -> Result<JobMessage, Error> {
+        let wrong = |reason: String| Error::Job { reason };
+        if payload.len() > MESSAGE_MAX_BYTES {
+            let size_bytes = payload.len();
+            return Err(wrong(format!(
+                "its message has {size_bytes} bytes, of at most {MESSAGE_MAX_BYTES}"
+            )));
+        }
+        let text = std::str::from_utf8(payload).map_err(|error| wrong(error.to_string()))?;
+        JobMessage::from_json(text)
+    }
+
     /// Reads a job, and checks what can be checked without asking anybody.
     pub fn from_json(text: &str) -> Result<JobMessage, Error> {
         #[derive(Deserialize)]
@@ -117,13 +130,13 @@ impl JobMessage {
             version: Option<u32>,
         }
         let wrong = |reason: String| Error::Job { reason };
-        let versioned: Versioned = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        let versioned: Versioned = serde_json::from_str(text).map_err(|error| wrong(told(&error)))?;
         if let Some(version) = versioned.version.filter(|version| *version != VERSION) {
             return Err(wrong(format!(
                 "its version is {version}, and this is version {VERSION}"
             )));
         }
-        let job: JobMessage = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        let job: JobMessage = serde_json::from_str(text).map_err(|error| wrong(told(&error)))?;
         job.check().map_err(wrong)?;
         Ok(job)
     }
@@ -174,6 +187,33 @@ impl JobMessage {
     /// The key of the job.
     pub fn key(&self) -> Key {
         Key::of(self.to_json().as_bytes())
+    }
+}
+
+/// What is wrong with a message, without what stands in it: that may be an address with a signature. A plain name of a key is told.
+fn told(error: &serde_json::Error) -> String {
+    let words = error.to_string();
+    if error.classify() != serde_json::error::Category::Data {
+        return words;
+    }
+    let name = words.split('`').nth(1).unwrap_or_default();
+    let is_plain = name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let is_of_name = [
+        "missing field `",
+        "duplicate field `",
+        "unknown field `",
+        "unknown variant `",
+    ]
+    .iter()
+    .any(|start| words.starts_with(start));
+    match words.rsplit_once(", expected ") {
+        _ if is_of_name && is_plain => words,
+        Some((_, expected)) => format!("it has something else than {expected}"),
+        None => format!(
+            "it has what is of no job at line {} column {}",
+            error.line(),
+            error.column()
+        ),
     }
 }
 
@@ -284,10 +324,17 @@ impl Outcome {
 
     pub(super) fn failed(id: &str, key: &Key, error: String) -> Outcome {
         Outcome {
-            error: Some(error),
+            error: Some(cut_words(&error)),
             ..Outcome::new(id, key, Status::Failed)
         }
     }
+}
+
+/// The longest that the words of a failure are. They may quote what somebody has put into a message.
+const WORDS_MAX: usize = 4000;
+
+pub(super) fn cut_words(words: &str) -> String {
+    words.chars().take(WORDS_MAX).collect()
 }
 
 /// Something that is known of a job: its state, and while it runs its progress.
@@ -332,6 +379,15 @@ mod tests {
             (r#"{"id": "1"}"#, "args"),
             (r#"{"version": 2, "id": "1", "args": [], "more": 1}"#, "version is 2"),
             (r#"{"id": "1", "args": [], "secret": "x"}"#, "secret"),
+            (r#"{"id": "1", "args": {}}"#, "something else than a sequence at line 1"),
+            (
+                r#"{"id": "1", "args": [], "inputs": "https://a/b?signature"}"#,
+                "something else than a map at line 1 column",
+            ),
+            (
+                r#"{"id": "1", "args": [], "https://a/b?signature": 1}"#,
+                "something else than one of",
+            ),
             (r#"{"id": "", "args": []}"#, "id is empty"),
             (r#"{"id": "1", "args": [], "timeout": -1}"#, "timeout"),
             (r#"{"id": "1", "args": [], "inputs": {"../x": "s3://a/b"}}"#, "../x"),
@@ -344,6 +400,7 @@ mod tests {
             (r#"{"id": "1", "args": ["\u0000"]}"#, "zero byte"),
         ] {
             assert!(refused(text).contains(reason), "{text}: {}", refused(text));
+            assert!(!refused(text).contains("signature"), "{text}: {}", refused(text));
         }
         let job = JobMessage::from_json(r#"{"args": ["-version"], "id": "1"}"#).unwrap();
         assert_eq!(job, JobMessage::new("1", ["-version"]));

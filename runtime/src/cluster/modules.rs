@@ -4,6 +4,7 @@ use crate::pack::Hex;
 use crate::runtime::Runtime;
 use sha2::{Digest, Sha256};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The modules of a worker. The first is that of jobs that name none.
 #[derive(Clone, Debug, Default)]
@@ -13,10 +14,10 @@ pub struct Modules {
 }
 
 #[derive(Clone, Debug)]
-struct Entry {
+pub(super) struct Entry {
     name: String,
-    sha256: String,
-    runtime: Runtime,
+    pub sha256: Arc<str>,
+    pub runtime: Runtime,
 }
 
 impl Modules {
@@ -28,22 +29,22 @@ impl Modules {
     pub fn add(mut self, name: impl Into<String>, file: &Path, runtime: Runtime) -> std::io::Result<Modules> {
         self.entries.push(Entry {
             name: name.into(),
-            sha256: Hex(&Sha256::digest(std::fs::read(file)?)).to_string(),
+            sha256: Hex(&Sha256::digest(std::fs::read(file)?)).to_string().into(),
             runtime,
         });
         Ok(self)
     }
 
     /// The module that a job names.
-    pub(super) fn find(&self, wanted: Option<&str>) -> Result<&Runtime, String> {
+    pub(super) fn find(&self, wanted: Option<&str>) -> Result<&Entry, String> {
         let is_wanted = |entry: &&Entry| match wanted {
             None => true,
             Some(wanted) => match wanted.strip_prefix("sha256:") {
-                Some(sha256) => entry.sha256 == sha256,
+                Some(sha256) => *entry.sha256 == *sha256,
                 None => entry.name == wanted,
             },
         };
-        let found = self.entries.iter().find(is_wanted).map(|entry| &entry.runtime);
+        let found = self.entries.iter().find(is_wanted);
         found.ok_or_else(|| match wanted {
             None => "this worker has no module".to_owned(),
             Some(wanted) => {

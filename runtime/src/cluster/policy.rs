@@ -2,6 +2,7 @@
 
 use super::error::Error;
 use super::message::{JobMessage, Limits};
+use super::redact::shown;
 use object_store::path::Path;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -311,11 +312,6 @@ pub struct Given {
     pub timeout: Duration,
 }
 
-/// An address as it may be told: what follows a `?` is often a signature.
-pub fn shown(address: &str) -> &str {
-    address.split(['?', '#']).next().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -377,6 +373,8 @@ mod tests {
             told.contains("https://evil.example/x") && !told.contains("secret"),
             "{told}"
         );
+        let told = policy.resolve("s3://KEY:SECRET@media/x", Access::Read).unwrap_err();
+        assert!(told.contains("s3://media/x: it has a name or a password"), "{told}");
         for text in ["https://a/?x", "nonsense", "s3://"] {
             assert!(text.parse::<Prefix>().is_err(), "{text}");
         }

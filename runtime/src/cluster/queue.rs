@@ -9,7 +9,7 @@ use async_nats::datetime::DateTime;
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
 use async_nats::jetstream::context::{GetStreamError, GetStreamErrorKind, PublishErrorKind};
-use async_nats::jetstream::kv::{self, UpdateErrorKind};
+use async_nats::jetstream::kv::{self, Operation, UpdateErrorKind};
 use async_nats::jetstream::stream::{self, DiscardPolicy, RetentionPolicy};
 use async_nats::jetstream::{Context, kv::CreateErrorKind};
 use bytes::Bytes;
@@ -60,7 +60,8 @@ fn permitted(refusals: &Refusals, error: Error) -> Error {
 /// Whether a message was new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Published {
-    New,
+    /// With its place there.
+    New(u64),
     /// The same job waits or runs.
     Known,
 }
@@ -70,8 +71,13 @@ pub enum Published {
 pub enum Unchanged {
     /// Somebody else has changed it since it was read.
     Conflict,
+    /// The server takes no message of such a length.
+    TooLong,
     Failed(Error),
 }
+
+/// What a message has besides its text: its headers, and the server's words.
+const HEAD_BYTES: usize = 1 << 10;
 
 impl Queue {
     /// Finds the streams, or makes them.
@@ -134,7 +140,7 @@ impl Queue {
             Err(error) => Err(error),
         };
         match stored {
-            Ok(_) => Ok(Published::New),
+            Ok(stored) => Ok(Published::New(stored.sequence)),
             Err(error) if is_known(&error) => Ok(Published::Known),
             Err(error) => Err(self.failed("the job cannot be put into it")(error)),
         }
@@ -159,6 +165,11 @@ impl Queue {
         }
     }
 
+    /// The longest message that the server takes.
+    pub fn message_max_bytes(&self) -> usize {
+        self.client.max_payload().saturating_sub(HEAD_BYTES)
+    }
+
     /// How many jobs wait or run.
     pub async fn len(&self) -> Result<u64, Error> {
         let info = self.jobs.get_info().await;
@@ -170,6 +181,7 @@ impl Queue {
     pub async fn state(&self, key: &Key) -> Result<Option<(State, u64)>, Error> {
         let entry = self.states.entry(key.as_str()).await;
         let entry = entry.map_err(self.failed("a job's state cannot be read"))?;
+        let entry = entry.filter(|entry| entry.operation == Operation::Put);
         entry
             .as_ref()
             .map(|entry| read_state(entry).map(|state| (state, entry.revision)))
@@ -185,6 +197,9 @@ impl Queue {
     /// Changes a job's state from this revision on, or makes the first one, and returns the new revision.
     pub async fn set_state(&self, key: &Key, state: &State, revision: Option<u64>) -> Result<u64, Unchanged> {
         let value = serde_json::to_vec(state).map_err(|error| Unchanged::Failed(self.unwritten(error)))?;
+        if value.len() > self.message_max_bytes() {
+            return Err(Unchanged::TooLong);
+        }
         match revision {
             Some(revision) => match self.states.update(key.as_str(), value.into(), revision).await {
                 Ok(revision) => Ok(revision),

@@ -4,16 +4,23 @@
 
 use super::attempt::{Attempt, taken_over};
 use super::cancel::cancel;
+use super::error::Error;
 use super::fault::Fault;
 use super::files::{Files, Places};
+use super::lease::Unheld;
 use super::message::{JobMessage, Key, Outcome, Status};
-use super::policy::{Access, Address, Given, shown};
+use super::policy::{Access, Address, Given};
+use super::queue::{Published, Unchanged};
+use super::redact::shown;
 use super::slots::Slot;
+use super::state::{Phase, State};
 use super::store;
 use crate::job::Job;
+use crate::pack::Hex;
 use crate::parallel::{Parallel, Plan, Way, Whole};
+use sha2::{Digest, Sha256};
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
@@ -30,6 +37,8 @@ struct Made {
     key: Key,
     address: Address,
     shown: String,
+    /// The place of its message in the queue: an end of an earlier one does not count. 0 if it was there already.
+    sequence: u64,
 }
 
 impl Attempt {
@@ -74,7 +83,7 @@ impl Attempt {
         &self,
         command: Parallel,
         plan: Arc<Plan>,
-        mut files: Files,
+        files: Files,
         given: Given,
         slot: &mut Slot,
     ) -> Result<Outcome, Fault> {
@@ -90,7 +99,7 @@ impl Attempt {
             let result = attempt.join(&command, &plan, &segments, &files, given, &handle);
             let sent = match (&result, files.faults.first()) {
                 (_, Some(fault)) => Err(fault),
-                (Ok(outcome), None) if outcome.status == Status::Done => files.finish(&attempt.opening(), &handle),
+                (Ok(outcome), None) if outcome.status == Status::Done => files.finish(&attempt.policy),
                 _ => Ok(Vec::new()),
             };
             (files, result, sent)
@@ -98,7 +107,7 @@ impl Attempt {
         let (files, result, sent) = joined.await.map_err(|error| Fault::passing(error.to_string()))?;
         let ended = match (result, sent) {
             (_, Err(fault)) | (Err(fault), Ok(_)) => Err(fault),
-            (Ok(outcome), Ok(targets)) => self.name(outcome, targets).await,
+            (Ok(outcome), Ok(outputs)) => self.name(outcome, outputs).await,
         };
         if !matches!(&ended, Ok(outcome) if outcome.status == Status::Done) {
             files.abandon(&self.lease).await;
@@ -109,36 +118,81 @@ impl Attempt {
     /// Has all segments made, by whoever takes them. This worker's place is free meanwhile, or all could wait for each other.
     async fn make(&self, plan: &Plan, slot: &mut Slot) -> Result<Vec<Made>, Fault> {
         let mut made = Vec::new();
+        let digest = self.digest(plan);
         for index in 0..plan.segments.len() {
-            let segment = self.segment(plan, index)?;
-            let text = segment.stdout.clone().unwrap_or_default();
-            let address = self.policy.resolve(&text, Access::Read).map_err(Fault::lasting)?;
-            let key = segment.key();
-            let published = match self.queue.state(&key).await {
-                Ok(Some((state, _))) if state.status() == Status::Done => Ok(()),
-                _ => self.queue.publish(&key, segment.to_json()).await.map(drop),
-            };
-            published.map_err(|error| Fault::passing(error.chain()))?;
-            made.push(Made {
-                key,
-                address,
-                shown: shown(&text).to_owned(),
-            });
+            let segment = self.segment(plan, index, &digest)?;
+            made.push(self.publish(&segment).await?);
         }
+        let unneeded = made.iter().map(|segment| segment.address.clone());
+        self.unneeded
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(unneeded);
         slot.release();
         let waited = self.wait(&made).await;
-        if waited.is_err() {
-            // What nobody will join need not be made, unless another worker goes on with it.
-            let is_ours = self.lease.check().await.is_ok();
-            let is_given_up = matches!(&waited, Err(fault) if !fault.passes);
-            if is_given_up || (self.stop.is_cancelled() && !is_ours) {
-                for segment in &made {
-                    let _ = cancel(&self.queue, &segment.key).await;
-                }
+        if let Err(fault) = &waited
+            && self.is_ended(fault).await
+        {
+            for segment in &made {
+                let _ = cancel(&self.queue, &segment.key).await;
             }
         }
         slot.take_again().await;
         waited.map(|()| made)
+    }
+
+    /// Puts a segment's job into the queue, unless the segment is there.
+    async fn publish(&self, segment: &JobMessage) -> Result<Made, Fault> {
+        let text = segment.stdout.clone().unwrap_or_default();
+        let address = self.policy.resolve(&text, Access::Write).map_err(Fault::lasting)?;
+        self.policy.resolve(&text, Access::Read).map_err(Fault::lasting)?;
+        let (key, shown) = (segment.key(), shown(&text));
+        let failed = |error: Error| Fault::passing(error.chain());
+        let sequence = loop {
+            let found = self.queue.state(&key).await.map_err(failed)?;
+            if let Some((state, revision)) = found.filter(|(state, _)| state.status() == Status::Done) {
+                if store::exists(&self.buckets, &address, &shown).await? {
+                    break 0;
+                }
+                // What was made is gone. One that is done is not done again, and one that was cancelled is.
+                let cancelled = State {
+                    phase: Phase::Cancelled,
+                    token: String::new(),
+                    outcome: None,
+                    ..state
+                };
+                match self.queue.set_state(&key, &cancelled, Some(revision)).await {
+                    Ok(_) => {}
+                    Err(Unchanged::Conflict) => continue,
+                    Err(Unchanged::Failed(error)) => return Err(failed(error)),
+                    Err(Unchanged::TooLong) => return Err(Unheld::TooLong.into()),
+                }
+            }
+            match self.queue.publish(&key, segment.to_json()).await.map_err(failed)? {
+                Published::New(sequence) => break sequence,
+                Published::Known => {
+                    if let Some(sequence) = self.queue.sequence(&key).await.map_err(failed)? {
+                        break sequence;
+                    }
+                    // It has just ended.
+                }
+            }
+        };
+        Ok(Made {
+            key,
+            address,
+            shown,
+            sequence,
+        })
+    }
+
+    /// Whether nobody will join what was made: the job is cancelled, or this worker holds it and gives it up. Where another worker holds
+    /// it, the segments are that one's.
+    async fn is_ended(&self, fault: &Fault) -> bool {
+        match self.queue.state(&self.lease.key).await {
+            Ok(Some((state, _))) if state.phase == Phase::Cancelled => true,
+            _ => !fault.passes && self.lease.confirm().await.is_ok(),
+        }
     }
 
     async fn wait(&self, made: &[Made]) -> Result<(), Fault> {
@@ -150,6 +204,7 @@ impl Attempt {
                 // Without the server there is nothing but to wait.
                 if let Ok(Some((state, _))) = self.queue.state(&segment.key).await {
                     match state.status() {
+                        _ if state.sequence < segment.sequence => {}
                         Status::Done => break,
                         Status::Queued | Status::Running => {}
                         Status::Failed | Status::Cancelled => {
@@ -165,7 +220,21 @@ impl Attempt {
         Ok(())
     }
 
-    fn segment(&self, plan: &Plan, index: usize) -> Result<JobMessage, Fault> {
+    /// What a segment is made by, and of which cut. Those of another module or another cut lie elsewhere, as an output is of one.
+    fn digest(&self, plan: &Plan) -> String {
+        let mut digest = Sha256::new();
+        digest.update(&*self.module_sha256);
+        for segment in &plan.segments {
+            digest.update(segment.args.len().to_le_bytes());
+            for arg in &segment.args {
+                digest.update(arg.len().to_le_bytes());
+                digest.update(arg);
+            }
+        }
+        Hex(&digest.finalize()[..16]).to_string()
+    }
+
+    fn segment(&self, plan: &Plan, index: usize, digest: &str) -> Result<JobMessage, Fault> {
         let work = self
             .job
             .work
@@ -177,9 +246,9 @@ impl Attempt {
             args: plan.segments[index].args.clone(),
             timeout: self.job.timeout,
             inputs: self.job.inputs.clone(),
-            stdout: Some(format!("{}/{key}/{index:05}.mp4", work.trim_end_matches('/'))),
+            stdout: Some(format!("{}/{key}/{digest}/{index:05}.mp4", work.trim_end_matches('/'))),
             limits: self.job.limits.clone(),
-            module: self.job.module.clone(),
+            module: Some(format!("sha256:{}", self.module_sha256)),
             ..JobMessage::new("", [""; 0])
         })
     }
@@ -214,18 +283,5 @@ impl Attempt {
             segments: Some(plan.segments.len()),
             ..outcome
         })
-    }
-
-    /// Removes the segments of a job that is done.
-    pub async fn remove_segments(&self, count: usize) {
-        for index in 0..count {
-            let Some(work) = &self.job.work else {
-                return;
-            };
-            let text = format!("{}/{}/{index:05}.mp4", work.trim_end_matches('/'), self.lease.key);
-            if let Ok(address) = self.policy.resolve(&text, Access::Write) {
-                store::remove(&self.buckets, &address).await;
-            }
-        }
     }
 }

@@ -1,21 +1,21 @@
 //! A worker: takes jobs from the queue as long as it has places, and tells what became of them.
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, Unneeded, end_left};
 use super::connect::Connection;
 use super::error::Error;
 use super::fault::Fault;
 use super::health::{self, Health};
 use super::lease::{Delivery, Lease, Lost, Taken};
-use super::message::{JobMessage, Key, Outcome, Status, VERSION};
+use super::message::{JobMessage, Key, MESSAGE_MAX_BYTES, Outcome, Status, VERSION};
 use super::metrics::Metrics;
 use super::modules::Modules;
-use super::policy::{Policy, shown};
+use super::policy::Policy;
 use super::queue::{CANCEL, Queue, jobs_subject};
+use super::redact::redacted;
 use super::running::{Running, Stopped, Table};
 use super::slots::Slot;
-use super::store::Buckets;
-use crate::interrupt::Cancellation;
-use crate::runtime::Runtime;
+use super::spool::Spool;
+use super::store::{self, Buckets};
 use async_nats::datetime::DateTime;
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::{AckKind, Message};
@@ -25,8 +25,8 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -36,8 +36,15 @@ const ASK_FOR: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(1);
 /// What of a message is kept when it has failed.
 const LETTER_MAX_BYTES: usize = 64 << 10;
+/// The longest line of a log, in characters.
+const LINE_MAX: usize = 8000;
 /// The longest that a job waits for its next attempt.
 const BACK_OFF_MAX: Duration = Duration::from_secs(60);
+
+/// How many parallel jobs wait for their segments at a time, for each place.
+const PARENTS_PER_PLACE: usize = 2;
+/// After which one that finds no such place is offered again, to any worker.
+const PARENT_PAUSE: Duration = Duration::from_secs(5);
 
 /// A caller's own code for lines of a log.
 type Log = Arc<dyn Fn(&str) + Send + Sync>;
@@ -146,14 +153,19 @@ impl Worker {
             .jobs
             .map_or_else(|| places(self.policy.memory_max_bytes), NonZero::get);
         let grace = self.grace;
+        let spool = Arc::new(Spool::new(self.policy.spool.as_deref()));
+        let swept = spool.clone();
+        let _ = tokio::task::spawn_blocking(move || swept.sweep()).await;
         let shared = Arc::new(Shared {
             queue,
             lease,
             slots_max,
             worker: self,
             buckets: Buckets::default(),
+            spool,
             table: Table::default(),
             metrics: Metrics::default(),
+            parents: Arc::new(Semaphore::new(PARENTS_PER_PLACE * slots_max)),
         });
         let answering = listener.map(|listener| tokio::spawn(health::serve(listener, shared.clone())));
         let cancelling = tokio::spawn(shared.clone().hear_cancellations());
@@ -196,32 +208,23 @@ struct Shared {
     lease: Duration,
     slots_max: usize,
     buckets: Buckets,
+    spool: Arc<Spool>,
     table: Table,
     metrics: Metrics,
+    /// Places of parallel jobs whose segments are made: each takes some memory, and none of the other places.
+    parents: Arc<Semaphore>,
 }
 
 /// A message as it may be kept, or the beginning of it: without signatures of addresses.
 fn told(payload: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&payload[..payload.len().min(LETTER_MAX_BYTES)]);
-    let job = std::str::from_utf8(payload)
-        .ok()
-        .and_then(|text| JobMessage::from_json(text).ok());
-    let Some(mut job) = job else {
-        return text.into_owned();
-    };
-    let addresses = job.inputs.values_mut().chain(job.outputs.values_mut());
-    let signed = addresses
-        .chain(&mut job.stdout)
-        .filter(|address| address.contains(['?', '#']));
-    let mut has_signed = false;
-    for address in signed {
-        *address = shown(address).to_owned();
-        has_signed = true;
-    }
-    match has_signed {
-        true => job.to_json(),
-        false => text.into_owned(),
-    }
+    let payload = &payload[..payload.len().min(MESSAGE_MAX_BYTES)];
+    let text = redacted(&String::from_utf8_lossy(payload));
+    text[..text.floor_char_boundary(LETTER_MAX_BYTES)].to_owned()
+}
+
+fn letter(outcome: &Outcome, job: &str) -> Vec<u8> {
+    let letter = serde_json::json!({"version": VERSION, "key": outcome.job_sha256, "outcome": outcome, "job": job});
+    letter.to_string().into_bytes()
 }
 
 /// What the queue is told about a delivery.
@@ -250,7 +253,13 @@ impl Shared {
     }
 
     fn log(&self, line: &str) {
-        (self.worker.log)(line);
+        // What it quotes may be anybody's, and is to look like no other line.
+        let plain: String = line
+            .chars()
+            .take(LINE_MAX)
+            .map(|char| if char.is_control() { ' ' } else { char })
+            .collect();
+        (self.worker.log)(&plain);
     }
 
     /// Asks for a job whenever a place is free, until `end` is there.
@@ -365,11 +374,8 @@ impl Shared {
 
     /// Does away with a message that has another subject than its key: it could be in the queue twice, and nobody finds it there.
     async fn refuse(&self, key: &Key, message: &Message) {
-        let reason = match std::str::from_utf8(&message.payload) {
-            Ok(text) => JobMessage::from_json(text).err().map(|error| error.chain()),
-            Err(error) => Some(error.to_string()),
-        };
-        let reason = reason.unwrap_or_else(|| {
+        let reason = JobMessage::from_message(&message.payload).err();
+        let reason = reason.map(|error| error.chain()).unwrap_or_else(|| {
             format!(
                 "its subject is {}, and not {}, by the SHA-256 of the message",
                 message.subject,
@@ -394,12 +400,13 @@ impl Shared {
         running: &Arc<Running>,
         slot: &mut Slot,
     ) -> Answer {
-        let job = match std::str::from_utf8(payload) {
-            Ok(text) => JobMessage::from_json(text),
-            Err(error) => Err(Error::Job {
-                reason: error.to_string(),
-            }),
-        };
+        let job = JobMessage::from_message(payload);
+        let is_parent = job.as_ref().is_ok_and(|job| job.parallel);
+        let parent = is_parent.then(|| self.parents.clone().try_acquire_owned());
+        // It has not begun, so that it counts as no attempt.
+        if let Some(Err(_)) = parent {
+            return Answer::Later(PARENT_PAUSE);
+        }
         let id = job.as_ref().map_or("", |job| job.id.as_str());
         let lease = match Lease::take(&self.queue, key, id, delivery, &self.worker.name).await {
             Ok(Taken::Held(lease)) => Arc::new(*lease),
@@ -413,54 +420,54 @@ impl Shared {
         let (queue, key) = (self.queue.clone(), key.clone());
         let taken = tokio::spawn(async move { queue.changed_at(&key).await });
         let beating = tokio::spawn(self.clone().beat(lease.clone(), running.clone()));
-        let attempts_max = self.worker.policy.attempts_max;
-        let result = match &job {
-            Err(error) => Err(Fault::lasting(error.chain())),
-            Ok(_) if lease.attempts > attempts_max => Err(Fault::lasting(format!(
-                "given up after {attempts_max} attempts, at each of which its worker ended"
-            ))),
-            Ok(job) => self.attempt(job, &lease, running, slot).await,
-        };
+        let unneeded = Unneeded::default();
+        let result = self.attempt(&job, &lease, running, slot, &unneeded).await;
+        let is_done = matches!(&result, Ok(outcome) if outcome.status == Status::Done);
         // Both by the server's clock: this machine's may differ.
         let queued_seconds = taken.await.ok().flatten();
         let queued_seconds = queued_seconds.map_or(0.0, |taken| (taken - published).as_seconds_f64().max(0.0));
         let answer = self.end(result, &lease, running, id, queued_seconds, payload).await;
         beating.abort();
-        if let (Ok(job), Answer::Ack) = (&job, &answer) {
-            self.clean_up(job, &lease).await;
+        if is_done && matches!(answer, Answer::Ack) {
+            self.clean_up(&unneeded).await;
         }
         answer
     }
 
     async fn attempt(
         &self,
-        job: &JobMessage,
+        job: &Result<JobMessage, Error>,
         lease: &Arc<Lease>,
         running: &Running,
         slot: &mut Slot,
+        unneeded: &Unneeded,
     ) -> Result<Outcome, Fault> {
-        let runtime = self
-            .worker
-            .modules
-            .find(job.module.as_deref())
-            .map_err(Fault::lasting)?;
-        let attempt = self.of(job, lease, runtime.clone(), &running.stop);
-        attempt.end_left().await?;
-        match job.parallel {
-            true => attempt.run_parallel(slot).await,
-            false => attempt.run().await,
+        // Whatever becomes of the job, what a worker before has begun of it is to end.
+        end_left(&self.worker.policy, &self.buckets, lease).await?;
+        let attempts_max = self.worker.policy.attempts_max;
+        if lease.attempts > attempts_max {
+            return Err(Fault::lasting(format!(
+                "given up after {attempts_max} attempts, at each of which its worker ended"
+            )));
         }
-    }
-
-    fn of(&self, job: &JobMessage, lease: &Arc<Lease>, runtime: Runtime, stop: &Cancellation) -> Attempt {
-        Attempt {
-            runtime,
+        let job = job.as_ref().map_err(|error| Fault::lasting(error.chain()))?;
+        let module = self.worker.modules.find(job.module.as_deref());
+        let module = module.map_err(Fault::lasting)?;
+        let attempt = Attempt {
+            runtime: module.runtime.clone(),
+            module_sha256: module.sha256.clone(),
             policy: Arc::new(self.worker.policy.clone()),
             buckets: self.buckets.clone(),
+            spool: self.spool.clone(),
             queue: self.queue.clone(),
             lease: lease.clone(),
             job: Arc::new(job.clone()),
-            stop: stop.clone(),
+            stop: running.stop.clone(),
+            unneeded: unneeded.clone(),
+        };
+        match job.parallel {
+            true => attempt.run_parallel(slot).await,
+            false => attempt.run().await,
         }
     }
 
@@ -481,7 +488,7 @@ impl Shared {
                 self.log(&format!("{id}: put back, as this worker ends"));
                 return match lease.give_back(false).await {
                     Ok(()) => Answer::Later(Duration::ZERO),
-                    Err(Lost) => Answer::Nothing,
+                    Err(_) => Answer::Nothing,
                 };
             }
             _ => {}
@@ -497,18 +504,32 @@ impl Shared {
                         self.metrics.put_back.fetch_add(1, Ordering::Relaxed);
                         Answer::Later(pause)
                     }
-                    Err(Lost) => self.lose(id),
+                    Err(_) => self.lose(id),
                 };
             }
             Err(fault) => Outcome::failed(id, &lease.key, fault.reason),
         };
-        let outcome = Outcome {
+        let mut outcome = Outcome {
             worker: self.worker.name.clone(),
             attempts: lease.attempts,
             queue_seconds,
             ..outcome
         };
+        if !lease.has_room(&outcome).await {
+            outcome = Outcome {
+                status: Status::Failed,
+                stdout: String::new(),
+                error: Some(
+                    "its standard output is longer than the queue's server takes: name an address for it".to_owned(),
+                ),
+                ..outcome
+            };
+        }
         if outcome.status == Status::Failed {
+            // A job that is somebody else's has not failed.
+            if lease.confirm().await.is_err() {
+                return self.lose(id);
+            }
             self.bury(&outcome, payload).await;
         }
         match lease.finish(&outcome).await {
@@ -517,7 +538,7 @@ impl Shared {
                 self.tell(&outcome);
                 Answer::Ack
             }
-            Err(Lost) => self.lose(id),
+            Err(_) => self.lose(id),
         }
     }
 
@@ -536,13 +557,15 @@ impl Shared {
 
     /// Keeps a job that failed, with its last words and itself.
     async fn bury(&self, outcome: &Outcome, payload: &[u8]) {
-        let letter = serde_json::json!({
-            "version": VERSION,
-            "key": outcome.job_sha256,
-            "outcome": outcome,
-            "job": told(payload),
-        });
-        let letter = letter.to_string().into_bytes();
+        let mut letter = letter(outcome, &told(payload));
+        if letter.len() > self.queue.message_max_bytes() {
+            // Some servers take less than usual.
+            let shorter = Outcome {
+                stdout: String::new(),
+                ..outcome.clone()
+            };
+            letter = self::letter(&shorter, "");
+        }
         for _ in 0..10 {
             match self.queue.bury(&outcome.job_sha256, letter.clone()).await {
                 Ok(()) => return,
@@ -552,13 +575,11 @@ impl Shared {
         }
     }
 
-    /// Segments of a job that is done are of no use any more.
-    async fn clean_up(&self, job: &JobMessage, lease: &Arc<Lease>) {
-        let state = self.queue.state(&lease.key).await;
-        let count = state.ok().flatten().and_then(|(state, _)| state.outcome?.segments);
-        if let (Some(count), Ok(runtime)) = (count.filter(|_| job.parallel), self.worker.modules.find(None)) {
-            let attempt = self.of(job, lease, runtime.clone(), &Cancellation::new());
-            attempt.remove_segments(count).await;
+    /// Segments of a job that is done are of no use any more. Those of one that failed are there when it is submitted again.
+    async fn clean_up(&self, unneeded: &Unneeded) {
+        let addresses = std::mem::take(&mut *unneeded.lock().unwrap_or_else(PoisonError::into_inner));
+        for address in addresses {
+            store::remove(&self.buckets, &address).await;
         }
     }
 

@@ -199,8 +199,55 @@ impl House {
             let mut letters = stream.create_consumer(config).await.unwrap().messages().await.unwrap();
             let mut found = Vec::new();
             while found.len() < count {
-                let letter = letters.next().await.unwrap().unwrap();
+                let letter = tokio::time::timeout(Duration::from_secs(60), letters.next()).await;
+                let letter = letter.expect("there is a letter").unwrap().unwrap();
                 found.push(serde_json::from_slice::<Value>(&letter.payload).unwrap());
+            }
+            found
+        })
+    }
+
+    /// A job's state, as it lies in its bucket.
+    pub fn state(&self, job: &Value) -> Value {
+        let key = afmpeg::cluster::JobMessage::from_json(&job.to_string()).unwrap().key();
+        let threads = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        threads.block_on(async {
+            let client = async_nats::connect(format!("nats://127.0.0.1:{}", self.nats.port))
+                .await
+                .unwrap();
+            let states = async_nats::jetstream::new(client)
+                .get_key_value("AFMPEG_STATES")
+                .await
+                .unwrap();
+            let found = states.get(key.as_str()).await.unwrap();
+            found.map_or(Value::Null, |state| serde_json::from_slice(&state).unwrap())
+        })
+    }
+
+    /// The messages of jobs that wait or run.
+    pub fn messages(&self) -> Vec<Value> {
+        let threads = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        threads.block_on(async {
+            let client = async_nats::connect(format!("nats://127.0.0.1:{}", self.nats.port))
+                .await
+                .unwrap();
+            let mut stream = async_nats::jetstream::new(client)
+                .get_stream("AFMPEG_JOBS")
+                .await
+                .unwrap();
+            let state = stream.info().await.unwrap().state.clone();
+            let mut found = Vec::new();
+            for sequence in state.first_sequence..=state.last_sequence {
+                // One that is done has gone.
+                if let Ok(message) = stream.get_raw_message(sequence).await {
+                    found.push(serde_json::from_slice(&message.payload).unwrap());
+                }
             }
             found
         })

@@ -6,6 +6,7 @@ use serde_json::json;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -213,6 +214,65 @@ fn presigned_addresses_are_read_in_parts_and_written_by_one_request() {
     assert_eq!(target, "/out?X-Signature=out-secret");
     assert_eq!(&body[4..8], b"ftyp");
     assert!(!house.log("one").contains("secret"), "{}", house.log("one"));
+}
+
+#[test]
+fn a_slow_or_busy_server_of_the_web_is_waited_for() {
+    let house = House::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let prefix = format!("http://127.0.0.1:{}/", listener.local_addr().unwrap().port());
+    let (sender, put) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let sender = sender.clone();
+            thread::spawn(move || take_slowly(&stream, &sender));
+        }
+    });
+    let _worker = house.worker_at(house.nats.port, "one", &["--allow", &prefix]);
+    let jobs = ["slow", "busy"].map(|name| draw(name, 1.0, false, &format!("{prefix}{name}")));
+    let results = house.results(&jobs);
+    for result in results.iter().rev() {
+        assert_eq!(
+            (&result["status"], &result["attempts"]),
+            (&json!("done"), &json!(1)),
+            "{results:?}"
+        );
+    }
+    let mut taken: Vec<(String, Vec<u8>)> = put.try_iter().collect();
+    taken.sort();
+    assert!(
+        taken
+            == [("busy", drawn(1.0)), ("busy", drawn(1.0)), ("slow", drawn(1.0))]
+                .map(|(name, body)| (name.to_owned(), body))
+    );
+}
+
+/// Takes a file at `/slow` for longer than a server has that is to send something, and none at `/busy` the first time.
+fn take_slowly(mut stream: &TcpStream, taken: &std::sync::mpsc::Sender<(String, Vec<u8>)>) {
+    static TIMES: AtomicU32 = AtomicU32::new(0);
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.unwrap().parse().unwrap()];
+    let name = head.split([' ', '/']).nth(2).unwrap().to_owned();
+    let pause = Duration::from_secs(if name == "slow" { 18 } else { 0 });
+    let (first, second) = body.split_at_mut(1000);
+    stream.read_exact(first).unwrap();
+    thread::sleep(pause);
+    stream.read_exact(second).unwrap();
+    thread::sleep(pause);
+    let is_busy = name == "busy" && TIMES.fetch_add(1, Ordering::SeqCst) == 0;
+    taken.send((name, body)).unwrap();
+    let status = match is_busy {
+        true => "429 Too Many Requests\r\nRetry-After: 1",
+        false => "200 OK",
+    };
+    let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let _ = stream.write_all(answer.as_bytes());
 }
 
 #[test]

@@ -193,7 +193,7 @@ fn a_worker_that_is_told_to_end_finishes_or_puts_back() {
 fn a_job_that_ends_its_worker_each_time_is_given_up() {
     let house = House::new();
     std::fs::write(house.folder.path().join("policy.toml"), "attempts_max = 2").unwrap();
-    let job = draw("poison", 300.0, true, "s3://media/poison.mp4");
+    let job = upload("poison", 300, "s3://media/poison.nut");
     house.submit(std::slice::from_ref(&job));
     for name in ["one", "two"] {
         let mut worker = house.worker_at(house.nats.port, name, &["--policy", "policy.toml"]);
@@ -202,6 +202,7 @@ fn a_job_that_ends_its_worker_each_time_is_given_up() {
             assert!(started.elapsed() < Duration::from_secs(60));
             thread::sleep(Duration::from_millis(50));
         }
+        house.wait_for("a part", || house.store.unfinished().len() == 1);
         worker.kill();
     }
     let _three = house.worker_at(house.nats.port, "three", &["--policy", "policy.toml"]);
@@ -212,5 +213,10 @@ fn a_job_that_ends_its_worker_each_time_is_given_up() {
             .unwrap()
             .contains("given up after 2 attempts"),
         "{status}"
+    );
+    assert_eq!(
+        house.store.unfinished(),
+        Vec::<String>::new(),
+        "what its workers have begun is ended"
     );
 }

@@ -3,10 +3,11 @@
 use crate::engine;
 use crate::house::House;
 use crate::inputs;
+use afmpeg::cluster::Key;
 use afmpeg::{Access, Parallel};
 use serde_json::{Value, json};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -82,23 +83,7 @@ fn a_minute_of_video_on_three_workers_is_the_same_as_on_one_machine() {
         .into();
     let job = job(&house, "long");
     house.submit(std::slice::from_ref(&job));
-    let work = house.folder.path().join("store/media/work");
-    let made = || {
-        fs::read_dir(&work)
-            .ok()
-            .and_then(|mut found| found.next()?.ok())
-            .map_or(0, |folder| {
-                fs::read_dir(folder.path()).map_or(0, |files| {
-                    files
-                        .flatten()
-                        .filter(|file| {
-                            let name = file.file_name();
-                            name.to_string_lossy().ends_with(".mp4") && !name.to_string_lossy().starts_with('.')
-                        })
-                        .count()
-                })
-            })
-    };
+    let made = || segments(&house).len();
     let started = Instant::now();
     while made() < 2 {
         assert!(started.elapsed() < Duration::from_secs(120));
@@ -121,6 +106,108 @@ fn a_minute_of_video_on_three_workers_is_the_same_as_on_one_machine() {
         .map(|name| house.log(name).matches("done in").count())
         .into();
     assert!(done.iter().filter(|count| **count > 1).count() >= 2, "{done:?}");
+}
+
+#[test]
+fn a_coordinator_that_has_lost_its_job_leaves_the_segments_to_the_next() {
+    let house = House::new();
+    source(&house);
+    let one = house.worker_at(house.nats.port, "one", &["--jobs", "1"]);
+    let job = job(&house, "long");
+    house.submit(std::slice::from_ref(&job));
+    house.wait_for("the segments", || house.queued() > 5);
+    let messages = house.messages();
+    one.signal(libc::SIGSTOP);
+    let _two = house.worker_at(house.nats.port, "two", &["--jobs", "1"]);
+    house.wait_for("the job is taken over", || house.status(&job)["worker"] == "two");
+    one.signal(libc::SIGCONT);
+    let result = house.results(std::slice::from_ref(&job)).remove(0);
+    assert_eq!(
+        (&result["status"], &result["worker"]),
+        (&json!("done"), &json!("two")),
+        "{result}"
+    );
+    assert!(
+        house.log("one").contains("long: cancelled, or taken over"),
+        "{}",
+        house.log("one")
+    );
+    // A worker of another module would make something else of them.
+    let module = Key::of(&fs::read(inputs::module()).unwrap());
+    for segment in messages.iter().filter(|message| message["stdout"].is_string()) {
+        assert_eq!(segment["module"], format!("sha256:{module}"), "{segment}");
+    }
+}
+
+/// The segments that lie in the store.
+fn segments(house: &House) -> Vec<PathBuf> {
+    let work = house.folder.path().join("store/media/work");
+    let below = |folder: &Path| {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    let folders = below(&work).into_iter().flat_map(|folder| below(&folder));
+    let files = folders.flat_map(|folder| below(&folder));
+    let is_whole = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        name.ends_with(".mp4") && !name.starts_with('.')
+    };
+    files.filter(is_whole).collect()
+}
+
+#[test]
+fn a_parallel_job_that_failed_or_was_cancelled_is_done_when_it_is_submitted_again() {
+    let house = House::new();
+    source(&house);
+    // A join that has no room fails, and its segments have it.
+    fs::write(house.folder.path().join("policy.toml"), "spool_max_bytes = 10000").unwrap();
+    let job = job(&house, "long");
+    let mut one = house.worker_at(house.nats.port, "one", &["--policy", "policy.toml"]);
+    house.submit(std::slice::from_ref(&job));
+    house.wait_for("the segments", || house.queued() > 5);
+    let cancelled = house.run(&["cancel", &house.list(std::slice::from_ref(&job))]);
+    assert!(cancelled.status.success());
+    house.wait_for("the segments are cancelled", || house.queued() == 0);
+    let failed = house.results(std::slice::from_ref(&job)).remove(0);
+    assert_eq!(failed["status"], "failed", "{failed}");
+    assert!(!failed["error"].as_str().unwrap().contains("the segment"), "{failed}");
+    let made = segments(&house);
+    assert!(made.len() > 5, "{made:?}");
+    // One of them is gone, as where a store ends what is old.
+    fs::remove_file(&made[2]).unwrap();
+    one.terminate();
+    one.0.wait().unwrap();
+    let _two = house.worker("two");
+    let result = house.results(std::slice::from_ref(&job)).remove(0);
+    assert_eq!(result["status"], "done", "{result}: {}", house.log("two"));
+    assert!(house.store.object("media/long.mp4").unwrap() == expected(&house));
+    assert_eq!(segments(&house), Vec::<PathBuf>::new());
+    let made_again = house.log("two").matches("done in").count();
+    assert_eq!(made_again, 2, "a segment and the job: {}", house.log("two"));
+}
+
+#[test]
+fn a_worker_waits_for_the_segments_of_a_few_jobs_at_a_time() {
+    let house = House::new();
+    source(&house);
+    let _worker = house.worker_at(house.nats.port, "one", &["--jobs", "1"]);
+    let jobs = ["a", "b", "c", "d"].map(|id| job(&house, id));
+    house.submit(&jobs);
+    let begun = || {
+        jobs.iter()
+            .filter(|job| house.status(job)["status"] == "running")
+            .count()
+    };
+    house.wait_for("two that have begun", || begun() >= 2);
+    let until = Instant::now() + Duration::from_secs(4);
+    while Instant::now() < until {
+        assert_eq!(begun(), 2);
+        thread::sleep(Duration::from_millis(100));
+    }
+    let [.., c, d] = &jobs;
+    for job in [c, d] {
+        assert_eq!(house.state(job), Value::Null, "it counts as no attempt");
+    }
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn a_job_that_cannot_be_done_fails_with_a_reason() {
 }
 
 /// What a program in another language might put there.
-fn publish(port: u16, subject: &str, payload: &[u8]) {
+pub fn publish(port: u16, subject: &str, payload: &[u8]) {
     use std::io::{BufRead, BufReader, Write};
     let stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
@@ -117,6 +117,37 @@ fn what_is_no_job_ends_in_the_stream_of_dead_letters() {
     assert!(reason_of("\"version\": 7").contains("version is 7"));
     assert!(reason_of("\u{fffd}").contains("utf-8"));
     assert!(reason_of("poison").contains("No such file"), "in ffmpeg's words");
+}
+
+#[test]
+fn what_is_too_long_or_quotes_too_much_is_done_with() {
+    let house = House::new();
+    let _worker = house.worker("one");
+    house.results(&[draw("before", 1.0, false, "s3://media/x.mp4")]);
+    // As long as the server takes them, and longer than a job may be.
+    let long = "a".repeat(1_048_000);
+    let unknown = format!(r#"{{"{long}":1}}"#);
+    let module = json!({"version": 1, "id": "module", "args": [], "module": long}).to_string();
+    // In a letter each of its quotes takes four bytes.
+    let signed = json!({
+        "version": 1, "id": "signed", "args": ["\"".repeat(250_000)], "module": "none",
+        "inputs": {"in": "https://media.example/in?signature"},
+    });
+    let signed = signed.to_string();
+    let payloads = [unknown, module, signed];
+    for payload in &payloads {
+        let key = afmpeg::cluster::Key::of(payload.as_bytes());
+        publish(house.nats.port, &format!("afmpeg.jobs.{key}"), payload.as_bytes());
+    }
+    let letters = house.letters(3);
+    for payload in &payloads {
+        let key = json!(afmpeg::cluster::Key::of(payload.as_bytes()));
+        let letter = letters.iter().find(|letter| letter["key"] == key).unwrap();
+        assert!(letter["outcome"]["error"].as_str().unwrap().len() < 5000);
+        assert!(letter["job"].as_str().unwrap().len() <= 64 << 10);
+        assert!(!letter.to_string().contains("?signature"));
+    }
+    house.wait_for("the queue is empty", || house.queued() == 0);
 }
 
 #[test]

@@ -188,11 +188,16 @@ impl Store {
         std::fs::read(self.root.join(key)).ok()
     }
 
-    /// The names of unfinished parts of uploads.
+    /// The names of parts of uploads that have not ended. This store forgets an upload before it makes the object, so that one that is
+    /// killed in between leaves parts that nobody can end.
     pub fn unfinished(&self) -> Vec<String> {
         let entries = std::fs::read_dir(&self.root).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
-        names.filter(|name| name.starts_with(".upload_id")).collect()
+        let has_not_ended = |name: &String| {
+            let id = name.strip_prefix(".upload_id-").and_then(|name| name.split_once('.'));
+            id.is_some_and(|(id, _)| self.root.join(format!(".upload-{id}.json")).exists())
+        };
+        names.filter(has_not_ended).collect()
     }
 }
 

@@ -264,6 +264,160 @@ fn a_worker_that_is_told_to_end_while_its_store_fails_puts_its_job_back_whole() 
 }
 
 #[test]
+fn programs_that_are_left_behind_in_a_store_that_hangs_do_not_stop_a_worker() {
+    let house = House::new();
+    let _worker = house.worker_at(house.nats.port, "one", &["--jobs", "2"]);
+    house.store.fail(&[Fault {
+        address: "partNumber",
+        delay_before: Duration::from_secs(3600),
+        ..PUT
+    }]);
+    let hanging = ["a", "b"].map(|id| {
+        json!({
+            "id": id, "timeout": 6, "stdout": format!("s3://media/{id}.nut"),
+            "args": [
+                "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=20,format=uyvy422",
+                "-c:v", "rawvideo", "-f", "nut", "pipe:1",
+            ],
+        })
+    });
+    house.submit(&hanging);
+    for job in &hanging {
+        house.wait_until(job, "failed");
+    }
+    let result = house
+        .results(&[draw("after", 1.0, false, "s3://media/after.mp4")])
+        .remove(0);
+    assert_eq!(result["status"], "done", "{result}");
+    assert_eq!(house.store.unfinished(), Vec::<String>::new());
+}
+
+#[test]
+fn who_has_lost_a_job_and_hears_no_server_does_not_put_over_the_next_ones_output() {
+    let house = House::new();
+    let proxy = Proxy::to(house.nats.port);
+    let one = house.worker_at(proxy.port, "one", &[]);
+    // The first worker's request is on its way so long.
+    house.store.fail(&[Fault {
+        address: "small.mp4",
+        delay_before: Duration::from_secs(14),
+        ..PUT
+    }]);
+    let job = draw("small", 1.0, false, "s3://media/small.mp4");
+    house.submit(std::slice::from_ref(&job));
+    house.wait_for("its naming", || house.state(&job)["phase"] == "naming");
+    thread::sleep(Duration::from_secs(1));
+    proxy.cut();
+    house.store.fail(&[]);
+    let _two = house.worker("two");
+    let result = house.results(std::slice::from_ref(&job)).remove(0);
+    assert_eq!(
+        (&result["status"], &result["worker"]),
+        (&json!("done"), &json!("two")),
+        "{result}"
+    );
+    let file = || fs::metadata(house.folder.path().join("store/media/small.mp4")).unwrap();
+    let before = file();
+    thread::sleep(Duration::from_secs(18));
+    proxy.mend();
+    house.wait_for("it learns that", || {
+        house.log("one").contains("taken over by another worker")
+    });
+    let after = file();
+    assert_eq!(
+        (before.ino(), before.mtime_nsec()),
+        (after.ino(), after.mtime_nsec()),
+        "the object is that of the second worker"
+    );
+    drop(one);
+}
+
+/// The folders in a house's spool folder.
+fn spooled(house: &House) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(house.folder.path().join("spool")).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.is_dir()).collect()
+}
+
+#[test]
+fn what_a_killed_worker_has_spooled_is_removed_and_what_a_living_one_has_is_not() {
+    let house = House::new();
+    let mut job = draw("1", 300.0, true, &house.file("1.mp4"));
+    let args = job["args"].as_array_mut().unwrap();
+    let last = args.len() - 1;
+    args.splice(last..last, ["-movflags", "+faststart"].map(Value::from));
+    let mut one = house.worker("one");
+    house.submit(std::slice::from_ref(&job));
+    house.wait_for("its folder", || spooled(&house).len() == 1);
+    let killed = spooled(&house);
+    one.kill();
+    let _two = house.worker("two");
+    house.wait_for("another's folder", || {
+        let found = spooled(&house);
+        found.len() == 1 && found != killed
+    });
+    let living = spooled(&house);
+    let _three = house.worker("three");
+    house.wait_for("a third", || house.log("three").contains("at a time"));
+    assert_eq!(spooled(&house), living);
+    assert_eq!(fs::read_dir(&living[0]).unwrap().count(), 1);
+}
+
+#[test]
+fn a_folder_may_have_more_files_than_a_worker_may_have_open() {
+    let house = House::new();
+    let mut few = std::process::Command::new("sh");
+    few.args(["-c", "ulimit -n 150; exec \"$@\"", "sh"]);
+    let _worker = house.worker_under(&mut few, "one", &[]);
+    let pictures = |id: &str, address: String| {
+        json!({
+            "id": id, "outputs": {"pictures/": address},
+            "args": ["-v", "error", "-f", "lavfi", "-i", "testsrc=size=32x32:duration=12", "pictures/%03d.png"],
+        })
+    };
+    let jobs = [
+        pictures("folder", house.file("folder")),
+        pictures("store", "s3://media/folder".to_owned()),
+    ];
+    for result in house.results(&jobs) {
+        assert_eq!(result["status"], "done", "{result}");
+    }
+    for folder in [house.shared("folder"), house.folder.path().join("store/media/folder")] {
+        let names = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.file_name());
+        let pictures = names.filter(|name| name.to_string_lossy().starts_with(|first: char| first.is_ascii_digit()));
+        assert_eq!(pictures.count(), 300);
+    }
+    for job in &jobs {
+        assert_eq!(house.state(job)["uploads"], Value::Null, "nothing is begun");
+    }
+}
+
+#[test]
+#[ignore = "it mounts a small file system, in a name space of its own"]
+fn a_full_spool_folder_is_named_and_used_again_when_there_is_room() {
+    let house = House::new();
+    let spool = house.folder.path().join("spool");
+    let mut mounted = std::process::Command::new("unshare");
+    mounted
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
+        .arg("mount -t tmpfs -o size=2m none \"$0\" && dd if=/dev/zero of=\"$0/full\" bs=1k count=1900 2>/dev/null; exec \"$@\"")
+        .arg(&spool);
+    let worker = house.worker_under(&mut mounted, "one", &[]);
+    let mut job = draw("1", 8.0, false, &house.file("1.mp4"));
+    let args = job["args"].as_array_mut().unwrap();
+    let last = args.len() - 1;
+    args.splice(last..last, ["-movflags", "+faststart"].map(Value::from));
+    house.submit(std::slice::from_ref(&job));
+    house.wait_for("the folder is full", || {
+        house.log("one").contains("the spool folder is full")
+    });
+    let inside = format!("/proc/{}/root{}", worker.0.id(), spool.join("full").display());
+    fs::remove_file(inside).unwrap();
+    let result = house.results(&[job]).remove(0);
+    assert_eq!(result["status"], "done", "{result}: {}", house.log("one"));
+}
+
+#[test]
 #[ignore = "it mounts a small file system, in a name space of its own"]
 fn a_full_disk_is_named_and_used_again_when_there_is_room() {
     let house = House::new();

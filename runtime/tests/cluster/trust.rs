@@ -269,12 +269,18 @@ fn secrets_are_in_no_log_no_result_and_no_letter() {
         copy("read", signed("in"), house.file("out.mp4")),
         copy("store", "s3://media/in.mp4".to_owned(), "s3://media/out.mp4".to_owned()),
         copy("write", house.file("in.mp4"), signed("out")),
+        copy(
+            "zz\nafmpeg: forged \u{1b}[31m",
+            "s3://KEY:secret-of-a-user@media/in.mp4".to_owned(),
+            house.file("x.mp4"),
+        ),
     ];
     let results = house.results(&jobs);
     let reasons = [
         "its server answers 403",
         "refuses this worker's credentials",
         "its server answers 403",
+        "s3://media/in.mp4: it has a name or a password",
     ];
     for (result, reason) in results.iter().zip(reasons) {
         assert_eq!(result["status"], "failed", "{result}");
@@ -284,11 +290,29 @@ fn secrets_are_in_no_log_no_result_and_no_letter() {
     write!(stream, "GET /metrics HTTP/1.1\r\n\r\n").unwrap();
     let mut metrics = String::new();
     stream.read_to_string(&mut metrics).unwrap();
-    let letters = house.letters(3);
+    // Of what is no job nothing can be known.
+    let mut parallel = copy("work", house.file("in.mp4"), "s3://elsewhere/out.mp4".to_owned());
+    parallel["work"] = json!("s3://KEY:secret/of+work@media/work?X-Signature=secret-of-work");
+    parallel["parallel"] = json!(true);
+    for payload in [
+        r#"{"id": "-c", "args": [], "inputs": "https://a/b?X-Signature=secret-of-a-type"}"#.to_owned(),
+        r#"{"id": "-c", "args": [], inputs: https://a/b?X-Signature=secret-of-no-json }"#.to_owned(),
+        parallel.to_string(),
+    ] {
+        let key = afmpeg::cluster::Key::of(payload.as_bytes());
+        crate::refusals::publish(house.nats.port, &format!("afmpeg.jobs.{key}"), payload.as_bytes());
+    }
+    let letters = house.letters(7);
     assert!(
         letters
             .iter()
             .all(|letter| letter["job"].as_str().unwrap().contains("-c"))
+    );
+    house.wait_for("the queue is empty", || house.queued() == 0);
+    let log = house.log("one");
+    assert!(
+        log.contains("forged") && !log.contains('\u{1b}') && !log.contains("\nafmpeg: forged"),
+        "{log}"
     );
     let told = format!(
         "{results:?}{letters:?}{}{metrics}{:?}",

@@ -1,7 +1,7 @@
 //! Inputs, which are read in place as a program needs them.
 
 use super::buckets::{Bucket, Buckets};
-use super::target::on_disk;
+use super::disk::on_disk;
 use super::web::WebFile;
 use crate::cluster::fault::{Fault, Faults};
 use crate::cluster::parts::Parts;
@@ -143,6 +143,31 @@ impl ReadAt for Remote {
     }
 }
 
+/// Whether a file of work is there.
+pub async fn exists(buckets: &Buckets, address: &Address, shown: &str) -> Result<bool, Fault> {
+    match address {
+        Address::Store { scheme, bucket, path } => match buckets.get(*scheme, bucket)?.head(path).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(Fault::of_store(shown, &error)),
+        },
+        Address::File { folder, path } => {
+            let (folder, path, shown) = (folder.clone(), path.clone(), shown.to_owned());
+            on_disk(move || match open_file(&folder, &path) {
+                Ok(_) => Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+                Err(error) => Err(Fault::of_file(&shown, &error)),
+            })
+            .await
+        }
+        Address::Web(_) => Err(no_work(shown)),
+    }
+}
+
+fn no_work(shown: &str) -> Fault {
+    Fault::lasting(format!("{shown}: a file of work lies in a store or a folder"))
+}
+
 /// The bytes of a file that is not longer than this.
 pub async fn download(buckets: &Buckets, address: &Address, shown: &str, max_bytes: u64) -> Result<Vec<u8>, Fault> {
     let too_long = |size: u64| Fault::lasting(format!("{shown}: it has {size} bytes, of at most {max_bytes}"));
@@ -167,9 +192,7 @@ pub async fn download(buckets: &Buckets, address: &Address, shown: &str, max_byt
             io::Read::read_to_end(&mut file, &mut bytes).map_err(failed)?;
             Ok(bytes)
         }
-        Address::Web(_) => Err(Fault::lasting(format!(
-            "{shown}: a file of work lies in a store or a folder"
-        ))),
+        Address::Web(_) => Err(no_work(shown)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Outputs: where their bytes go while they are written, and how they get their names.
 
 use super::buckets::Buckets;
+use super::disk::on_disk;
 use super::upload::Upload;
 use super::web;
 use crate::cluster::fault::{Fault, Faults};
@@ -75,6 +76,15 @@ impl Target {
             Target::Upload(upload) => Some(upload.clone()),
             Target::File(file) => Some(file.clone()),
             Target::Web(_) => None,
+        }
+    }
+
+    /// The address as it may be told.
+    pub fn shown(&self) -> &str {
+        match self {
+            Target::Upload(upload) => upload.shown(),
+            Target::File(file) => &file.shown,
+            Target::Web(web) => &web.shown,
         }
     }
 
@@ -196,13 +206,7 @@ impl Target {
     }
 }
 
-/// Does what may take long on a slow disk, while signs of life go on.
-pub async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(Fault::passing(error.to_string())))
-}
-
-fn nothing(shown: &str) -> Fault {
+pub fn nothing(shown: &str) -> Fault {
     Fault::lasting(format!("{shown}: the program has written nothing to it"))
 }
 
@@ -234,7 +238,7 @@ impl FileTarget {
             upload: upload.clone(),
         };
         let noted = lease.begin_upload(begun).await;
-        noted.map_err(|_| Fault::passing("the job was taken over"))?;
+        noted?;
         let unfinished = parent.join(upload);
         let name = unfinished.clone();
         let made = on_disk(move || {

@@ -5,6 +5,7 @@
 //! was there when the attempt began.
 
 use super::buckets::Bucket;
+use super::disk::on_disk;
 use crate::cluster::fault::{Fault, Faults};
 use crate::cluster::lease::Lease;
 use crate::cluster::state::Begun;
@@ -14,9 +15,10 @@ use object_store::multipart::PartId;
 use object_store::path::Path;
 use object_store::{Error, MultipartId, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion};
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 /// The first part waits until the end, as formats complete their head then.
 const HEAD_BYTES: usize = 8 << 20;
@@ -34,7 +36,12 @@ pub struct Upload {
     shown: String,
     lease: Arc<Lease>,
     faults: Faults,
+    /// A program that was left behind may hold it while a part is sent: only threads that may wait take it.
     sending: Mutex<Sending>,
+    /// A program that was left behind may write still.
+    is_abandoned: AtomicBool,
+    /// Ends the part that is under way, for who has not the lock.
+    under_way: Mutex<Option<AbortHandle>>,
 }
 
 #[derive(Default)]
@@ -49,8 +56,6 @@ struct Sending {
     in_flight: Option<JoinHandle<Result<PartId, Error>>>,
     before: PutMode,
     goes_back: bool,
-    /// A program that was left behind may write still.
-    is_abandoned: bool,
 }
 
 impl Sending {
@@ -86,12 +91,18 @@ impl Upload {
                 before,
                 ..Sending::default()
             }),
+            is_abandoned: AtomicBool::new(false),
+            under_way: Mutex::default(),
         })
     }
 
     /// Whether the program has gone back to what was sent, so that it has to run again with its output in a file.
     pub fn goes_back(&self) -> bool {
         self.lock().goes_back
+    }
+
+    pub fn shown(&self) -> &str {
+        &self.shown
     }
 
     fn lock(&self) -> MutexGuard<'_, Sending> {
@@ -151,12 +162,18 @@ impl Upload {
         // The head is the first part, and comes last.
         let index = sending.parts.len() + 1;
         let part = async move { bucket.put_part(&path, &id, index, PutPayload::from(bytes)).await };
-        sending.in_flight = Some(self.handle.spawn(part));
+        let part = self.handle.spawn(part);
+        *self.under_way.lock().unwrap_or_else(PoisonError::into_inner) = Some(part.abort_handle());
+        // It may have been abandoned since.
+        if self.is_abandoned.load(Ordering::SeqCst) {
+            part.abort();
+        }
+        sending.in_flight = Some(part);
         Ok(())
     }
 
     fn id(&self, sending: &mut Sending) -> Result<MultipartId, Fault> {
-        if sending.is_abandoned {
+        if self.is_abandoned.load(Ordering::SeqCst) {
             return Err(Fault::passing(format!("{}: it is not wanted any more", self.shown)));
         }
         if let Some(id) = &sending.id {
@@ -170,7 +187,7 @@ impl Upload {
             upload: id.clone(),
         };
         let noted = self.handle.block_on(self.lease.begin_upload(begun));
-        noted.map_err(|_| Fault::passing("the job was taken over"))?;
+        noted?;
         Ok(id)
     }
 
@@ -243,13 +260,12 @@ impl Upload {
             let options = PutOptions::from(mode.clone());
             match self.bucket.put_opts(&self.path, bytes.clone().into(), options).await {
                 Ok(_) => return Ok(()),
-                // Somebody has written it meanwhile: perhaps who holds the job now, perhaps who held it before.
+                // Somebody has written it meanwhile: perhaps who holds the job now, perhaps who held it before. What is there is read
+                // before the lease is confirmed, so that what a later holder puts is something else.
                 Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {
-                    let still = self.lease.check().await;
-                    still.map_err(|_| Fault::passing("the job was taken over"))?;
-                    mode = there(&self.bucket, &self.path)
-                        .await
-                        .map_err(|error| self.fault(&error))?;
+                    let found = there(&self.bucket, &self.path).await;
+                    mode = found.map_err(|error| self.fault(&error))?;
+                    self.lease.confirm().await?;
                 }
                 // The store knows no conditions.
                 Err(Error::NotImplemented { .. } | Error::NotSupported { .. }) => mode = PutMode::Overwrite,
@@ -260,18 +276,22 @@ impl Upload {
     }
 
     /// Ends an upload that is not wanted any more, and returns whether the store has.
-    pub async fn abandon(&self) -> bool {
-        let (id, in_flight) = {
-            let mut sending = self.lock();
-            sending.is_abandoned = true;
-            (sending.id.take(), sending.in_flight.take())
-        };
-        if let Some(part) = in_flight {
+    pub async fn abandon(self: &Arc<Upload>) -> bool {
+        self.is_abandoned.store(true, Ordering::SeqCst);
+        let part = self.under_way.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(part) = part {
             part.abort();
         }
-        match id {
-            Some(id) => self.bucket.abort_multipart(&self.path, &id).await.is_ok(),
-            None => true,
+        let upload = self.clone();
+        let begun = on_disk(move || {
+            let mut sending = upload.lock();
+            sending.in_flight = None;
+            Ok(sending.id.take())
+        });
+        match begun.await {
+            Ok(Some(id)) => self.bucket.abort_multipart(&self.path, &id).await.is_ok(),
+            Ok(None) => true,
+            Err(_) => false,
         }
     }
 }

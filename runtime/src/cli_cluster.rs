@@ -19,7 +19,7 @@ pub struct Server {
     #[arg(long, value_name = "PATH")]
     pub creds: Option<PathBuf>,
 
-    /// Certificates of authorities that the server's has to be of, in PEM; those of the system do not count then
+    /// CA certificates (PEM) to verify the server with, instead of the system's
     #[arg(long, value_name = "PATH")]
     pub tls_ca: Option<PathBuf>,
 
@@ -43,20 +43,21 @@ The options for a program's memory, time and written bytes are the most that a j
 come from the environment: AWS_ACCESS_KEY_ID and the like, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME. \
 SIGTERM and SIGINT let running jobs end, and put back what takes longer than --grace.
 
-Exit codes: 0 it was told to end, 5 the queue cannot be reached or refuses the credentials, or the policy is wrong.")]
+Exit codes: 0 it was told to end, 2 the command line is wrong, 3 and 4 there is no module or it is none, 5 the queue cannot be \
+reached or refuses the credentials, or the policy is wrong.")]
 pub struct Worker {
     #[command(flatten)]
     pub server: Server,
 
-    /// Let jobs read and write what begins so: s3://, gs://, az://, https:// or file:/// with a folder; may be repeated
+    /// Allow jobs to read and write addresses with this prefix: s3://, gs://, az://, https:// or file:/// with a folder; may be repeated
     #[arg(long, value_name = "PREFIX")]
     pub allow: Vec<Prefix>,
 
-    /// Let jobs read what begins so
+    /// Allow jobs to read addresses with this prefix
     #[arg(long, value_name = "PREFIX")]
     pub allow_read: Vec<Prefix>,
 
-    /// Let jobs write what begins so
+    /// Allow jobs to write addresses with this prefix
     #[arg(long, value_name = "PREFIX")]
     pub allow_write: Vec<Prefix>,
 
@@ -114,7 +115,8 @@ pub struct Submit {
 /// Jobs that are named on the command line.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 5 if the queue cannot be reached or refuses the credentials, or a job is not known."
+    after_help = "Exit codes: 0; of `status` 1 if a job has failed, was cancelled or is not known; 2 if the command line is wrong; 5 if the \
+                  queue cannot be reached or refuses the credentials."
 )]
 pub struct Which {
     #[command(flatten)]

@@ -987,7 +987,7 @@ fn what_cannot_be_cut_is_one_job_and_says_why() {
     }
     let small =
         "-v error -i cfr.mkv -c:v libx264 -preset ultrafast -g 25 -vf scale=96:54 -an -output_ts_offset 30 small.ts";
-    studio.make(small.to_owned());
+    studio.make(small);
     studio.write("sizes.ts", [studio.read("late.ts"), studio.read("small.ts")].concat());
     let cfr = studio.read("cfr.mkv");
     for (command, reason) in WHOLE {

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import posixpath
+import stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -389,12 +390,21 @@ class Given:
         return "handle", self._open_writer(name, value)
 
     def _replace(self, place: str) -> int:
-        """Opens a file beside its place, which it takes when the job has succeeded."""
+        """Opens a file beside its place, which it takes when the job has succeeded; a device or pipe is opened itself."""
         import tempfile
 
         place = os.path.realpath(place)
-        if os.path.isdir(place):
+        try:
+            mode = os.stat(place).st_mode
+        except FileNotFoundError:
+            mode = stat.S_IFREG
+        if stat.S_ISDIR(mode):
             raise IsADirectoryError(21, "Is a directory", place)
+        if not stat.S_ISREG(mode):
+            # A device or pipe would be gone for all others, and a file in its place.
+            descriptor = os.open(place, os.O_WRONLY | getattr(os, "O_BINARY", 0))
+            self._passed.append(descriptor)
+            return descriptor
         descriptor, written = tempfile.mkstemp(prefix=".afmpeg-", dir=os.path.dirname(place))
         self._passed.append(descriptor)
         self._replacing.append((written, place))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import posixpath
@@ -230,9 +231,13 @@ def _descriptor(value: object, writes: bool) -> int | None:
     kinds = (io.FileIO, io.BufferedWriter, io.BufferedRandom) if writes else (io.FileIO,)
     if type(value) not in kinds or (isinstance(value, io.FileIO) and not (value.writable() if writes else True)):
         return None
+    try:
+        descriptor: int = value.fileno()  # type: ignore[attr-defined]
+    except io.UnsupportedOperation:
+        # What is buffered is an object of Python's own.
+        return None
     if writes:
         value.flush()  # type: ignore[attr-defined]
-    descriptor: int = value.fileno()  # type: ignore[attr-defined]
     return descriptor
 
 
@@ -256,6 +261,39 @@ def write_all(name: str, descriptor: int, chunk: object) -> None:
         raise TypeError(f"{name} must give bytes, not {type(chunk).__name__}") from None
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def _writing(name: str, file: Any) -> Callable[[bytes], None]:
+    """Gives all of a chunk to a file object, some of which take a part at a time."""
+
+    def put(chunk: bytes) -> None:
+        left = chunk
+        while left:
+            taken = file.write(left)
+            if taken is None and isinstance(file, io.RawIOBase):
+                _wait_for_room(name, file)
+            elif isinstance(taken, int) and not isinstance(taken, bool):
+                if taken <= 0:
+                    raise OSError(f"{name}: write() has taken {taken} of {len(left)} bytes")
+                left = left[taken:]
+            else:
+                # Others do not say how much they have taken, and take all.
+                return
+
+    return put
+
+
+def _wait_for_room(name: str, file: io.RawIOBase) -> None:
+    """Waits until a file object that does not block can be written to again."""
+    import selectors
+
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(file, selectors.EVENT_WRITE)
+            selector.select()
+    except (ValueError, PermissionError):
+        # It has no descriptor, or one that cannot be waited for.
+        raise BlockingIOError(errno.EAGAIN, f"{name}: write() has taken nothing, and cannot be waited for") from None
 
 
 class Given:
@@ -420,7 +458,8 @@ class Given:
         descriptor = _descriptor(value, writes=True)
         if descriptor is not None:
             return _handle(descriptor)
-        put = getattr(value, "write", value)
+        write = getattr(value, "write", None)
+        put = _writing(name, value) if callable(write) else value
         if not callable(put):
             raise wrong_type(name, "a path, a file object or a callable", value)
         read_end, write_end = os.pipe()

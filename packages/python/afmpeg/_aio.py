@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 
 from ._given import write_all
 
@@ -78,6 +79,15 @@ class _End:
             was_left, self._is_left = self._is_left, True
             if not was_left and not self._is_writing:
                 os.close(self._descriptor)
+
+
+async def arrived(has_arrived: Callable[[], bool], until: float | None) -> None:
+    """Waits until this holds, at most until this time of the monotonic clock."""
+    # Not on a thread, which a loop that ends would wait for.
+    pause = 0.001
+    while not has_arrived() and (until is None or time.monotonic() < until):
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, 0.05)
 
 
 def start_feed(source: Any, descriptor: int, job: _native.Job) -> asyncio.Task[None]:

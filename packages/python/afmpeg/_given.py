@@ -10,11 +10,13 @@ import io
 import os
 import posixpath
 import stat
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
     from typing import Any
 
     from . import _native
@@ -312,6 +314,8 @@ class Given:
         self._feeds: list[tuple[str, Iterator[bytes], int]] = []
         self._pumps: list[tuple[Callable[[bytes], object], int]] = []
         self._threads: list[threading.Thread] = []
+        #: What the caller's own objects have raised for what the job had written.
+        self.failures: list[BaseException] = []
         #: An asynchronous iterable, and the descriptor that it is to be written to.
         self.async_feed: tuple[object, int] | None = None
         #: The descriptor that standard output can be read from.
@@ -516,19 +520,22 @@ class Given:
             feed.start()
             feeds.append(feed)
         for put, descriptor in self._pumps:
-            pump = threading.Thread(target=_pump, args=(put, descriptor, job), daemon=True, name="afmpeg pump")
+            args = (put, descriptor, job, self.failures)
+            pump = threading.Thread(target=_pump, args=args, daemon=True, name="afmpeg pump")
             pump.start()
             self._threads.append(pump)
         self._feeds, self._pumps = [], []
         return feeds
 
-    def has_pumps(self) -> bool:
-        return bool(self._threads)
+    def has_arrived(self) -> bool:
+        """Whether all that the job has written has come to where it goes."""
+        return not any(thread.is_alive() for thread in self._threads)
 
-    def end(self, timeout: float | None) -> None:
-        """Waits until all that the job has written has arrived."""
+    def end(self, until: float | None) -> bool:
+        """Waits for that, at most until this time of the monotonic clock."""
         for thread in self._threads:
-            thread.join(timeout)
+            thread.join(None if until is None else max(0.0, until - time.monotonic()))
+        return self.has_arrived()
 
     def put_in_place(self, succeeded: bool) -> None:
         for written, place in self._replacing:
@@ -564,11 +571,15 @@ def _feed(name: str, chunks: Iterable[bytes], descriptor: int, job: _native.Job)
         os.close(descriptor)
 
 
-def _pump(put: Callable[[bytes], object], descriptor: int, job: _native.Job) -> None:
+def _pump(
+    put: Callable[[bytes], object], descriptor: int, job: _native.Job, failures: list[BaseException]
+) -> None:
     try:
         while chunk := os.read(descriptor, _CHUNK_SIZE_BYTES):
             put(chunk)
     except BaseException as error:
+        # The job may have ended well by now.
+        failures.append(error)
         job.fail(error)
     finally:
         os.close(descriptor)
@@ -611,6 +622,40 @@ def join(chunks: Iterable[object], name: str, limit: int) -> bytes:
         if len(whole) > limit:
             raise ValueError(f"{name} has more than files_max_bytes, {limit} bytes: give a path")
     return bytes(whole)
+
+
+def join_aside(
+    chunks: Iterable[object], name: str, limit: int, feeds: Sequence[threading.Thread] = ()
+) -> Future[bytes]:
+    """``join`` on a thread of its own, once these have left the stream. Who waits no longer for a stream that stalls cancels
+    the future; the thread ends then with the next piece."""
+    import threading
+    from concurrent.futures import Future, InvalidStateError
+    from functools import partial
+
+    future: Future[bytes] = Future()
+
+    def pieces() -> Iterator[object]:
+        for chunk in chunks:
+            if future.cancelled():
+                return
+            yield chunk
+
+    def work() -> None:
+        for feed in feeds:
+            feed.join()
+        try:
+            settle = partial(future.set_result, join(pieces(), name, limit))
+        except BaseException as error:
+            settle = partial(future.set_exception, error)
+        try:
+            settle()
+        except InvalidStateError:
+            # It is cancelled.
+            pass
+
+    threading.Thread(target=work, daemon=True, name="afmpeg read").start()
+    return future
 
 
 def stream_of(name: str, value: object) -> Iterator[bytes] | None:

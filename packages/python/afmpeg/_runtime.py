@@ -8,6 +8,7 @@ from __future__ import annotations
 import _thread
 import atexit
 import os
+import time
 
 from . import _native
 from ._errors import Cancelled, ProgramFailed
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     Source = str | InputFile | InputStream
 
 atexit.register(_native.shut_down)
+
+#: How long what a failed job has written may take to come to where it goes, which may never take it.
+_PATIENCE_SECONDS = 1.0
 
 #: The most of a stream that is kept where an input must be sought in.
 _STREAM_MAX_BYTES = 4 << 30
@@ -140,8 +144,10 @@ class Job:
         self._native = native
         self._given = given
         self._lock = _thread.allocate_lock()
+        #: What the crate makes of the job, once it is taken.
+        self._fields: dict[str, Any] | None = None
         self._result: Result | None = None
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         #: The task that feeds it from an asynchronous iterable.
         self._feeding: Any = None
         if given.async_feed is not None:
@@ -170,34 +176,50 @@ class Job:
         return self._wait(timeout, False)
 
     def _wait(self, timeout: float | None, is_own: bool) -> Result:
-        if not self._native.wait(None if timeout is None else seconds("timeout", timeout), is_own):
+        limit = None if timeout is None else seconds("timeout", timeout)
+        until = None if limit is None else time.monotonic() + limit
+        if not self._native.wait(limit, is_own):
             raise TimeoutError(f"the job was still running after {timeout} s")
+        # What was written must arrive before the job counts as done.
+        if not self._given.end(self._patience(until)) and self._error is None:
+            raise TimeoutError(f"what the job has written had not all arrived after {timeout} s")
         return self._take()
+
+    def _patience(self, until: float | None) -> float | None:
+        """Until when a job that is done is waited for. One that has failed has no use for what it has written."""
+        with self._lock:
+            if self._fields is None and self._error is None:
+                try:
+                    self._fields = self._native.take_result()
+                except BaseException as error:
+                    self._error = error
+                    self._given.put_in_place(False)
+            if self._error is None:
+                return until
+        soon = time.monotonic() + _PATIENCE_SECONDS
+        return soon if until is None else min(soon, until)
 
     def _take(self) -> Result:
         """The result of a job that is done, or why there is none."""
         with self._lock:
+            if self._result is None and self._error is None:
+                try:
+                    self._result = self._make_result(self._fields or {})
+                except BaseException as error:
+                    self._error = error
+                    self._given.put_in_place(False)
             if self._error is not None:
                 raise self._error
-            if self._result is None:
-                try:
-                    self._result = self._make_result()
-                except Exception as error:
-                    self._error = error
-                    raise
+            assert self._result is not None
             return self._result
 
-    def _make_result(self) -> Result:
+    def _make_result(self, fields: dict[str, Any]) -> Result:
         given = self._given
-        try:
-            # What was written must arrive before the job counts as done.
-            given.end(None)
-            result = Result(self._native.take_result())
-            if given.messages is not None:
-                result.stderr = given.messages.text()
-        except BaseException:
-            given.put_in_place(False)
-            raise
+        if given.failures:
+            raise given.failures[0]
+        result = Result(fields)
+        if given.messages is not None:
+            result.stderr = given.messages.text()
         given.put_in_place(result.exit_code == 0)
         return result
 
@@ -236,20 +258,18 @@ class Job:
         self.wait().check()
 
     async def _done(self) -> Result:
-        import asyncio
-
         from . import _aio
 
         try:
-            await _aio.done(self._native)
+            try:
+                await _aio.done(self._native)
+            finally:
+                if self._feeding is not None:
+                    self._feeding.cancel()
+            await _aio.arrived(self._given.has_arrived, self._patience(None))
         except BaseException:
             self._given.put_in_place(False)
             raise
-        finally:
-            if self._feeding is not None:
-                self._feeding.cancel()
-        if self._given.has_pumps():
-            await asyncio.to_thread(self._given.end, None)
         return self._take()
 
     def __await__(self) -> Generator[Any, None, Result]:

@@ -316,6 +316,8 @@ class Given:
         self._threads: list[threading.Thread] = []
         #: What the caller's own objects have raised for what the job had written.
         self.failures: list[BaseException] = []
+        #: Nobody wants any more of what the job has written.
+        self.is_left = False
         #: An asynchronous iterable, and the descriptor that it is to be written to.
         self.async_feed: tuple[object, int] | None = None
         #: The descriptor that standard output can be read from.
@@ -520,8 +522,7 @@ class Given:
             feed.start()
             feeds.append(feed)
         for put, descriptor in self._pumps:
-            args = (put, descriptor, job, self.failures)
-            pump = threading.Thread(target=_pump, args=args, daemon=True, name="afmpeg pump")
+            pump = threading.Thread(target=_pump, args=(put, descriptor, job, self), daemon=True, name="afmpeg pump")
             pump.start()
             self._threads.append(pump)
         self._feeds, self._pumps = [], []
@@ -571,15 +572,15 @@ def _feed(name: str, chunks: Iterable[bytes], descriptor: int, job: _native.Job)
         os.close(descriptor)
 
 
-def _pump(
-    put: Callable[[bytes], object], descriptor: int, job: _native.Job, failures: list[BaseException]
-) -> None:
+def _pump(put: Callable[[bytes], object], descriptor: int, job: _native.Job, given: Given) -> None:
     try:
         while chunk := os.read(descriptor, _CHUNK_SIZE_BYTES):
+            if given.is_left:
+                break
             put(chunk)
     except BaseException as error:
         # The job may have ended well by now.
-        failures.append(error)
+        given.failures.append(error)
         job.fail(error)
     finally:
         os.close(descriptor)

@@ -152,6 +152,8 @@ class Job:
         self._fields: dict[str, Any] | None = None
         self._result: Result | None = None
         self._error: BaseException | None = None
+        #: Until when what a failed job has written is waited for.
+        self._left_at: float | None = None
         #: The task that feeds it from an asynchronous iterable.
         self._feeding: Any = None
         if given.async_feed is not None:
@@ -197,11 +199,9 @@ class Job:
                     self._fields = self._native.take_result()
                 except BaseException as error:
                     self._error = error
+                    self._left_at = time.monotonic() + _PATIENCE_SECONDS
                     self._given.put_in_place(False)
-            if self._error is None:
-                return until
-        soon = time.monotonic() + _PATIENCE_SECONDS
-        return soon if until is None else min(soon, until)
+        return min((end for end in (until, self._left_at) if end is not None), default=None)
 
     def _take(self) -> Result:
         """The result of a job that is done, or why there is none."""
@@ -213,6 +213,7 @@ class Job:
                     self._error = error
                     self._given.put_in_place(False)
             if self._error is not None:
+                self._given.is_left = True
                 raise self._error
             assert self._result is not None
             return self._result

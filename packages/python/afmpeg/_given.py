@@ -539,12 +539,24 @@ class Given:
         return self.has_arrived()
 
     def put_in_place(self, succeeded: bool) -> None:
-        for written, place in self._replacing:
-            if succeeded:
-                os.replace(written, place)
-            else:
-                os.unlink(written)
-        self._replacing = []
+        while self._replacing:
+            written, place = self._replacing.pop()
+            is_placed = False
+            try:
+                if succeeded:
+                    os.replace(written, place)
+                    is_placed = True
+            finally:
+                if not is_placed:
+                    _remove(written)
+
+
+def _remove(file: str) -> None:
+    try:
+        os.unlink(file)
+    except OSError:
+        # What it is removed for has an error of its own to tell.
+        pass
 
 
 def _arguments(args: object) -> list[Any]:

@@ -437,7 +437,6 @@ class Given:
         """Opens a file beside its place, which it takes when the job has succeeded; a device or pipe is opened itself."""
         import tempfile
 
-        place = os.path.realpath(place)
         try:
             mode = os.stat(place).st_mode
         except FileNotFoundError:
@@ -449,6 +448,7 @@ class Given:
             descriptor = os.open(place, os.O_WRONLY | getattr(os, "O_BINARY", 0))
             self._passed.append(descriptor)
             return descriptor
+        place = os.path.realpath(place)
         descriptor, written = tempfile.mkstemp(prefix=".afmpeg-", dir=os.path.dirname(place))
         self._passed.append(descriptor)
         self._replacing.append((written, place))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import _thread
 import errno
 import io
 import os
@@ -535,7 +536,8 @@ class Given:
     def end(self, until: float | None) -> bool:
         """Waits for that, at most until this time of the monotonic clock."""
         for thread in self._threads:
-            thread.join(None if until is None else max(0.0, until - time.monotonic()))
+            left = None if until is None else min(max(0.0, until - time.monotonic()), _thread.TIMEOUT_MAX)
+            thread.join(left)
         return self.has_arrived()
 
     def put_in_place(self, succeeded: bool) -> None:

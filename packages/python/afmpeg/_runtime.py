@@ -266,15 +266,14 @@ class Job:
         from . import _aio
 
         try:
-            try:
-                await _aio.done(self._native)
-            finally:
-                if self._feeding is not None:
-                    self._feeding.cancel()
-            await _aio.arrived(self._given.has_arrived, self._patience(None))
+            await _aio.done(self._native)
         except BaseException:
             self._given.put_in_place(False)
             raise
+        finally:
+            if self._feeding is not None:
+                self._feeding.cancel()
+        await _aio.arrived(self._given.has_arrived, self._patience(None))
         return self._take()
 
     def __await__(self) -> Generator[Any, None, Result]:
@@ -362,7 +361,7 @@ class _Reading:
             return join(chunks, "source", self._limit)
         future = join_aside(chunks, "source", self._limit, feeds)
         try:
-            return future.result(self._left())
+            return future.result(min(self._left() or 0.0, _thread.TIMEOUT_MAX))
         except TimeoutError:
             if future.cancel():
                 raise _stalled() from None

@@ -230,8 +230,15 @@ class Job:
 
     def __del__(self) -> None:
         given = getattr(self, "_given", None)
-        if given is not None:
-            given.put_in_place(False)
+        if given is None:
+            return
+        given.put_in_place(False)
+        try:
+            # The threads that carry its streams hold the crate's job, which would go on.
+            self._native.cancel()
+        except Exception:
+            # A child of a fork cannot, and at its end has no classes of exceptions to say so.
+            pass
 
     def __enter__(self) -> Job:
         return self

@@ -527,11 +527,13 @@ class Ends(Case):
 
     def test_a_job_that_nobody_holds_is_cancelled(self) -> None:
         runtime = afmpeg.Runtime()
-        runtime.start(ENDLESS)
-        until = time.monotonic() + 10
-        while runtime.stats().running and time.monotonic() < until:
-            time.sleep(0.01)
-        self.assertEqual(runtime.stats().running, 0)
+        writing = [*ENDLESS[:-2], "nut", "pipe:1"]
+        for args, options in ((ENDLESS, {}), (writing, {"stdout": lambda _: None}), (ENDLESS, {"stdin": iter([b"x"])})):
+            runtime.start(args, **options)  # type: ignore[arg-type]
+            until = time.monotonic() + 10
+            while runtime.stats().running and time.monotonic() < until:
+                time.sleep(0.01)
+            self.assertEqual(runtime.stats().running, 0)
 
     def test_jobs_run_while_others_compute(self) -> None:
         """The interpreter's lock is not held."""

@@ -5,14 +5,19 @@
 
 from __future__ import annotations
 
+import _thread
+import errno
 import io
 import os
 import posixpath
+import stat
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
     from typing import Any
 
     from . import _native
@@ -229,9 +234,13 @@ def _descriptor(value: object, writes: bool) -> int | None:
     kinds = (io.FileIO, io.BufferedWriter, io.BufferedRandom) if writes else (io.FileIO,)
     if type(value) not in kinds or (isinstance(value, io.FileIO) and not (value.writable() if writes else True)):
         return None
+    try:
+        descriptor: int = value.fileno()  # type: ignore[attr-defined]
+    except io.UnsupportedOperation:
+        # What is buffered is an object of Python's own.
+        return None
     if writes:
         value.flush()  # type: ignore[attr-defined]
-    descriptor: int = value.fileno()  # type: ignore[attr-defined]
     return descriptor
 
 
@@ -257,6 +266,39 @@ def write_all(name: str, descriptor: int, chunk: object) -> None:
         view = view[os.write(descriptor, view) :]
 
 
+def _writing(name: str, file: Any) -> Callable[[bytes], None]:
+    """Gives all of a chunk to a file object, some of which take a part at a time."""
+
+    def put(chunk: bytes) -> None:
+        left = chunk
+        while left:
+            taken = file.write(left)
+            if taken is None and isinstance(file, io.RawIOBase):
+                _wait_for_room(name, file)
+            elif isinstance(taken, int) and not isinstance(taken, bool):
+                if taken <= 0:
+                    raise OSError(f"{name}: write() has taken {taken} of {len(left)} bytes")
+                left = left[taken:]
+            else:
+                # Others do not say how much they have taken, and take all.
+                return
+
+    return put
+
+
+def _wait_for_room(name: str, file: io.RawIOBase) -> None:
+    """Waits until a file object that does not block can be written to again."""
+    import selectors
+
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(file, selectors.EVENT_WRITE)
+            selector.select()
+    except (ValueError, PermissionError):
+        # It has no descriptor, or one that cannot be waited for.
+        raise BlockingIOError(errno.EAGAIN, f"{name}: write() has taken nothing, and cannot be waited for") from None
+
+
 class Given:
     """The arguments, settings and streams of one job, and the threads that carry its streams."""
 
@@ -273,6 +315,10 @@ class Given:
         self._feeds: list[tuple[str, Iterator[bytes], int]] = []
         self._pumps: list[tuple[Callable[[bytes], object], int]] = []
         self._threads: list[threading.Thread] = []
+        #: What the caller's own objects have raised for what the job had written.
+        self.failures: list[BaseException] = []
+        #: Nobody wants any more of what the job has written.
+        self.is_left = False
         #: An asynchronous iterable, and the descriptor that it is to be written to.
         self.async_feed: tuple[object, int] | None = None
         #: The descriptor that standard output can be read from.
@@ -389,12 +435,21 @@ class Given:
         return "handle", self._open_writer(name, value)
 
     def _replace(self, place: str) -> int:
-        """Opens a file beside its place, which it takes when the job has succeeded."""
+        """Opens a file beside its place, which it takes when the job has succeeded; a device or pipe is opened itself."""
         import tempfile
 
-        place = os.path.realpath(place)
-        if os.path.isdir(place):
+        try:
+            mode = os.stat(place).st_mode
+        except FileNotFoundError:
+            mode = stat.S_IFREG
+        if stat.S_ISDIR(mode):
             raise IsADirectoryError(21, "Is a directory", place)
+        if not stat.S_ISREG(mode):
+            # A device or pipe would be gone for all others, and a file in its place.
+            descriptor = os.open(place, os.O_WRONLY | getattr(os, "O_BINARY", 0))
+            self._passed.append(descriptor)
+            return descriptor
+        place = os.path.realpath(place)
         descriptor, written = tempfile.mkstemp(prefix=".afmpeg-", dir=os.path.dirname(place))
         self._passed.append(descriptor)
         self._replacing.append((written, place))
@@ -410,7 +465,8 @@ class Given:
         descriptor = _descriptor(value, writes=True)
         if descriptor is not None:
             return _handle(descriptor)
-        put = getattr(value, "write", value)
+        write = getattr(value, "write", None)
+        put = _writing(name, value) if callable(write) else value
         if not callable(put):
             raise wrong_type(name, "a path, a file object or a callable", value)
         read_end, write_end = os.pipe()
@@ -467,27 +523,42 @@ class Given:
             feed.start()
             feeds.append(feed)
         for put, descriptor in self._pumps:
-            pump = threading.Thread(target=_pump, args=(put, descriptor, job), daemon=True, name="afmpeg pump")
+            pump = threading.Thread(target=_pump, args=(put, descriptor, job, self), daemon=True, name="afmpeg pump")
             pump.start()
             self._threads.append(pump)
         self._feeds, self._pumps = [], []
         return feeds
 
-    def has_pumps(self) -> bool:
-        return bool(self._threads)
+    def has_arrived(self) -> bool:
+        """Whether all that the job has written has come to where it goes."""
+        return not any(thread.is_alive() for thread in self._threads)
 
-    def end(self, timeout: float | None) -> None:
-        """Waits until all that the job has written has arrived."""
+    def end(self, until: float | None) -> bool:
+        """Waits for that, at most until this time of the monotonic clock."""
         for thread in self._threads:
-            thread.join(timeout)
+            left = None if until is None else min(max(0.0, until - time.monotonic()), _thread.TIMEOUT_MAX)
+            thread.join(left)
+        return self.has_arrived()
 
     def put_in_place(self, succeeded: bool) -> None:
-        for written, place in self._replacing:
-            if succeeded:
-                os.replace(written, place)
-            else:
-                os.unlink(written)
-        self._replacing = []
+        while self._replacing:
+            written, place = self._replacing.pop()
+            is_placed = False
+            try:
+                if succeeded:
+                    os.replace(written, place)
+                    is_placed = True
+            finally:
+                if not is_placed:
+                    _remove(written)
+
+
+def _remove(file: str) -> None:
+    try:
+        os.unlink(file)
+    except OSError:
+        # What it is removed for has an error of its own to tell.
+        pass
 
 
 def _arguments(args: object) -> list[Any]:
@@ -515,11 +586,15 @@ def _feed(name: str, chunks: Iterable[bytes], descriptor: int, job: _native.Job)
         os.close(descriptor)
 
 
-def _pump(put: Callable[[bytes], object], descriptor: int, job: _native.Job) -> None:
+def _pump(put: Callable[[bytes], object], descriptor: int, job: _native.Job, given: Given) -> None:
     try:
         while chunk := os.read(descriptor, _CHUNK_SIZE_BYTES):
+            if given.is_left:
+                break
             put(chunk)
     except BaseException as error:
+        # The job may have ended well by now.
+        given.failures.append(error)
         job.fail(error)
     finally:
         os.close(descriptor)
@@ -562,6 +637,40 @@ def join(chunks: Iterable[object], name: str, limit: int) -> bytes:
         if len(whole) > limit:
             raise ValueError(f"{name} has more than files_max_bytes, {limit} bytes: give a path")
     return bytes(whole)
+
+
+def join_aside(
+    chunks: Iterable[object], name: str, limit: int, feeds: Sequence[threading.Thread] = ()
+) -> Future[bytes]:
+    """``join`` on a thread of its own, once these have left the stream. Who waits no longer for a stream that stalls cancels
+    the future; the thread ends then with the next piece."""
+    import threading
+    from concurrent.futures import Future, InvalidStateError
+    from functools import partial
+
+    future: Future[bytes] = Future()
+
+    def pieces() -> Iterator[object]:
+        for chunk in chunks:
+            if future.cancelled():
+                return
+            yield chunk
+
+    def work() -> None:
+        for feed in feeds:
+            feed.join()
+        try:
+            settle = partial(future.set_result, join(pieces(), name, limit))
+        except BaseException as error:
+            settle = partial(future.set_exception, error)
+        try:
+            settle()
+        except InvalidStateError:
+            # It is cancelled.
+            pass
+
+    threading.Thread(target=work, daemon=True, name="afmpeg read").start()
+    return future
 
 
 def stream_of(name: str, value: object) -> Iterator[bytes] | None:

@@ -8,15 +8,17 @@ from __future__ import annotations
 import _thread
 import atexit
 import os
+import time
 
 from . import _native
-from ._errors import Cancelled, ProgramFailed
+from ._errors import Cancelled, Deadline, ProgramFailed
 from ._given import (
     Given,
     alone,
     check_names,
     count,
     join,
+    join_aside,
     path,
     positive_sequence,
     seconds,
@@ -31,15 +33,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import io
     from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Sequence
+    from threading import Thread
     from types import TracebackType
-    from typing import Any, Literal, TypeVar, Unpack
+    from typing import Any, Literal, Unpack
 
     from ._types import InputFile, InputStream, Options, RunOptions, RuntimeOptions
 
-    T = TypeVar("T")
     Source = str | InputFile | InputStream
+    _Pictures = tuple[
+        list[float] | None, float | None, tuple[int, int] | None, int | None, int | None, str, int | None
+    ]
 
 atexit.register(_native.shut_down)
+
+#: How long what a failed job has written may take to come to where it goes, which may never take it.
+_PATIENCE_SECONDS = 1.0
 
 #: The most of a stream that is kept where an input must be sought in.
 _STREAM_MAX_BYTES = 4 << 30
@@ -140,8 +148,12 @@ class Job:
         self._native = native
         self._given = given
         self._lock = _thread.allocate_lock()
+        #: What the crate makes of the job, once it is taken.
+        self._fields: dict[str, Any] | None = None
         self._result: Result | None = None
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
+        #: Until when what a failed job has written is waited for.
+        self._left_at: float | None = None
         #: The task that feeds it from an asynchronous iterable.
         self._feeding: Any = None
         if given.async_feed is not None:
@@ -170,41 +182,63 @@ class Job:
         return self._wait(timeout, False)
 
     def _wait(self, timeout: float | None, is_own: bool) -> Result:
-        if not self._native.wait(None if timeout is None else seconds("timeout", timeout), is_own):
+        limit = None if timeout is None else seconds("timeout", timeout)
+        until = None if limit is None else time.monotonic() + limit
+        if not self._native.wait(limit, is_own):
             raise TimeoutError(f"the job was still running after {timeout} s")
+        # What was written must arrive before the job counts as done.
+        if not self._given.end(self._patience(until)) and self._error is None:
+            raise TimeoutError(f"what the job has written had not all arrived after {timeout} s")
         return self._take()
+
+    def _patience(self, until: float | None) -> float | None:
+        """Until when a job that is done is waited for. One that has failed has no use for what it has written."""
+        with self._lock:
+            if self._fields is None and self._error is None:
+                try:
+                    self._fields = self._native.take_result()
+                except BaseException as error:
+                    self._error = error
+                    self._left_at = time.monotonic() + _PATIENCE_SECONDS
+                    self._given.put_in_place(False)
+        return min((end for end in (until, self._left_at) if end is not None), default=None)
 
     def _take(self) -> Result:
         """The result of a job that is done, or why there is none."""
         with self._lock:
-            if self._error is not None:
-                raise self._error
-            if self._result is None:
+            if self._result is None and self._error is None:
                 try:
-                    self._result = self._make_result()
-                except Exception as error:
+                    self._result = self._make_result(self._fields or {})
+                except BaseException as error:
                     self._error = error
-                    raise
+                    self._given.put_in_place(False)
+            if self._error is not None:
+                self._given.is_left = True
+                raise self._error
+            assert self._result is not None
             return self._result
 
-    def _make_result(self) -> Result:
+    def _make_result(self, fields: dict[str, Any]) -> Result:
         given = self._given
-        try:
-            # What was written must arrive before the job counts as done.
-            given.end(None)
-            result = Result(self._native.take_result())
-            if given.messages is not None:
-                result.stderr = given.messages.text()
-        except BaseException:
-            given.put_in_place(False)
-            raise
+        if given.failures:
+            raise given.failures[0]
+        result = Result(fields)
+        if given.messages is not None:
+            result.stderr = given.messages.text()
         given.put_in_place(result.exit_code == 0)
         return result
 
     def __del__(self) -> None:
         given = getattr(self, "_given", None)
-        if given is not None:
-            given.put_in_place(False)
+        if given is None:
+            return
+        given.put_in_place(False)
+        try:
+            # The threads that carry its streams hold the crate's job, which would go on.
+            self._native.cancel()
+        except Exception:
+            # A child of a fork cannot, and at its end has no classes of exceptions to say so.
+            pass
 
     def __enter__(self) -> Job:
         return self
@@ -236,8 +270,6 @@ class Job:
         self.wait().check()
 
     async def _done(self) -> Result:
-        import asyncio
-
         from . import _aio
 
         try:
@@ -248,8 +280,7 @@ class Job:
         finally:
             if self._feeding is not None:
                 self._feeding.cancel()
-        if self._given.has_pumps():
-            await asyncio.to_thread(self._given.end, None)
+        await _aio.arrived(self._given.has_arrived, self._patience(None))
         return self._take()
 
     def __await__(self) -> Generator[Any, None, Result]:
@@ -300,21 +331,103 @@ class _ProbeSource:
     def __init__(self, source: object) -> None:
         self.chunks = stream_of("source", source)
         self.kept: list[bytes] = []
-        self.source = source
 
     def tee(self) -> Iterator[bytes]:
         for chunk in self.chunks or ():
             self.kept.append(chunk)
             yield chunk
 
-    def rest(self, limit: int) -> bytes:
+    def whole(self) -> Iterator[bytes]:
+        """All of it, once nobody reads from the beginning any more."""
         kept, self.kept = self.kept, []
-        return join(_chain(kept, self.chunks or ()), "source", limit)
+        yield from kept
+        yield from self.chunks or ()
 
 
-def _chain(first: Iterable[bytes], second: Iterable[bytes]) -> Iterator[bytes]:
-    yield from first
-    yield from second
+class _Reading:
+    """What is read of a stream for a call: how much, and until when."""
+
+    def __init__(self, options: Any) -> None:
+        self._options = options
+        self._limit: int = options.get("files_max_bytes") or _STREAM_MAX_BYTES
+        timeout = options.get("timeout")
+        self._until = None if timeout is None else time.monotonic() + seconds("timeout", timeout)
+
+    def _left(self) -> float | None:
+        return None if self._until is None else max(0.0, self._until - time.monotonic())
+
+    def options(self) -> Any:
+        """Those of the job that comes after it, which has the rest of the time."""
+        return self._options if self._until is None else {**self._options, "timeout": self._left()}
+
+    def read(self, chunks: Iterable[bytes], feeds: Sequence[Thread] = ()) -> bytes:
+        """The whole stream, once these have left it."""
+        if self._until is None:
+            for feed in feeds:
+                feed.join()
+            return join(chunks, "source", self._limit)
+        future = join_aside(chunks, "source", self._limit, feeds)
+        try:
+            return future.result(min(self._left() or 0.0, _thread.TIMEOUT_MAX))
+        except TimeoutError:
+            if future.cancel():
+                raise _stalled() from None
+            # It is the stream's own, or all has come at the last moment.
+            return future.result()
+        finally:
+            future.cancel()
+
+    async def aread(self, chunks: Iterable[bytes], feeds: Sequence[Thread] = ()) -> bytes:
+        import asyncio
+
+        future = join_aside(chunks, "source", self._limit, feeds)
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(future), self._left())
+        except TimeoutError:
+            if future.cancel():
+                raise _stalled() from None
+            return future.result()
+
+
+def _stalled() -> Deadline:
+    error = Deadline("the stream had not ended at the deadline")
+    numbers = {name: 0 for name in Result.__slots__ if name not in ("stdout", "stderr", "error_message", "files")}
+    error.output = Result({**numbers, "stdout": b"", "stderr": "", "error_message": "", "segments": 1, "whole": None})
+    return error
+
+
+def _pictures(
+    at: object,
+    every: object,
+    sheet: object,
+    width: object,
+    height: object,
+    format: object,
+    array: bool,
+    size_max_bytes: object,
+) -> _Pictures:
+    """Which pictures are to be made, as the crate takes it."""
+    if sum(which is not None for which in (at, every, sheet)) > 1:
+        raise TypeError("only one of at, every and sheet can be given")
+    if array and format not in (None, "rgba"):
+        raise ValueError(f"array=True gives pixels, and format is {format!r}")
+    chosen = format or ("rgba" if array else "png")
+    if chosen not in ("png", "jpeg", "rgba"):
+        raise ValueError(f"format must be 'png', 'jpeg' or 'rgba', not {format!r}")
+    sides = None
+    if sheet is not None:
+        if not isinstance(sheet, (tuple, list)) or len(sheet) != 2:
+            raise wrong_type("sheet", "a pair of columns and rows", sheet)
+        sides = (count("sheet", sheet[0], 1, (1 << 32) - 1), count("sheet", sheet[1], 1, (1 << 32) - 1))
+    return (
+        None if at is None else list(positive_sequence("at", at)),
+        None if every is None else seconds("every", every),
+        sides,
+        None if width is None else count("width", width, 1, (1 << 32) - 1),
+        None if height is None else count("height", height, 1, (1 << 32) - 1),
+        str(chosen),
+        None if size_max_bytes is None else count("size_max_bytes", size_max_bytes),
+    )
 
 
 class Runtime:
@@ -393,18 +506,22 @@ class Runtime:
     def probe(self, source: Source, **options: Unpack[Options]) -> Probe:
         """Describes a file: by its path, bytes, a file object, or a stream of bytes."""
         check_names("probe", options, of_run=False)
-        given = _ProbeSource(source)
+        given, reading = _ProbeSource(source), _Reading(options)
         if given.chunks is not None:
+            native, feeds = self._start_stream(given, options)
+            native.wait(None, True)
             try:
-                return self._probe_stream(given, options)
+                return _take_probe(native)
             except ProgramFailed:
-                # Some formats can only be read with the end of the file at hand.
-                source = given.rest(options.get("files_max_bytes") or _STREAM_MAX_BYTES)
-        native = self._start_probe(source, options)
+                pass
+            # Some formats can only be read with the end of the file at hand.
+            source = reading.read(given.whole(), feeds)
+        native = self._start_probe(source, reading.options())
         native.wait(None, True)
         return _take_probe(native)
 
-    def _probe_stream(self, source: _ProbeSource, options: Any) -> Probe:
+    def _start_stream(self, source: _ProbeSource, options: Any) -> tuple[_native.Job, list[Thread]]:
+        """Starts describing the beginning of a stream; returns what feeds the job, too. It may stall."""
         streamed = Given(["ffprobe"], {**options, "stdin": source.tee()}, False)
         try:
             native = self._native.probe("pipe:0", streamed.settings, streamed.stdin)
@@ -412,11 +529,7 @@ class Runtime:
             streamed.abandon()
             raise
         streamed.passed_on()
-        feeds = streamed.begin(native)
-        native.wait(None, True)
-        for feed in feeds:
-            feed.join()
-        return _take_probe(native)
+        return native, streamed.begin(native)
 
     def _start_probe(self, source: object, options: Any) -> _native.Job:
         made = settings(options)
@@ -429,11 +542,16 @@ class Runtime:
         check_names("aprobe", options, of_run=False)
         from . import _aio
 
-        if stream_of("source", source) is not None:
-            import asyncio
-
-            return await asyncio.to_thread(lambda: self.probe(source, **options))
-        native = self._start_probe(source, options)
+        given, reading = _ProbeSource(source), _Reading(options)
+        if given.chunks is not None:
+            native, feeds = self._start_stream(given, options)
+            await _aio.done(native)
+            try:
+                return _take_probe(native)
+            except ProgramFailed:
+                pass
+            source = await reading.aread(given.whole(), feeds)
+        native = self._start_probe(source, reading.options())
         await _aio.done(native)
         return _take_probe(native)
 
@@ -457,7 +575,11 @@ class Runtime:
         With ``array`` they are pixels, whose ``Frame.array`` is an array of numpy's without a copy.
         """
         check_names("frames", options, of_run=False)
-        native = self._start_frames(source, at, every, sheet, width, height, format, array, size_max_bytes, options)
+        wanted = _pictures(at, every, sheet, width, height, format, array, size_max_bytes)
+        chunks, reading = stream_of("source", source), _Reading(options)
+        if chunks is not None:
+            source = reading.read(chunks)
+        native = self._start_frames(source, wanted, reading.options())
         native.wait(None, True)
         return _take_frames(native)
 
@@ -479,52 +601,20 @@ class Runtime:
         check_names("aframes", options, of_run=False)
         from . import _aio
 
-        native = self._start_frames(source, at, every, sheet, width, height, format, array, size_max_bytes, options)
+        wanted = _pictures(at, every, sheet, width, height, format, array, size_max_bytes)
+        chunks, reading = stream_of("source", source), _Reading(options)
+        if chunks is not None:
+            # Not by the loop's own thread, which a stream may keep waiting.
+            source = await reading.aread(chunks)
+        native = self._start_frames(source, wanted, reading.options())
         await _aio.done(native)
         return _take_frames(native)
 
-    def _start_frames(
-        self,
-        source: object,
-        at: object,
-        every: object,
-        sheet: object,
-        width: object,
-        height: object,
-        format: object,
-        array: bool,
-        size_max_bytes: object,
-        options: Any,
-    ) -> _native.Job:
-        if sum(which is not None for which in (at, every, sheet)) > 1:
-            raise TypeError("only one of at, every and sheet can be given")
-        if array and format not in (None, "rgba"):
-            raise ValueError(f"array=True gives pixels, and format is {format!r}")
-        chosen = format or ("rgba" if array else "png")
-        if chosen not in ("png", "jpeg", "rgba"):
-            raise ValueError(f"format must be 'png', 'jpeg' or 'rgba', not {format!r}")
-        sides = None
-        if sheet is not None:
-            if not isinstance(sheet, (tuple, list)) or len(sheet) != 2:
-                raise wrong_type("sheet", "a pair of columns and rows", sheet)
-            sides = (count("sheet", sheet[0], 1, (1 << 32) - 1), count("sheet", sheet[1], 1, (1 << 32) - 1))
-        chunks = stream_of("source", source)
-        if chunks is not None:
-            source = join(chunks, "source", options.get("files_max_bytes") or _STREAM_MAX_BYTES)
+    def _start_frames(self, source: object, wanted: _Pictures, options: Any) -> _native.Job:
         made = settings(options)
         input = alone(source, "source")
         made["files"].append(input)
-        return self._native.frames(
-            input[0],
-            made,
-            None if at is None else list(positive_sequence("at", at)),
-            None if every is None else seconds("every", every),
-            sides,
-            None if width is None else count("width", width, 1, (1 << 32) - 1),
-            None if height is None else count("height", height, 1, (1 << 32) - 1),
-            str(chosen),
-            None if size_max_bytes is None else count("size_max_bytes", size_max_bytes),
-        )
+        return self._native.frames(input[0], made, *wanted)
 
     @property
     def cache_status(self) -> str:

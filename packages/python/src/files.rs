@@ -59,6 +59,11 @@ impl Output {
         if place.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
+        // A device or pipe would be gone for all others, and a file in its place.
+        if place.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+            let message = "it is no regular file: give it as stdout, or open it and give it in pipes";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
         let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty());
         #[cfg(not(unix))]
         let builder = tempfile::Builder::new();

@@ -24,6 +24,12 @@ from fractions import Fraction
 import afmpeg
 import numpy
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from typing_extensions import Buffer
+
 #: More work than any test waits for.
 ENDLESS = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=d=100000", "-f", "null", "-"]
 RED = "color=red:s=64x48:d=2:r=10"
@@ -34,6 +40,21 @@ def media() -> bytes:
     args = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", RED, "-f", "lavfi", "-i", "sine=d=2"]
     made = afmpeg.run([*args, "-c:v", "mpeg4", "-c:a", "aac", "out.mkv"], fixed_clock=0, random_seed=1)
     return made.check().files["out.mkv"]
+
+
+class Parts(io.RawIOBase):
+    """A file object that takes no more than some bytes at a time, and has no descriptor."""
+
+    def __init__(self) -> None:
+        self.taken = b""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Buffer) -> int:
+        part = bytes(data)[:1000]
+        self.taken += part
+        return len(part)
 
 
 class Case(unittest.TestCase):
@@ -53,6 +74,27 @@ class Case(unittest.TestCase):
 
     def names(self) -> list[str]:
         return sorted(path.name for path in self.folder.iterdir())
+
+    def stalling(self, *pieces: bytes) -> Iterator[bytes]:
+        """These pieces, and then nothing, but no end either, for longer than any test may take."""
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+
+        def stream() -> Iterator[bytes]:
+            yield from pieces
+            gate.wait(100)
+
+        return stream()
+
+    def stuck(self) -> Callable[[object], None]:
+        """A callback that does not return for longer than any test may take."""
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+
+        def call(_: object) -> None:
+            gate.wait(100)
+
+        return call
 
 
 class Inputs(Case):
@@ -107,6 +149,20 @@ class Inputs(Case):
         pieces = [mp4[at : at + 500] for at in range(0, len(mp4), 500)]
         self.assertEqual(afmpeg.probe(iter(pieces)).format.duration, 2.0)
         self.assertEqual(len(afmpeg.frames(iter(pieces), at=[0, 1])), 2)
+
+    def test_a_stream_that_stalls_is_left(self) -> None:
+        args = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=d=60:s=640x480", "-c:v", "mpeg4", "out.ts"]
+        video = afmpeg.run(args).check().files["out.ts"]
+        started = time.monotonic()
+        self.assertEqual(afmpeg.probe(self.stalling(video)).streams[0].width, 640)
+        # FFmpeg gives up, and the end of the stream, which may tell, does not come.
+        nothing = bytes(4 << 20)
+        with self.assertRaises(afmpeg.Deadline) as caught:
+            afmpeg.probe(self.stalling(nothing), timeout=3)
+        self.assertIsInstance(caught.exception.output, afmpeg.Result)
+        with self.assertRaises(afmpeg.Deadline):
+            afmpeg.frames(self.stalling(video), timeout=0.5)
+        self.assertLess(time.monotonic() - started, 50)
 
     def test_folders_are_reached_as_far_as_they_are_given(self) -> None:
         (self.folder / "in.mkv").write_bytes(self.data)
@@ -204,6 +260,24 @@ class Outputs(Case):
         del job
         self.assertEqual(self.names(), ["out.mkv"])
 
+    @unittest.skipUnless(hasattr(os, "mkfifo"), "the system has no named pipes")
+    def test_pipes_of_the_system_stay_pipes(self) -> None:
+        args, files = self.copying("-f", "nut", "pipe:1"), {"in.mkv": self.data}
+        want = afmpeg.run(args, files=files).check().stdout
+        place = self.folder / "pipe"
+        os.mkfifo(place)
+        read: list[bytes] = []
+        reader = threading.Thread(target=lambda: read.append(place.read_bytes()), daemon=True)
+        reader.start()
+        afmpeg.run(args, files=files, stdout=place).check()
+        reader.join(30)
+        self.assertEqual(read, [want])
+        for options in ({"outputs": {"out.mkv": place}}, {"outputs": {"out.mkv": place}, "parallel": True}):
+            with self.assertRaisesRegex(OSError, "no regular file: give it as stdout"):
+                afmpeg.run(self.copying("out.mkv"), files=files, **options)  # type: ignore[arg-type]
+        self.assertTrue(place.is_fifo())
+        self.assertEqual(self.names(), ["pipe"])
+
     def test_streams_go_where_they_are_sent(self) -> None:
         args = self.copying("-f", "nut", "pipe:1")
         files = {"in.mkv": self.data}
@@ -215,6 +289,14 @@ class Outputs(Case):
         memory = io.BytesIO()
         afmpeg.run(args, files=files, stdout=memory).check()
         self.assertEqual(memory.getvalue(), want)
+        parts = Parts()
+        afmpeg.run(args, files=files, stdout=parts).check()
+        self.assertEqual(parts.taken, want)
+        parts = Parts()
+        with io.BufferedWriter(parts) as buffered:
+            afmpeg.run(args, files=files, stdout=buffered).check()
+            buffered.flush()
+            self.assertEqual(parts.taken, want)
         with open(self.folder / "out", "wb") as file:
             afmpeg.run(args, files=files, stdout=file).check()
         self.assertEqual((self.folder / "out").read_bytes(), want)
@@ -273,6 +355,28 @@ class Outputs(Case):
                 afmpeg.run(["ffmpeg", *ENDLESS[3:]], **options, timeout=60)  # type: ignore[arg-type]
         with self.assertRaisesRegex(LookupError, "no room"):
             afmpeg.run([*ENDLESS[:-2], "nut", "pipe:1"], stdout=fail, timeout=60)
+
+
+    def test_an_exception_for_the_last_of_an_output_is_raised(self) -> None:
+        """The job has ended well by then."""
+
+        def fail(_: object) -> None:
+            time.sleep(0.5)
+            raise LookupError("no room")
+
+        job = afmpeg.start(["ffmpeg", "-version"], stdout=fail)
+        for _ in range(2):
+            with self.assertRaisesRegex(LookupError, "no room"):
+                job.wait()
+
+    def test_a_callback_that_does_not_return_keeps_nobody(self) -> None:
+        started = time.monotonic()
+        with self.assertRaises(afmpeg.Deadline):
+            afmpeg.run([*ENDLESS[:-2], "nut", "pipe:1"], stdout=self.stuck(), timeout=0.5)
+        job = afmpeg.start(["ffmpeg", "-version"], stdout=self.stuck())
+        with self.assertRaisesRegex(TimeoutError, "had not all arrived"):
+            job.wait(1)
+        self.assertLess(time.monotonic() - started, 50)
 
 
 class Answers(Case):
@@ -423,11 +527,13 @@ class Ends(Case):
 
     def test_a_job_that_nobody_holds_is_cancelled(self) -> None:
         runtime = afmpeg.Runtime()
-        runtime.start(ENDLESS)
-        until = time.monotonic() + 10
-        while runtime.stats().running and time.monotonic() < until:
-            time.sleep(0.01)
-        self.assertEqual(runtime.stats().running, 0)
+        writing = [*ENDLESS[:-2], "nut", "pipe:1"]
+        for args, options in ((ENDLESS, {}), (writing, {"stdout": lambda _: None}), (ENDLESS, {"stdin": iter([b"x"])})):
+            runtime.start(args, **options)  # type: ignore[arg-type]
+            until = time.monotonic() + 10
+            while runtime.stats().running and time.monotonic() < until:
+                time.sleep(0.01)
+            self.assertEqual(runtime.stats().running, 0)
 
     def test_jobs_run_while_others_compute(self) -> None:
         """The interpreter's lock is not held."""
@@ -552,6 +658,70 @@ class Asyncio(Case):
             with self.assertRaises(TimeoutError):
                 await asyncio.wait_for(runtime.arun(ENDLESS), 0.2)
             self.assertEqual(runtime.stats().running, 0)
+
+        asyncio.run(work())
+
+
+    def test_streams_that_stall_hold_up_neither_loop_nor_task(self) -> None:
+        async def work() -> None:
+            runtime = afmpeg.Runtime()
+            turns = 0
+
+            async def count() -> None:
+                nonlocal turns
+                while True:
+                    turns += 1
+                    await asyncio.sleep(0.01)
+
+            def slow() -> Iterator[bytes]:
+                time.sleep(1)
+                yield self.data
+
+            counting = asyncio.create_task(count())
+            before = turns
+            self.assertEqual(len(await runtime.aframes(slow())), 1)
+            self.assertGreater(turns - before, 20)
+            counting.cancel()
+            for start in (
+                lambda: runtime.aprobe(self.stalling()),
+                lambda: runtime.aprobe(self.stalling(bytes(4 << 20))),
+                lambda: runtime.aframes(self.stalling()),
+                lambda: runtime.arun([*ENDLESS[:-2], "nut", "pipe:1"], stdout=self.stuck()),
+            ):
+                with self.assertRaises(TimeoutError):
+                    await asyncio.wait_for(start(), 2)
+                self.assertEqual(runtime.stats().running, 0)
+            with self.assertRaises(afmpeg.Deadline):
+                await runtime.arun([*ENDLESS[:-2], "nut", "pipe:1"], stdout=self.stuck(), timeout=0.5)
+
+        started = time.monotonic()
+        asyncio.run(work())
+        self.assertLess(time.monotonic() - started, 50)
+
+    def test_what_feeds_a_job_writes_to_no_other_file(self) -> None:
+        async def much() -> AsyncIterator[bytes]:
+            yield bytes(8 << 20)
+
+        async def work() -> None:
+            runtime = afmpeg.Runtime(max_concurrency=1)
+            busy = runtime.start(ENDLESS)
+            # It waits in line, and reads nothing of what it is given.
+            job = runtime.start(["ffmpeg", "-i", "pipe:0", "-f", "null", "-"], stdin=much())
+            await asyncio.sleep(0.5)
+            feeds = asyncio.all_tasks() - {asyncio.current_task()}
+            for feed in feeds:
+                feed.cancel()
+            await asyncio.wait(feeds)
+            files = [open(self.folder / str(number), "wb") for number in range(8)]
+            job.cancel()
+            busy.cancel()
+            for ended in (job, busy):
+                with self.assertRaises(afmpeg.Cancelled):
+                    await ended
+            await asyncio.sleep(0.5)
+            for file in files:
+                file.close()
+                self.assertEqual(os.path.getsize(file.name), 0)
 
         asyncio.run(work())
 

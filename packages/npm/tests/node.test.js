@@ -3,6 +3,7 @@
 
 // The package in node, with the module that is installed.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   closeSync,
@@ -224,6 +225,33 @@ test('a Blob that shrinks, and a source that fails', async () => {
   );
   const gone = new URL('http://localhost:9/video.mp4');
   await assert.rejects(runtime.run(COPY, { files: { 'in.mp4': gone } }), isError(SourceError, 'unreachable'));
+});
+
+test('a server that goes away in the midst of an answer', async () => {
+  const server = createServer((request, response) => {
+    const [, start, end] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range).map(Number);
+    const headers = { 'Content-Range': `bytes ${start}-${end}/${video.byteLength}`, 'Content-Length': end - start + 1 };
+    response.writeHead(206, headers);
+    if (end === 0) return response.end(video.subarray(0, 1));
+    response.write(video.subarray(start, start + 100));
+    setTimeout(() => response.destroy(), 20);
+  }).listen(0);
+  await once(server, 'listening');
+  const address = new URL(`http://localhost:${server.address().port}/video.mp4`);
+  await assert.rejects(runtime.run(COPY, { files: { 'in.mp4': address } }), isError(SourceError, 'unreachable'));
+  server.close();
+});
+
+test('a FIFO is no file, and keeps no worker waiting', async () => {
+  const fifo = join(scratch, 'fifo');
+  execFileSync('mkfifo', [fifo]);
+  try {
+    const job = runtime.run(COPY, { files: { 'in.mp4': path(fifo) }, timeout: 20_000 });
+    await assert.rejects(job, isError(SourceError, 'unreadable'));
+  } finally {
+    // What still waits for a writer has one.
+    closeSync(openSync(fifo, 'r+'));
+  }
 });
 
 test('a job in the calling thread', async () => {

@@ -207,11 +207,8 @@ export class NodeFolder implements FileSystem {
 export function openPath(name: string, path: string, isWritable: boolean): { content: Content; finish(): void } {
   try {
     const place = absolute(path);
-    const fd = fs.openSync(
-      place,
-      isWritable ? fs.constants.O_RDWR | fs.constants.O_CREAT : fs.constants.O_RDONLY,
-      0o666,
-    );
+    const flags = isWritable ? fs.constants.O_RDWR | fs.constants.O_CREAT : fs.constants.O_RDONLY;
+    const fd = fs.openSync(place, flags | NONBLOCK, 0o666);
     if (fs.fstatSync(fd).isFile()) {
       const content = new NodeContent(fd, isWritable);
       return { content, finish: () => content.finish() };

@@ -32,7 +32,7 @@ export interface Limits {
   writtenMaxBytes?: number;
   /** The most bytes that all files in memory may take together; 4 GiB by default. */
   filesMaxBytes?: number;
-  /** The most bytes of standard output that are kept; 256 MiB by default. */
+  /** The most bytes of standard output that are kept; 256 MiB by default. A job that writes more fails. */
   stdoutMaxBytes?: number;
   /** Runs the job in the calling thread instead of a worker. It can then be stopped only when it reads or writes. */
   worker?: boolean;

@@ -40,9 +40,11 @@ after(() => rmSync(scratch, { recursive: true }));
 
 async function run(calls, data, options = {}) {
   const runtime = await Runtime.load(program(calls, data));
-  const output = await runtime.run(['ffmpeg'], options);
-  runtime.close();
-  return results(output.stdout);
+  try {
+    return results((await runtime.run(['ffmpeg'], options)).stdout);
+  } finally {
+    runtime.close();
+  }
 }
 
 const text = (value) => new TextEncoder().encode(value);
@@ -225,17 +227,19 @@ test('what is given is not changed, and holes and limits hold', async () => {
   const write = (fd) => ['fd_write', fd, 256, 1, 264];
   const data = { 0: text('file'), 256: Uint8Array.from([0, 0, 0, 0, 4, 0, 0, 0]) };
   const opened = 5;
-  const calls = [
-    open(4, { rights: RIGHTS.READ | RIGHTS.WRITE }),
-    write(opened),
-    ['fd_seek', opened, 1n << 40n, 0, 520],
-    write(opened),
-    ['fd_filestat_set_size', opened, 1n << 52n],
-    ['fd_seek', opened, -(1n << 62n), 1, 520],
-  ];
-  const codes = await run(calls, data, { files: { file: given } });
-  const NOSPC = 51;
-  assert.deepEqual(codes, [0, 0, 0, NOSPC, NOSPC, ERRNO.INVAL]);
+  const first = [open(4, { rights: RIGHTS.READ | RIGHTS.WRITE }), write(opened)];
+  const files = { file: given };
+  const codes = await run([...first, ['fd_seek', opened, -(1n << 62n), 1, 520]], data, { files });
+  assert.deepEqual(codes, [0, 0, ERRNO.INVAL]);
+  // What was not written is told of though the program itself says nothing, and ends with 0.
+  const isLimit = (limit) => (error) => error instanceof LimitError && error.limit === limit;
+  const hole = [...first, ['fd_seek', opened, 1n << 40n, 0, 520], write(opened)];
+  await assert.rejects(run(hole, data, { files }), isLimit('filesMaxBytes'));
+  const grown = [...first, ['fd_filestat_set_size', opened, 1n << 52n]];
+  await assert.rejects(run(grown, data, { files }), isLimit('filesMaxBytes'));
+  await assert.rejects(run(first, data, { files, writtenMaxBytes: 3 }), isLimit('writtenMaxBytes'));
+  await assert.rejects(run(first, data, { files, stdoutMaxBytes: 3 }), isLimit('stdoutMaxBytes'));
+  assert.deepEqual(await run(first, data, { files, stdoutMaxBytes: 4, writtenMaxBytes: 8 }), [0, 0]);
   assert.equal(new TextDecoder().decode(given), 'content');
 });
 

@@ -134,8 +134,12 @@ class Kept {
     return new Set(below.map((path) => path.slice(start.length).split('/')[0] ?? ''));
   }
 
+  /** With the folders that it lies in, which a command may have made. */
   set(path: string, data: Uint8Array): void {
     this.files.set(path, keep(data));
+    for (let folder = Kept.path(`${path}/..`); !this.isFolder(folder); folder = Kept.path(`${folder}/..`)) {
+      this.folders.add(folder);
+    }
   }
 }
 
@@ -151,6 +155,8 @@ function keep(data: Uint8Array): Uint8Array | Blob {
 export class FFmpeg {
   loaded = false;
   private runtime: Runtime | undefined;
+  /** The load that goes on, which all calls of `load` wait for. */
+  private loading: Promise<void> | undefined;
   private kept = new Kept();
   private logs: LogEventCallback[] = [];
   private progresses: ProgressEventCallback[] = [];
@@ -172,17 +178,30 @@ export class FFmpeg {
     else if (event === 'progress') this.progresses = this.progresses.filter((other) => other !== callback);
   }
 
-  /** Gives true when it is loaded for the first time. */
+  /** Gives true when it is loaded for the first time; calls that come meanwhile wait for the same load, and give false. */
   readonly load = async (config: LoadConfig = {}, { signal }: Options = {}): Promise<boolean> => {
     signal?.throwIfAborted();
     if (this.runtime) return false;
-    const { ending } = this;
-    const runtime = await Runtime.load(config.module ?? moduleOfAll ?? config.wasmURL);
-    if (ending.signal.aborted) throw ending.signal.reason;
-    this.runtime = runtime;
-    this.loaded = true;
-    return true;
+    const isFirst = this.loading === undefined;
+    await (this.loading ??= this.loadRuntime(config));
+    return isFirst;
   };
+
+  private async loadRuntime(config: LoadConfig): Promise<void> {
+    const { ending } = this;
+    try {
+      const runtime = await Runtime.load(config.module ?? moduleOfAll ?? config.wasmURL);
+      if (ending.signal.aborted) {
+        runtime.close();
+        throw ending.signal.reason;
+      }
+      this.runtime = runtime;
+      this.loaded = true;
+    } finally {
+      // After `terminate` it may be another's.
+      if (!ending.signal.aborted) this.loading = undefined;
+    }
+  }
 
   /** Runs ffmpeg with these arguments, after `-nostdin -y`; gives its exit code, or 1 if the time was over. */
   readonly exec = (args: string[], timeout = -1, options: Options = {}): Promise<number> =>
@@ -253,6 +272,7 @@ export class FFmpeg {
     this.ending = new AbortController();
     this.runtime?.close();
     this.runtime = undefined;
+    this.loading = undefined;
     this.loaded = false;
     this.kept = new Kept();
     this.last = Promise.resolve();

@@ -8,7 +8,8 @@ import { AfmpegError, SourceError, UsageError } from './errors.ts';
 import { unreadable } from './files/blob.ts';
 import { find, read } from './files/http.ts';
 import type { Served } from './files/remote.ts';
-import type { Place, StdinPlace } from './protocol.ts';
+import { alone, type Place, type StdinPlace } from './protocol.ts';
+import { unlessAborted } from './signals.ts';
 
 /** A file of the caller's own making, read (and written, if it can be) at offsets. */
 export interface RandomAccess {
@@ -81,10 +82,16 @@ export type Files = Record<string, FileSource>;
 /** Standard input: bytes, a Blob, or a stream of any length. */
 export type StdinSource = Uint8Array | Blob | ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>;
 
+/** The streams of a job that are its caller's. */
+export interface Streams {
+  stdin?: StdinSource | undefined;
+  stdout?: WritableStream<Uint8Array> | undefined;
+}
+
 /** Where a job runs: what it can read itself depends on that. */
 export interface Where {
   isWorker: boolean;
-  signal: AbortSignal | undefined;
+  signal: AbortSignal;
 }
 
 /** What a job is given: what its thread is told, and what this thread serves. */
@@ -94,7 +101,7 @@ export class Given {
   stdin: StdinPlace = { kind: 'none' };
   stdout: number | undefined;
 
-  constructor(private readonly where: Where) {}
+  constructor(readonly where: Where) {}
 
   private serve(served: Served): number {
     return this.served.push(served) - 1;
@@ -109,8 +116,8 @@ export class Given {
   }
 
   private async place(name: string, source: FileSource): Promise<Place> {
-    if (source instanceof Uint8Array) return { kind: 'bytes', data: source };
-    if (source instanceof ArrayBuffer) return { kind: 'bytes', data: new Uint8Array(source) };
+    if (source instanceof Uint8Array) return this.bytes(source);
+    if (source instanceof ArrayBuffer) return this.bytes(new Uint8Array(source));
     if (source instanceof Blob) return this.blob(name, source);
     if (source instanceof URL) return this.address(source);
     if (source instanceof OnMachine) {
@@ -125,6 +132,10 @@ export class Given {
       `object with ` +
       '`size` and `read(offset, length)`';
     throw new UsageError('not-a-file', message);
+  }
+
+  private bytes(data: Uint8Array): Extract<Place, { kind: 'bytes' }> {
+    return { kind: 'bytes', data: this.where.isWorker ? alone(data) : data };
   }
 
   private blob(name: string, blob: Blob): Place {
@@ -174,9 +185,19 @@ export class Given {
     return { kind: 'remote', id, sizeBytes: source.size, isWritable: source.write !== undefined };
   }
 
-  setStdin(source: StdinSource): void {
+  /** Takes the caller's streams, which end with the job from then on. */
+  setStreams({ stdin, stdout }: Streams): void {
+    try {
+      if (stdout) this.setStdout(stdout);
+    } finally {
+      // One that is wrong does not leave the other open.
+      if (stdin) this.setStdin(stdin);
+    }
+  }
+
+  private setStdin(source: StdinSource): void {
     if (source instanceof Uint8Array) {
-      this.stdin = { kind: 'bytes', data: source };
+      this.stdin = this.bytes(source);
     } else if (source instanceof Blob && READS_BLOBS && this.where.isWorker) {
       this.stdin = { kind: 'blob', blob: source };
     } else {
@@ -185,14 +206,33 @@ export class Given {
     }
   }
 
-  setStdout(target: WritableStream<Uint8Array>): void {
+  private setStdout(target: WritableStream<Uint8Array>): void {
     this.stdout = this.serve(output(target));
   }
 
-  /** Ends streams, when the job has ended. */
+  /** Ends streams, when the job has ended; they can be waited for as long as the job may run. */
   async end(error?: unknown): Promise<void> {
-    for (const served of this.served) await served.end?.(error);
+    try {
+      for (const served of this.served) {
+        const ended = served.end?.(error);
+        if (ended) await (error === undefined ? unlessAborted(ended, this.where.signal) : ended);
+      }
+    } catch (failure) {
+      for (const served of this.served) void served.end?.(failure);
+      throw failure;
+    }
   }
+}
+
+/** Ends the streams of a call that no job has taken; others are left as they are. */
+export async function endUntaken(streams: Streams, error?: unknown): Promise<void> {
+  const given = new Given({ isWorker: false, signal: new AbortController().signal });
+  try {
+    given.setStreams(streams);
+  } catch {
+    // It is another's, or none.
+  }
+  await given.end(error).catch(() => undefined);
 }
 
 async function given<T>(name: string, call: () => T | Promise<T>): Promise<T> {
@@ -235,11 +275,16 @@ function input(stream: ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>): 
   let rest = new Uint8Array() as Uint8Array;
   let isAtEnd = false;
   let filling: Promise<void> | undefined;
+  const next = async () => {
+    try {
+      return await iterator.next();
+    } catch (cause) {
+      throw streamFailed('stdin', cause);
+    }
+  };
   const fill = async () => {
     while (rest.byteLength === 0 && !isAtEnd) {
-      const { done, value } = await iterator.next().catch((cause: unknown) => {
-        throw streamFailed('stdin', cause);
-      });
+      const { done, value } = await next();
       if (done) isAtEnd = true;
       else if (value instanceof Uint8Array) rest = value;
       else throw streamFailed('stdin', 'it gave something else than a Uint8Array');
@@ -275,7 +320,8 @@ function input(stream: ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>): 
       if (isAtEnd) return;
       isAtEnd = true;
       // A source that waits for its own data must not hold up the end of the job.
-      void iterator.return?.().catch(() => undefined);
+      const stop = async () => iterator.return?.();
+      void stop().catch(() => undefined);
     },
   };
 }
@@ -287,6 +333,11 @@ async function soon(): Promise<boolean> {
 }
 
 function iterate(stream: ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>): AsyncIterator<Uint8Array> {
+  if (typeof stream !== 'object' || !(Symbol.asyncIterator in stream || 'getReader' in stream)) {
+    const message = `stdin takes bytes, a Blob, a ReadableStream or an async iterable, not ${kindOf(stream)}`;
+    throw new UsageError('not-a-stream', message);
+  }
+  if ('locked' in stream && stream.locked) throw locked('stdin');
   if (Symbol.asyncIterator in stream) return stream[Symbol.asyncIterator]();
   const reader = (stream as ReadableStream<Uint8Array>).getReader();
   return {
@@ -298,8 +349,20 @@ function iterate(stream: ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>)
   };
 }
 
+function kindOf(value: unknown): string {
+  return typeof value === 'object' ? 'another object' : `a ${typeof value}`;
+}
+
+function locked(name: string): UsageError {
+  return new UsageError('locked', `the stream at ${name} is locked: something else uses it; give the job its own`);
+}
+
 /** A stream as standard output: the program waits until it takes more. */
 function output(target: WritableStream<Uint8Array>): Served {
+  if (typeof target?.getWriter !== 'function') {
+    throw new UsageError('not-a-stream', `stdout takes a WritableStream, not ${kindOf(target)}`);
+  }
+  if (target.locked) throw locked('stdout');
   const writer = target.getWriter();
   return {
     write: async (_offset, data) => {

@@ -82,6 +82,8 @@ export async function execute(module: WebAssembly.Module, spec: JobSpec, around:
     const exitCode = await start(module, host, around.suspends);
     lines.end();
     if (host.failure) throw host.failure;
+    // ffprobe says nothing of what it could not write to standard output, and succeeds.
+    if (host.lost) throw host.lost;
     if (host.exceeded && exitCode !== 0) throw host.exceeded;
     if (spec.isMemoryBound && OUT_OF_MEMORY.test(stderr.text())) {
       throw new LimitError('memoryMaxBytes', spec.memoryMaxBytes);

@@ -76,6 +76,13 @@ export type FromWorker =
   | { type: 'done'; result: JobResult }
   | { type: 'failed'; error: PlainError };
 
+/** Bytes that a message takes along alone: with a view it takes all memory that it is a part of. */
+export function alone(data: Uint8Array): Uint8Array {
+  const isPart = data.buffer instanceof ArrayBuffer && data.byteLength !== data.buffer.byteLength;
+  // `slice` of a Buffer is a view again.
+  return isPart ? new Uint8Array(data) : data;
+}
+
 /** One end of the connection between the threads. */
 export interface Port<In, Out> {
   post(message: Out, transfer?: ArrayBuffer[]): void;

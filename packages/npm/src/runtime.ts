@@ -3,9 +3,9 @@
 
 import { coreCount, hasWorkers, pause, startWorker } from '#platform';
 import { AbortedError, AfmpegError, fromPlain, TimeoutError, UsageError } from './errors.ts';
-import { type Caller, type Reply, serve } from './files/remote.ts';
+import { type Caller, serve } from './files/remote.ts';
 import { type Frame, FRAMES_FOLDER, type FramesWanted, makeFrames } from './frames.ts';
-import { type Files, type FileSource, Given, type StdinSource } from './given.ts';
+import { endUntaken, type Files, type FileSource, Given, type StdinSource } from './given.ts';
 import { canSuspend, execute } from './job.ts';
 import { compile, type ModuleSource } from './module.ts';
 import { Output } from './output.ts';
@@ -14,7 +14,8 @@ import { Places } from './places.ts';
 import type { StartedWorker, WorkerHandle } from './platform/platform.ts';
 import { type Probe, probeArguments, readProbe } from './probe.ts';
 import type { Progress } from './progress.ts';
-import { ANSWERS_SIZE_BYTES, answer, type FromWorker, type JobResult, type JobSpec } from './protocol.ts';
+import { alone, ANSWERS_SIZE_BYTES, answer, type FromWorker, type JobResult, type JobSpec } from './protocol.ts';
+import { unlessAborted } from './signals.ts';
 import { Stop } from './wasi/host.ts';
 
 /** What limits and stops a job. */
@@ -32,7 +33,7 @@ export interface Limits {
   writtenMaxBytes?: number;
   /** The most bytes that all files in memory may take together; 4 GiB by default. */
   filesMaxBytes?: number;
-  /** The most bytes of standard output that are kept; 256 MiB by default. */
+  /** The most bytes of standard output that are kept; 256 MiB by default. A job that writes more fails. */
   stdoutMaxBytes?: number;
   /** Runs the job in the calling thread instead of a worker. It can then be stopped only when it reads or writes. */
   worker?: boolean;
@@ -45,9 +46,12 @@ export interface RunOptions extends Limits {
   fonts?: Files;
   /** Variables of the environment; there are none by default. */
   env?: Record<string, string>;
-  /** Standard input, `pipe:0`; empty by default. */
+  /** Standard input, `pipe:0`; empty by default. A stream is the job's from the call on, and is cancelled at its end. */
   stdin?: StdinSource;
-  /** Takes standard output, `pipe:1`, as it comes; by default it is kept for the result. */
+  /**
+   * Takes standard output, `pipe:1`, as it comes; by default it is kept for the result. It is the job's from the call
+   * on: closed when that succeeds, which the result waits for, and aborted when it fails, even before it begins.
+   */
   stdout?: WritableStream<Uint8Array>;
   /** Called with each line of FFmpeg's messages. */
   onLog?(line: string): void;
@@ -142,19 +146,22 @@ export class Runtime {
     options: RunOptions,
     parallel: true | number | 'require',
   ): Promise<Output> {
-    checkArguments(args, options);
+    const { signal, stop } = this.beginCall(args, options);
     const { stdin, stdout, onLog, onProgress, durationSeconds, timeout, parallel: _, ...given } = options;
-    const { signal, stop } = this.begin(options);
     // What ends because another of the parts has failed leaves the job as a whole.
     const parts = this.begin({ signal });
     const limits = { ...given, signal: parts.signal };
     // Only the last job is the caller's to see.
     const seen = { ...limits, ...(stdout && { stdout }), ...(onLog && { onLog }) };
     const { stdoutMaxBytes: _ofLast, ...ofOthers } = limits;
+    let isWhole = false;
     const jobs: Jobs = {
       run: (args, own) => this.runAmong([], args, { ...ofOthers, ...own }),
       join: (args, own) => this.runAmong([], args, { ...seen, ...own }, true),
-      whole: () => this.runAmong([], args, { ...options, signal }),
+      whole: () => {
+        isWhole = true;
+        return this.runAmong([], args, { ...options, signal });
+      },
       stop: () => parts.stop(new AbortedError('another of the jobs has failed')),
       canWait: canSuspend() || typeof SharedArrayBuffer === 'function',
     };
@@ -167,11 +174,17 @@ export class Runtime {
       filesMaxBytes: options.filesMaxBytes ?? FILES_MAX_BYTES,
       onProgress,
     };
+    let failure: unknown;
     try {
       return await runParallel(command, jobs);
+    } catch (error) {
+      failure = error;
+      throw error;
     } finally {
       parts.stop();
       stop();
+      // A job that runs the command as a whole ends both, and the one that joins has taken standard output at most.
+      if (!isWhole) void endUntaken({ stdin, stdout }, failure);
     }
   }
 
@@ -182,19 +195,34 @@ export class Runtime {
     options: RunOptions,
     isBeside = false,
   ): Promise<Output> {
-    checkArguments(args, options);
-    const { signal, stop } = this.begin(options);
+    const { signal, stop } = this.beginCall(args, options);
+    const given = new Given({ isWorker: options.worker !== false && hasWorkers(), signal });
+    let failure: unknown;
     try {
+      // From the call on they end with the job, even if it never gets its place.
+      given.setStreams(options);
       const free = isBeside ? () => undefined : await this.places.take(signal);
       try {
-        return await this.runNow(args, options, folders, signal);
+        return await this.runNow(args, options, folders, given);
       } finally {
         free();
       }
     } catch (error) {
-      throw signal.aborted ? signal.reason : error;
+      failure = signal.aborted ? signal.reason : error;
+      throw failure;
     } finally {
-      stop();
+      await given.end(failure).finally(stop);
+    }
+  }
+
+  /** Checks a call, and begins it; ends its streams if it is wrong. */
+  private beginCall(args: readonly string[], options: RunOptions): ReturnType<Runtime['begin']> {
+    try {
+      checkArguments(args, options);
+      return this.begin(options);
+    } catch (error) {
+      void endUntaken(options, error);
+      throw error;
     }
   }
 
@@ -224,32 +252,21 @@ export class Runtime {
     args: readonly string[],
     options: RunOptions,
     folders: readonly string[],
-    signal: AbortSignal,
+    given: Given,
   ): Promise<Output> {
     const started = performance.now();
+    const { isWorker, signal } = given.where;
     signal.throwIfAborted();
-    const isWorker = options.worker !== false && hasWorkers();
-    const given = new Given({ isWorker, signal });
     for (const [name, source] of Object.entries(options.files ?? {})) await given.add(name, source);
     for (const [name, source] of Object.entries(options.fonts ?? {}))
       await given.add(`usr/share/fonts/${name}`, source);
     for (const name of folders) given.addFolder(name);
-    if (options.stdin) given.setStdin(options.stdin);
-    if (options.stdout) given.setStdout(options.stdout);
     const spec = specOf(args, options, given, this.memoryMaxBytes);
-    let failure: unknown;
-    try {
-      signal.throwIfAborted();
-      const result = isWorker
-        ? await this.inWorker(spec, given, options, signal)
-        : await this.here(spec, given, options, signal, started);
-      return new Output(result);
-    } catch (error) {
-      failure = error;
-      throw error;
-    } finally {
-      await given.end(failure);
-    }
+    signal.throwIfAborted();
+    const result = isWorker
+      ? await this.inWorker(spec, given, options, signal)
+      : await this.here(spec, given, options, signal, started);
+    return new Output(result);
   }
 
   /** Runs a job in a worker, which ends with it: so all its memory is free at once. */
@@ -300,7 +317,7 @@ export class Runtime {
       case 'call':
         void serve(given.served, message.request).then((reply) => {
           if (answers) answer(answers, reply);
-          else worker.post({ type: 'reply', reply: ownCopy(reply) });
+          else worker.post({ type: 'reply', reply: 'data' in reply ? { data: alone(reply.data) } : reply });
         });
         return;
       case 'done':
@@ -415,16 +432,6 @@ function endStarted({ ready }: StartedWorker): void {
   ready.then((worker) => worker.terminate()).catch(() => undefined);
 }
 
-/** What a promise gives, unless the job is to end before. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
-}
-
 function workerDied(reason: string): AfmpegError {
   const message = `the worker of the job died: ${reason}; there was probably no memory for it: run fewer jobs at once`;
   return new AfmpegError('worker-died', message);
@@ -433,12 +440,6 @@ function workerDied(reason: string): AfmpegError {
 /** Shared memory for answers, where the engine has it: a page has it only when it is cross-origin isolated. */
 function sharedAnswers(): SharedArrayBuffer | undefined {
   return typeof SharedArrayBuffer === 'function' ? new SharedArrayBuffer(ANSWERS_SIZE_BYTES) : undefined;
-}
-
-/** A message takes all memory that a view is a part of along. */
-function ownCopy(reply: Reply): Reply {
-  if (!('data' in reply) || reply.data.byteLength === reply.data.buffer.byteLength) return reply;
-  return { data: reply.data.slice() };
 }
 
 const LIMITS = ['memoryMaxBytes', 'writtenMaxBytes', 'filesMaxBytes', 'stdoutMaxBytes'] as const;

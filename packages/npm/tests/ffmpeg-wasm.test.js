@@ -54,6 +54,47 @@ test('files stay from one command to the next', async () => {
   ffmpeg.terminate();
 });
 
+test('folders that a command makes stay', async () => {
+  const ffmpeg = await loaded();
+  await ffmpeg.writeFile('in.mp4', await fetchFile(VIDEO));
+  const playlist = 'out/v%v/all.m3u8';
+  const streams = '-map 0:v -map 0:a -c copy -f hls -var_stream_map v:0,a:0';
+  await ffmpeg.createDir('out');
+  assert.equal(await ffmpeg.exec(words(`-i in.mp4 ${streams} -hls_segment_filename out/v%v/%d.ts ${playlist}`)), 0);
+  const node = (await ffmpeg.listDir('out')).find(({ name }) => name === 'v0');
+  assert.deepEqual(node, { name: 'v0', isDir: true });
+  assert.ok((await ffmpeg.listDir('out/v0')).some(({ name }) => name === 'all.m3u8'));
+  await ffmpeg.writeFile('out/v0/note.txt', 'text');
+  assert.equal(await ffmpeg.exec(words('-i out/v0/all.m3u8 -c copy out/v0/whole.mp4')), 0);
+  ffmpeg.terminate();
+});
+
+test('loads share one runtime, and terminate leaves none behind', async () => {
+  const workers = [];
+  const count = (worker) => workers.push(worker);
+  process.on('worker', count);
+  const ended = async () => {
+    // A thread that has ended has no number.
+    for (let turn = 0; turn < 500 && workers.some(({ threadId }) => threadId >= 0); turn++) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    return workers.every(({ threadId }) => threadId < 0);
+  };
+  const ffmpeg = new FFmpeg();
+  const loads = [ffmpeg.load(), ffmpeg.load(), ffmpeg.load()];
+  assert.deepEqual(await Promise.all(loads), [true, false, false]);
+  ffmpeg.terminate();
+  const ending = ffmpeg.load();
+  ffmpeg.terminate();
+  const next = ffmpeg.load();
+  await assert.rejects(ending, { message: 'called FFmpeg.terminate()' });
+  assert.equal(await next, true);
+  assert.equal(await ffmpeg.exec(['-version']), 0);
+  ffmpeg.terminate();
+  assert.ok(await ended(), 'workers of an ended runtime go on');
+  process.off('worker', count);
+});
+
 test('Files are mounted, and only read', async () => {
   const ffmpeg = await loaded();
   const data = new Blob([readFileSync(VIDEO)]);

@@ -3,9 +3,10 @@
 
 // Programs that do what no compiler would make of a program: each call gives an error, and nothing else happens.
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import fs, { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import paths, { join } from 'node:path';
 import { after, test } from 'node:test';
 
 import {
@@ -29,6 +30,7 @@ const ERRNO = {
   LOOP: 32,
   NAMETOOLONG: 37,
   NOENT: 44,
+  NOTDIR: 54,
   NOTSUP: 58,
   PERM: 63,
   ROFS: 69,
@@ -38,9 +40,11 @@ after(() => rmSync(scratch, { recursive: true }));
 
 async function run(calls, data, options = {}) {
   const runtime = await Runtime.load(program(calls, data));
-  const output = await runtime.run(['ffmpeg'], options);
-  runtime.close();
-  return results(output.stdout);
+  try {
+    return results((await runtime.run(['ffmpeg'], options)).stdout);
+  } finally {
+    runtime.close();
+  }
 }
 
 const text = (value) => new TextEncoder().encode(value);
@@ -171,22 +175,71 @@ test('a folder of the machine: links, what lies outside, and a folder that is on
   assert.equal(readFileSync(join(scratch, 'secret'), 'utf8'), 'secret');
 });
 
+test('names that the system has no place for', async () => {
+  const inside = join(scratch, 'names');
+  mkdirSync(inside);
+  writeFileSync(join(inside, 'file'), 'content');
+  const [long, below] = [`m/${'a'.repeat(300)}`, 'm/file/x'];
+  const unlink = (at, path) => ['path_unlink_file', FIRST_FOLDER, at, path.length];
+  const calls = [open(long.length, { at: 1024 }), open(below.length), unlink(1024, long), unlink(0, below)];
+  const files = { m: folder(inside, { write: true }) };
+  const codes = await run(calls, { 0: text(below), 1024: text(long) }, { files });
+  assert.deepEqual(codes, [ERRNO.NAMETOOLONG, ERRNO.NOTDIR, ERRNO.NAMETOOLONG, ERRNO.NOTDIR]);
+});
+
+/** Has the scratch folder be the drive C: of a Windows, as a library in this thread sees it, while `act` runs. */
+async function onWindows(act) {
+  const { lstatSync, openSync, realpathSync, statSync, unlinkSync } = fs;
+  const known = { lstatSync, openSync, statSync, unlinkSync };
+  const { join, sep } = paths;
+  const place = (path) => (String(path).startsWith('C:\\') ? join(scratch, ...path.slice(3).split('\\')) : path);
+  for (const [name, call] of Object.entries(known)) fs[name] = (path, ...more) => call(place(path), ...more);
+  fs.realpathSync = (path) => (realpathSync(place(path)) === place(path) ? path : 'C:\\another');
+  Object.assign(paths, { join: paths.win32.join, sep: paths.win32.sep });
+  syncBuiltinESMExports();
+  try {
+    return await act();
+  } finally {
+    Object.assign(fs, known, { realpathSync });
+    Object.assign(paths, { join, sep });
+    syncBuiltinESMExports();
+  }
+}
+
+test('on Windows a backslash or a colon in a name leads nowhere else', async () => {
+  mkdirSync(join(scratch, 'media'));
+  writeFileSync(join(scratch, 'media/file'), 'content');
+  writeFileSync(join(scratch, 'outside'), 'secret');
+  const tried = ['m/file', 'm/..\\outside', 'm/x\\..\\..\\outside', 'm/file:stream', 'm/C:file'];
+  const calls = tried.map((path, index) => open(path.length, { at: 64 * index }));
+  calls.push(['path_unlink_file', FIRST_FOLDER, 64, tried[1].length]);
+  const data = Object.fromEntries(tried.map((path, index) => [64 * index, text(path)]));
+  const runtime = await Runtime.load(program(calls, data));
+  const files = { m: folder('C:\\media', { write: true }) };
+  const { stdout } = await onWindows(() => runtime.run(['ffmpeg'], { files, worker: false }));
+  runtime.close();
+  assert.deepEqual(results(stdout), [0, ...Array(5).fill(ERRNO.INVAL)]);
+  assert.equal(readFileSync(join(scratch, 'outside'), 'utf8'), 'secret');
+});
+
 test('what is given is not changed, and holes and limits hold', async () => {
   const given = text('content');
   const write = (fd) => ['fd_write', fd, 256, 1, 264];
   const data = { 0: text('file'), 256: Uint8Array.from([0, 0, 0, 0, 4, 0, 0, 0]) };
   const opened = 5;
-  const calls = [
-    open(4, { rights: RIGHTS.READ | RIGHTS.WRITE }),
-    write(opened),
-    ['fd_seek', opened, 1n << 40n, 0, 520],
-    write(opened),
-    ['fd_filestat_set_size', opened, 1n << 52n],
-    ['fd_seek', opened, -(1n << 62n), 1, 520],
-  ];
-  const codes = await run(calls, data, { files: { file: given } });
-  const NOSPC = 51;
-  assert.deepEqual(codes, [0, 0, 0, NOSPC, NOSPC, ERRNO.INVAL]);
+  const first = [open(4, { rights: RIGHTS.READ | RIGHTS.WRITE }), write(opened)];
+  const files = { file: given };
+  const codes = await run([...first, ['fd_seek', opened, -(1n << 62n), 1, 520]], data, { files });
+  assert.deepEqual(codes, [0, 0, ERRNO.INVAL]);
+  // What was not written is told of though the program itself says nothing, and ends with 0.
+  const isLimit = (limit) => (error) => error instanceof LimitError && error.limit === limit;
+  const hole = [...first, ['fd_seek', opened, 1n << 40n, 0, 520], write(opened)];
+  await assert.rejects(run(hole, data, { files }), isLimit('filesMaxBytes'));
+  const grown = [...first, ['fd_filestat_set_size', opened, 1n << 52n]];
+  await assert.rejects(run(grown, data, { files }), isLimit('filesMaxBytes'));
+  await assert.rejects(run(first, data, { files, writtenMaxBytes: 3 }), isLimit('writtenMaxBytes'));
+  await assert.rejects(run(first, data, { files, stdoutMaxBytes: 3 }), isLimit('stdoutMaxBytes'));
+  assert.deepEqual(await run(first, data, { files, stdoutMaxBytes: 4, writtenMaxBytes: 8 }), [0, 0]);
   assert.equal(new TextDecoder().decode(given), 'content');
 });
 

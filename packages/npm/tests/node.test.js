@@ -3,6 +3,7 @@
 
 // The package in node, with the module that is installed.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   closeSync,
@@ -153,6 +154,79 @@ test('streams of any length pass through', async () => {
   );
 });
 
+test('a signal and a timeout hold while standard output is closed', { timeout: 60_000 }, async () => {
+  const one = await Runtime.load(undefined, { jobsMax: 1 });
+  const version = ['ffprobe', '-version'];
+  const controller = new AbortController();
+  const [closing, close] = [new AbortController(), () => new Promise(() => {})];
+  const stdout = new WritableStream({ close: () => (closing.abort(), close()) });
+  const job = one.run(version, { stdout, signal: controller.signal });
+  await once(closing.signal, 'abort');
+  // Meanwhile the job's place is another's.
+  (await one.run(version)).expectSuccess();
+  controller.abort();
+  await assert.rejects(job, isError(AbortedError, 'aborted'));
+  const late = one.run(version, { stdout: new WritableStream({ close }), timeout: 1000 });
+  await assert.rejects(late, isError(TimeoutError, 'timeout'));
+  one.close();
+});
+
+test('streams end with a job that never begins', { timeout: 60_000 }, async () => {
+  const one = await Runtime.load(undefined, { jobsMax: 1 });
+  const before = new AbortController();
+  const first = one.run(ENDLESS, { signal: before.signal });
+  const failures = [
+    ['timeout', { timeout: 50 }],
+    ['aborted', { signal: AbortSignal.abort() }],
+    ['bad-limit', { stdoutMaxBytes: -1 }],
+    ['bad-environment', { env: { 'A=B': 'C' } }],
+    ['unreachable', { files: { 'in.mp4': new URL('http://localhost:9/video.mp4') } }],
+    ['not-cut', { parallel: 'require' }],
+  ];
+  for (const [code, options] of failures) {
+    const { readable, writable } = new TransformStream();
+    const cancelling = new AbortController();
+    const cancelled = once(cancelling.signal, 'abort');
+    const stdin = new ReadableStream({ cancel: () => cancelling.abort() });
+    const job = one.run(COPY, { stdin, stdout: writable, ...options });
+    await assert.rejects(job, (error) => error.code === code, code);
+    await assert.rejects(readable.getReader().read(), (error) => error.code === code, code);
+    await cancelled;
+    if (code !== 'timeout') continue;
+    before.abort();
+    await assert.rejects(first);
+  }
+  one.close();
+});
+
+test('streams that are none, another one has, or fail at once', async () => {
+  const read = words('ffprobe -v error -i pipe:0');
+  const locked = new ReadableStream();
+  locked.getReader();
+  await assert.rejects(runtime.run(read, { stdin: 'text' }), isError(UsageError, 'not-a-stream'));
+  await assert.rejects(runtime.run(read, { stdin: locked }), isError(UsageError, 'locked'));
+  const taken = new WritableStream();
+  taken.getWriter();
+  await assert.rejects(runtime.run(read, { stdout: taken }), isError(UsageError, 'locked'));
+  await assert.rejects(runtime.run(read, { stdout: {} }), isError(UsageError, 'not-a-stream'));
+  const next = () => {
+    throw new Error('gone');
+  };
+  const stdin = { [Symbol.asyncIterator]: () => ({ next }) };
+  await assert.rejects(runtime.run(read, { stdin }), isError(SourceError, 'stream-failed'));
+});
+
+test('a part of a large buffer is sent without the rest', async () => {
+  const whole = new Uint8Array(2 ** 30);
+  whole.set(video);
+  const before = process.memoryUsage().rss;
+  let most = 0;
+  const onLog = () => (most = Math.max(most, process.memoryUsage().rss));
+  const files = { 'in.mp4': whole.subarray(0, video.byteLength) };
+  (await runtime.run(words('ffprobe in.mp4'), { files, onLog })).expectSuccess();
+  assert.ok(most > 0 && most - before < 2 ** 29, `${most - before} bytes more were in use`);
+});
+
 test('a sparse file of 5 GB is probed and cut without being read whole', async () => {
   // Its media are in the first megabytes; the index that comes with them covers all of it.
   const large = join(scratch, 'large.mkv');
@@ -224,6 +298,33 @@ test('a Blob that shrinks, and a source that fails', async () => {
   );
   const gone = new URL('http://localhost:9/video.mp4');
   await assert.rejects(runtime.run(COPY, { files: { 'in.mp4': gone } }), isError(SourceError, 'unreachable'));
+});
+
+test('a server that goes away in the midst of an answer', async () => {
+  const server = createServer((request, response) => {
+    const [, start, end] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range).map(Number);
+    const headers = { 'Content-Range': `bytes ${start}-${end}/${video.byteLength}`, 'Content-Length': end - start + 1 };
+    response.writeHead(206, headers);
+    if (end === 0) return response.end(video.subarray(0, 1));
+    response.write(video.subarray(start, start + 100));
+    setTimeout(() => response.destroy(), 20);
+  }).listen(0);
+  await once(server, 'listening');
+  const address = new URL(`http://localhost:${server.address().port}/video.mp4`);
+  await assert.rejects(runtime.run(COPY, { files: { 'in.mp4': address } }), isError(SourceError, 'unreachable'));
+  server.close();
+});
+
+test('a FIFO is no file, and keeps no worker waiting', async () => {
+  const fifo = join(scratch, 'fifo');
+  execFileSync('mkfifo', [fifo]);
+  try {
+    const job = runtime.run(COPY, { files: { 'in.mp4': path(fifo) }, timeout: 20_000 });
+    await assert.rejects(job, isError(SourceError, 'unreadable'));
+  } finally {
+    // What still waits for a writer has one.
+    closeSync(openSync(fifo, 'r+'));
+  }
 });
 
 test('a job in the calling thread', async () => {

@@ -36,6 +36,11 @@ function versionOf(headers: Headers): string | null {
   return headers.get('etag') ?? headers.get('last-modified');
 }
 
+/** Frees the connection of an answer whose body is not wanted; one that has failed already is no news. */
+function drop({ body }: Response): void {
+  void body?.cancel().catch(() => undefined);
+}
+
 /** Looks for a file, and whether it can be read by ranges. */
 export async function find(url: string, signal?: AbortSignal): Promise<Found> {
   const options = signal ? { signal } : {};
@@ -48,7 +53,7 @@ export async function find(url: string, signal?: AbortSignal): Promise<Found> {
     }
   };
   const response = await get({ headers: { Range: 'bytes=0-0' } });
-  await response.body?.cancel();
+  drop(response);
   if (response.status === 416) return { url, sizeBytes: 0, version: versionOf(response.headers) };
   if (!response.ok) throw failed(url, `the server answers ${response.status}`);
   if (response.status !== 206) throw noRanges(url);
@@ -70,14 +75,22 @@ const range = (offset: number, length: number) => `bytes=${offset}-${offset + le
 
 export async function read(found: Found, offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
   const options = signal ? { signal } : {};
-  let response: Response;
+  const reach = async <T>(call: () => Promise<T>): Promise<T> => {
+    try {
+      return await call();
+    } catch (error) {
+      throw failed(found.url, error instanceof Error ? error.message : String(error), error);
+    }
+  };
+  const response = await reach(() => fetch(found.url, { headers: { Range: range(offset, length) }, ...options }));
   try {
-    response = await fetch(found.url, { headers: { Range: range(offset, length) }, ...options });
+    check(found, response.status, response.headers);
   } catch (error) {
-    throw failed(found.url, error instanceof Error ? error.message : String(error), error);
+    drop(response);
+    throw error;
   }
-  check(found, response.status, response.headers);
-  return new Uint8Array(await response.arrayBuffer());
+  // The connection may break in the midst of it, too.
+  return new Uint8Array(await reach(() => response.arrayBuffer()));
 }
 
 /** A file on a server, read in a worker of a browser without waiting for promises. */

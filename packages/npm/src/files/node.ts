@@ -4,7 +4,7 @@
 // Files and folders of the machine, in node, Deno and Bun.
 
 import * as fs from 'node:fs';
-import { join, resolve as absolute } from 'node:path';
+import { join, resolve as absolute, sep } from 'node:path';
 
 import { SourceError } from '../errors.ts';
 import { Errno, FileType } from '../wasi/abi.ts';
@@ -43,6 +43,11 @@ function ask<T>(call: () => T): T {
 const NOFOLLOW = fs.constants.O_NOFOLLOW ?? 0;
 /** A FIFO without a writer is not to block the open. */
 const NONBLOCK = fs.constants.O_NONBLOCK ?? 0;
+
+/** What is there, without following a link; nothing if nothing is. */
+function look(place: string): fs.Stats | undefined {
+  return ask(() => fs.lstatSync(place, { throwIfNoEntry: false }));
+}
 
 class NodeContent implements Content {
   constructor(
@@ -119,12 +124,21 @@ export class NodeFolder implements FileSystem {
 
   /** The place of a path on the machine, if no link leads to it. */
   private place(path: string): string {
+    // To Windows `..\x` is a way out, and `C:x` or `x:y` another drive or stream; to a guest they are names.
+    if (sep === '\\' && /[\\:]/.test(path)) throw new Errno(Errno.INVAL);
+    const place = this.below(path);
     const [folder] = split(path);
-    const parent = join(this.root, folder);
+    const parent = this.below(folder);
     if (ask(() => fs.realpathSync(parent)) !== parent) throw new Errno(Errno.LOOP);
-    const place = join(this.root, path);
     // As a guest cannot make links, one that is there was there before.
-    if (fs.lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink()) throw new Errno(Errno.LOOP);
+    if (look(place)?.isSymbolicLink()) throw new Errno(Errno.LOOP);
+    return place;
+  }
+
+  private below(path: string): string {
+    const place = join(this.root, path);
+    const start = this.root.endsWith(sep) ? this.root : this.root + sep;
+    if (path !== '' && !place.startsWith(start)) throw new Errno(Errno.PERM);
     return place;
   }
 
@@ -137,7 +151,7 @@ export class NodeFolder implements FileSystem {
   open(path: string, options: OpenOptions): Content | undefined {
     const isChange = options.write || options.truncate || options.create;
     const place = this.place(path);
-    const stats = fs.lstatSync(place, { throwIfNoEntry: false });
+    const stats = look(place);
     if (stats?.isDirectory()) {
       if (options.exclusive) throw new Errno(Errno.EXIST);
       if (options.write || options.truncate) throw new Errno(Errno.ISDIR);
@@ -176,7 +190,7 @@ export class NodeFolder implements FileSystem {
 
   unlink(path: string): void {
     const place = this.changed(path);
-    if (fs.lstatSync(place, { throwIfNoEntry: false })?.isDirectory()) throw new Errno(Errno.ISDIR);
+    if (look(place)?.isDirectory()) throw new Errno(Errno.ISDIR);
     ask(() => fs.unlinkSync(place));
   }
 
@@ -193,11 +207,8 @@ export class NodeFolder implements FileSystem {
 export function openPath(name: string, path: string, isWritable: boolean): { content: Content; finish(): void } {
   try {
     const place = absolute(path);
-    const fd = fs.openSync(
-      place,
-      isWritable ? fs.constants.O_RDWR | fs.constants.O_CREAT : fs.constants.O_RDONLY,
-      0o666,
-    );
+    const flags = isWritable ? fs.constants.O_RDWR | fs.constants.O_CREAT : fs.constants.O_RDONLY;
+    const fd = fs.openSync(place, flags | NONBLOCK, 0o666);
     if (fs.fstatSync(fd).isFile()) {
       const content = new NodeContent(fd, isWritable);
       return { content, finish: () => content.finish() };

@@ -83,6 +83,8 @@ export class Host {
   private pauseAt = performance.now() + PAUSE_EVERY_MS;
   /** The first limit that a call was refused for. */
   exceeded: LimitError | undefined;
+  /** The first limit that kept something from being written: what there is of it is not all, whatever the guest says. */
+  lost: LimitError | undefined;
   /** The first fault of something that the caller has given. */
   failure: SourceError | UnsupportedError | undefined;
 
@@ -199,6 +201,7 @@ export class Host {
     if (error instanceof Errno) return error.errno;
     if (error instanceof LimitError) {
       this.exceeded ??= error;
+      if (LIMITS_OF_WRITTEN.includes(error.limit)) this.lost ??= error;
       return ERRNO_OF_LIMIT[error.limit];
     }
     if (error instanceof SourceError || error instanceof UnsupportedError) {
@@ -620,6 +623,8 @@ export class Stop extends Error {
     super(error.message);
   }
 }
+
+const LIMITS_OF_WRITTEN: readonly Limit[] = ['writtenMaxBytes', 'filesMaxBytes', 'stdoutMaxBytes'];
 
 const ERRNO_OF_LIMIT: Record<Limit, number> = {
   memoryMaxBytes: Errno.NOSPC,

@@ -1,9 +1,11 @@
 //! HTTP, with the patience and the mistrust that downloads need.
 
 use std::net::IpAddr;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use ureq::http::{HeaderValue, Method, Request, Response, Uri, header};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 use url::Url;
 
@@ -19,6 +21,20 @@ pub(crate) const SMALL_FILE_MAX_BYTES: u64 = 16 << 20;
 /// Browsers follow a similar number of redirects in a row.
 const REDIRECTS_MAX: usize = 10;
 
+/// The authorities that this machine trusts, which has those of its owner's network among them, or that `SSL_CERT_FILE` and
+/// `SSL_CERT_DIR` name; Mozilla's on a machine that has none.
+static AUTHORITIES: LazyLock<RootCerts> = LazyLock::new(|| {
+    let found = rustls_native_certs::load_native_certs().certs;
+    if found.is_empty() {
+        return RootCerts::WebPki;
+    }
+    let certificates = found
+        .iter()
+        .map(|certificate| Certificate::from_der(certificate).to_owned())
+        .collect();
+    RootCerts::Specific(Arc::new(certificates))
+});
+
 /// Returns what makes requests with the proxies of the usual variables, and follows no redirects itself.
 pub fn agent(connect_timeout: Duration, response_timeout: Duration) -> Agent {
     Agent::config_builder()
@@ -32,6 +48,7 @@ pub fn agent(connect_timeout: Duration, response_timeout: Duration) -> Agent {
         .user_agent(concat!("afmpeg/", env!("CARGO_PKG_VERSION")))
         // A part of a file is a part of its bytes as they lie on the server.
         .accept_encoding("identity")
+        .tls_config(TlsConfig::builder().root_certs(AUTHORITIES.clone()).build())
         .build()
         .into()
 }

@@ -1,7 +1,9 @@
 //! Requests to web servers.
 
 use super::allowed::Allowed;
+use std::collections::BTreeSet;
 use std::io::{self, Read};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 use ureq::http::{Response, header};
@@ -28,7 +30,11 @@ pub struct Part {
 pub struct Fetcher {
     agent: Agent,
     allowed: Allowed,
+    told: Arc<Mutex<BTreeSet<String>>>,
 }
+
+/// A hostile playlist can name addresses without end.
+const TOLD_MAX: usize = 16;
 
 /// A failure, and whether it may pass.
 struct Failed {
@@ -39,7 +45,20 @@ struct Failed {
 impl Fetcher {
     pub fn new(allowed: Allowed) -> Fetcher {
         let agent = afmpeg_release::agent(CONNECT_TIMEOUT, RESPONSE_TIMEOUT);
-        Fetcher { agent, allowed }
+        Fetcher {
+            agent,
+            allowed,
+            told: Arc::default(),
+        }
+    }
+
+    /// Says once why a file of the web could not be read: the program learns no more than that it could not.
+    pub fn tell(&self, url: &Url, reason: &dyn std::fmt::Display) {
+        let line = format!("afmpeg: {url}: {reason}").replace(char::is_control, "?");
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() < TOLD_MAX && told.insert(line.clone()) {
+            eprintln!("{line}");
+        }
     }
 
     /// Asks for a part of a file, again if the server or the network fails for the moment.
@@ -51,7 +70,12 @@ impl Fetcher {
                     thread::sleep(pause);
                     pause *= 2;
                 }
-                result => return result.map_err(|failed| failed.error),
+                result => {
+                    return result.map_err(|failed| {
+                        self.tell(url, &failed.error);
+                        failed.error
+                    });
+                }
             }
         }
         Err(io::ErrorKind::TimedOut.into())
@@ -124,10 +148,12 @@ impl Fetcher {
                 request = request.header(header::IF_RANGE, version);
             }
             let response = request.call().map_err(|error| Failed {
-                may_pass: matches!(
-                    error,
-                    ureq::Error::Io(_) | ureq::Error::Timeout(_) | ureq::Error::ConnectionFailed
-                ),
+                may_pass: match &error {
+                    // A certificate that is not trusted will not be the next time.
+                    ureq::Error::Io(error) => error.kind() != io::ErrorKind::InvalidData,
+                    ureq::Error::Timeout(_) | ureq::Error::ConnectionFailed => true,
+                    _ => false,
+                },
                 error: io::Error::other(error),
             })?;
             let target = response.headers().get(header::LOCATION);
@@ -137,12 +163,8 @@ impl Fetcher {
             };
             let next = url.join(target).ok().filter(|next| self.allowed.permits(next));
             let Some(next) = next else {
-                eprintln!("afmpeg: {url} leads to {target}, which is not allowed; see --allow-url");
-                return Err(failed(
-                    io::ErrorKind::PermissionDenied,
-                    "a redirect to what is not allowed",
-                    false,
-                ));
+                let message = format!("it leads to {target}, which is not allowed; see --allow-url");
+                return Err(failed(io::ErrorKind::PermissionDenied, &message, false));
             };
             url = next;
         }

@@ -52,7 +52,8 @@ impl FileSystem for Remote {
         let mut parts = Parts::default();
         let first = self.fetcher.part(&url, 0, parts.wanted_bytes(0), None)?;
         parts.add(0, first.bytes);
-        let whole = first.rest.map(|rest| Whole::new(rest, first.size_bytes)).transpose()?;
+        let whole = first.rest.map(|rest| Whole::new(rest, first.size_bytes)).transpose();
+        let whole = whole.inspect_err(|error| self.fetcher.tell(&url, error))?;
         Ok(Opened::File(Box::new(RemoteFile {
             url,
             fetcher: self.fetcher.clone(),
@@ -92,16 +93,16 @@ impl File for RemoteFile {
             return Ok(0);
         }
         if let Some(whole) = &mut self.whole {
-            return whole.read_at(buffer, offset);
+            let read = whole.read_at(buffer, offset);
+            return read.inspect_err(|error| self.fetcher.tell(&self.url, error));
         }
         if self.parts.at(offset).is_none() {
             let wanted = self.parts.wanted_bytes(offset).min(self.size_bytes - offset);
             let part = self.fetcher.part(&self.url, offset, wanted, self.version.as_deref())?;
             if part.size_bytes != self.size_bytes || part.version != self.version || part.bytes.is_empty() {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "the file has changed on the server",
-                ));
+                let message = "the file has changed on the server";
+                self.fetcher.tell(&self.url, &message);
+                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
             }
             self.parts.add(offset, part.bytes);
         }

@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 mod accounts;
+#[path = "../support/certificates.rs"]
 mod certificates;
 mod chaos;
 mod deploy;

@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "../support/certificates.rs"]
+mod certificates;
 mod clients;
 mod copies;
 mod descriptors;

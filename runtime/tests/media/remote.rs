@@ -1,9 +1,13 @@
 //! Inputs on web servers, some of which lie.
 
+use crate::certificates::Authority;
 use crate::fixture::{SOURCE, Studio};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -29,8 +33,13 @@ struct Server {
 
 impl Server {
     fn start(answers: &[(&str, Answer)]) -> Server {
+        Server::start_with(answers, None)
+    }
+
+    fn start_with(answers: &[(&str, Answer)], tls: Option<Arc<ServerConfig>>) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let address = format!("{scheme}://{}", listener.local_addr().unwrap());
         let asked: Arc<Mutex<Vec<(String, usize)>>> = Arc::default();
         let answers: BTreeMap<String, Answer> = answers
             .iter()
@@ -39,9 +48,16 @@ impl Server {
         let log = asked.clone();
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let (answers, log) = (answers.clone(), log.clone());
+                let (answers, log, tls) = (answers.clone(), log.clone(), tls.clone());
+                let stream = stream.unwrap();
                 // A client that leaves early is no fault of the server.
-                thread::spawn(move || serve(stream.unwrap(), &answers, &log));
+                thread::spawn(move || match tls {
+                    None => serve(stream, &answers, &log),
+                    Some(tls) => {
+                        let connection = ServerConnection::new(tls).unwrap();
+                        serve(StreamOwned::new(connection, stream), &answers, &log)
+                    }
+                });
             }
         });
         Server { address, asked }
@@ -52,9 +68,12 @@ impl Server {
     }
 }
 
-fn serve(stream: TcpStream, answers: &BTreeMap<String, Answer>, log: &Mutex<Vec<(String, usize)>>) -> Option<()> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
-    let mut stream = stream;
+fn serve(
+    stream: impl Read + Write,
+    answers: &BTreeMap<String, Answer>,
+    log: &Mutex<Vec<(String, usize)>>,
+) -> Option<()> {
+    let mut reader = BufReader::new(stream);
     loop {
         let mut range = None;
         let mut lines = Vec::new();
@@ -92,10 +111,12 @@ fn serve(stream: TcpStream, answers: &BTreeMap<String, Answer>, log: &Mutex<Vec<
             None => ("HTTP/1.1 404 Not Found\r\n".to_owned(), Vec::new()),
         };
         log.lock().unwrap().push((path, body.len()));
+        let stream = reader.get_mut();
         stream
             .write_all(format!("{head}Content-Length: {}\r\n\r\n", body.len()).as_bytes())
             .ok()?;
         stream.write_all(&body).ok()?;
+        stream.flush().ok()?;
     }
 }
 
@@ -238,12 +259,62 @@ fn servers_that_lie_are_errors() {
         ("/empty.mp4", Answer::Raw("HTTP/1.1 416 Range\r\n", b"")),
         ("/secret.mp4", Answer::Raw("HTTP/1.1 403 No\r\n", b"")),
     ]);
-    for name in ["short", "other", "huge", "none", "odd", "empty", "secret", "missing"] {
+    for (name, reason) in [
+        ("short", ""),
+        ("other", "another part"),
+        ("huge", "another part"),
+        ("none", "which part"),
+        ("odd", "which part"),
+        ("empty", ""),
+        ("secret", "forbidden"),
+        ("missing", "not found"),
+    ] {
         let line = format!("ffmpeg -v error -i {}/{name}.mp4 -c copy out.mkv", server.address);
         let run = studio.afmpeg(&format!("--allow-url {}/", server.address), &line).end();
         assert!(!matches!(run.exit_code, Some(0 | 70) | None), "{name}: {run}");
         assert!(!studio.path("out.mkv").exists(), "{name}");
+        let told = format!("afmpeg: {}/{name}.mp4: ", server.address);
+        let told = run
+            .stderr
+            .lines()
+            .filter(|line| line.starts_with(&told))
+            .collect::<Vec<_>>();
+        assert!(
+            reason.is_empty() || matches!(*told, [line] if line.contains(reason)),
+            "{name}: {run}"
+        );
     }
+}
+
+/// The machine's owner says whose certificates hold, as for other programs.
+#[test]
+fn certificates_count_as_the_machine_says() {
+    let studio = Studio::new();
+    let authorities = tempfile::tempdir().unwrap();
+    let [known, unknown] = ["known", "unknown"].map(|name| Authority::new(authorities.path(), name));
+    let (certificate, key) = known.issue("server", [127, 0, 0, 1]);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![CertificateDer::from_pem_file(certificate).unwrap()],
+            PrivateKeyDer::from_pem_file(key).unwrap(),
+        )
+        .unwrap();
+    let answer = Answer::File(Arc::new(studio.read(SOURCE)));
+    let server = Server::start_with(&[("/video.mp4", answer)], Some(Arc::new(config)));
+    let show = |authority: &Authority| {
+        studio
+            .afmpeg(
+                &format!("--allow-url {}/", server.address),
+                &format!("{SHOW} {}/video.mp4", server.address),
+            )
+            .env("SSL_CERT_FILE", authority.certificate.to_str().unwrap())
+    };
+    assert!(show(&known).ok().text().starts_with("5."));
+    show(&unknown).fails(1, "certificate");
 }
 
 /// Whole addresses within playlists and filter graphs are found as those of arguments are, and only below the prefix.

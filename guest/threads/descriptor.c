@@ -151,14 +151,20 @@ static size_t write_some(struct afmpeg_stream *stream, const char *data, size_t 
     return done;
 }
 
+// Wakes those who wait until all is written, once it is.
+static void wake_writers(struct afmpeg_stream *stream)
+{
+    while (length(&stream->kept) == 0 && afmpeg_wake_first(&stream->writers) != NULL)
+        ;
+}
+
 static void write_kept(struct afmpeg_stream *stream)
 {
     struct bytes *const kept = &stream->kept;
     kept->begin += write_some(stream, kept->data + kept->begin, length(kept));
     if (stream->error != 0)
         kept->begin = kept->end;
-    while (length(kept) == 0 && afmpeg_wake_first(&stream->writers) != NULL)
-        ;
+    wake_writers(stream);
 }
 
 static void read_ahead(struct afmpeg_stream *stream)
@@ -281,6 +287,9 @@ static void run_others(struct afmpeg_stream *stream)
     afmpeg_run_threads(&loop);
     loop_count--;
     innermost = loop.beneath;
+    // Its input may have come while this one was on top of it, and nothing comes twice.
+    if (innermost != NULL && (length(&innermost->stream->ahead) > 0 || innermost->stream->at_end))
+        innermost->is_over = true;
     afmpeg_foreign_depth = foreign_depth;
     afmpeg_permitted_index = permitted_index;
     afmpeg_current = self;
@@ -325,6 +334,7 @@ static void write_all_kept(struct afmpeg_stream *stream)
             kept->begin = kept->end;
         }
     }
+    wake_writers(stream);
 }
 
 static void write_all_streams(void)

@@ -1,8 +1,11 @@
 //! Runs the guest's own tests, as WebAssembly, under the runtime. What each must do stands in guest/tests/tests.toml.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -36,8 +39,24 @@ struct Test {
     exit_code: i32,
     #[serde(default)]
     stderr_contains: Vec<String>,
+    #[serde(default)]
+    feeds: Vec<Feed>,
+    #[serde(default)]
+    drains: Vec<u32>,
     timeout_seconds: u64,
 }
+
+/// What comes through a pipe, and when.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Feed {
+    descriptor: u32,
+    text: String,
+    after_ms: u64,
+}
+
+/// When pipes begin to be read: after a program that can go on has filled them.
+const DRAINED_AFTER: Duration = Duration::from_millis(100);
 
 /// How a test is compiled, beside the guest's own flags.
 const COMPILE_FLAGS: &str = "-O2 -Itests -D_WASI_EMULATED_PROCESS_CLOCKS";
@@ -96,12 +115,37 @@ fn write_toolchain(tools: &Tools, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn check(runtime: &afmpeg::Runtime, test: &Test) -> Vec<String> {
+/// Runs a test between those that feed and drain its pipes.
+fn end(runtime: &afmpeg::Runtime, test: &Test) -> Result<afmpeg::Output> {
     let argv = [test.source.clone()].into_iter().chain(test.arguments.iter().cloned());
-    let job = afmpeg::Job::new(argv).timeout(Duration::from_secs(test.timeout_seconds));
-    let output = match runtime.run(job) {
+    let mut job = afmpeg::Job::new(argv).timeout(Duration::from_secs(test.timeout_seconds));
+    for &number in &test.drains {
+        let (mut reader, writer) = io::pipe()?;
+        job = job.descriptor(number, File::from(OwnedFd::from(writer)));
+        thread::spawn(move || {
+            thread::sleep(DRAINED_AFTER);
+            io::copy(&mut reader, &mut io::sink())
+        });
+    }
+    let mut open = Vec::new();
+    for feed in test.feeds.clone() {
+        let (reader, mut writer) = io::pipe()?;
+        job = job.descriptor(feed.descriptor, File::from(OwnedFd::from(reader)));
+        open.push(writer.try_clone()?);
+        thread::spawn(move || {
+            thread::sleep(Duration::from_millis(feed.after_ms));
+            writer.write_all(feed.text.as_bytes())
+        });
+    }
+    let output = runtime.run(job)?;
+    drop(open);
+    Ok(output)
+}
+
+fn check(runtime: &afmpeg::Runtime, test: &Test) -> Vec<String> {
+    let output = match end(runtime, test) {
         Ok(output) => output,
-        Err(error) => return vec![format!("{:#}", anyhow::Error::from(error))],
+        Err(error) => return vec![format!("{error:#}")],
     };
     let stderr = String::from_utf8_lossy(&output.stderr);
     let mut faults = Vec::new();

@@ -81,10 +81,9 @@ impl Build<'_> {
         };
         let home = std::env::var("HOME").unwrap_or_default();
         let cargo = std::env::var("CARGO_HOME").unwrap_or_else(|_| format!("{home}/.cargo"));
-        // Flags of one's own are in the names of what is compiled, which others would not find.
-        let [root, base_text] = [root, &base].map(|path| path.display().to_string());
-        // The last one that fits counts, and what is compiled may lie in the root.
-        let flags = [(root, "afmpeg"), (base_text, "target"), (cargo, "cargo")];
+        // Where the sources lie is in nothing that is compiled: cargo names them from the workspace's root, and what debuggers read
+        // is taken away. As a flag it would have each checkout compile all dependencies anew.
+        let flags = [(base.display().to_string(), "target"), (cargo, "cargo")];
         let flags = flags.map(|(from, to)| format!("--remap-path-prefix={from}={to}"));
         Ok(Build {
             project,

@@ -14,23 +14,41 @@ use arguments::Program;
 use clap::CommandFactory;
 use cli::{Cli, Command};
 use std::env;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // A link to this command that has the name of one of FFmpeg's programs is that program.
-    let called = env::args_os().next().unwrap_or_default();
-    let name = Path::new(&called).file_stem().and_then(|name| name.to_str());
-    let shim = match name {
-        Some("ffmpeg") => Some(Program::Ffmpeg),
-        Some("ffprobe") => Some(Program::Ffprobe),
-        _ => None,
-    };
+    let called = called();
+    let shim = program(&called);
     let result = match shim {
         Some(program) => verb::run::shim(program, &called),
         None => command(),
     };
     result.unwrap_or_else(|failure| failure.report())
+}
+
+/// A link to this command that has the name of one of FFmpeg's programs is that program.
+fn program(called: &OsStr) -> Option<Program> {
+    match Path::new(called).file_stem()?.to_str()? {
+        "ffmpeg" => Some(Program::Ffmpeg),
+        "ffprobe" => Some(Program::Ffprobe),
+        _ => None,
+    }
+}
+
+/// What this process was called by: on Linux the very path, since a program may call another by a name without a folder, or by any
+/// other one, and the policy lies beside the shim.
+fn called() -> OsString {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        let path = OsStr::from_bytes(rustix::param::linux_execfn().to_bytes());
+        if program(path).is_some() {
+            return path.to_owned();
+        }
+    }
+    env::args_os().next().unwrap_or_default()
 }
 
 fn command() -> Result<ExitCode, verb::Failure> {

@@ -3,6 +3,7 @@
 use crate::fixture::{SOURCE, Studio, shims};
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
@@ -246,6 +247,15 @@ fn a_policy_and_variables_give_less_or_more() {
         .output()
         .unwrap();
     assert!(linked.status.success(), "{}", said(&linked));
+    // A caller may start the very file by a name of its own.
+    for name in ["ffprobe", "anything"] {
+        let mut named = machine.program("ffprobe -v error @/media/in.mp4", &[]);
+        let named = named.arg0(name).output().unwrap();
+        assert!(
+            !named.status.success() && said(&named).contains("AFMPEG_DIRS_READ_ONLY"),
+            "{name}"
+        );
+    }
     machine.policy(&format!("dir-read-only = [{:?}]\n", machine.path("media")));
     assert!(runs(probe, &[]) && !runs(convert, &[]));
     machine.policy("no-such-option = 1\n");

@@ -306,8 +306,8 @@ addEventListener('drop', (event) => {
   void choose(event.dataTransfer.files[0]);
 });
 fields();
-load().catch((error) => say(error.message));
-// Its list of files is no use out of date.
+await load().catch((error) => say(error.message));
+// What it fetches would hold up what the page needs now. Its list of files is no use out of date.
 navigator.serviceWorker
   ?.register('service-worker.js', { type: 'module', updateViaCache: 'none' })
   .catch(() => undefined);

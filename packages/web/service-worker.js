@@ -12,8 +12,9 @@ const NAME = PREFIX + version;
 addEventListener('install', (event) => {
   const fill = async () => {
     const cache = await caches.open(NAME);
-    // Not from the browser's cache, where some may be of another version.
-    await cache.addAll(files.map((file) => new Request(file, { cache: 'reload' })));
+    // Not from the browser's cache, where some may be of another version; nor into it: `reload` replaces what is there,
+    // and a page that reads it at the time finds it broken off.
+    await cache.addAll(files.map((file) => new Request(file, { cache: 'no-store' })));
   };
   event.waitUntil(fill());
 });

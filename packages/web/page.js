@@ -120,7 +120,7 @@ const PALETTE = 'palette.png';
 /** The share of the work that choosing colours is. */
 const PALETTE_SHARE = 1 / 3;
 
-/** Each action's arguments, those of a run before that makes its palette, the name of what it makes, and the kind of that. */
+/** Each action's arguments, those of a run before it, the name of what it makes, and the kind of that. */
 const ACTIONS = {
   mp4: () => {
     // Encoders of H.264 want even sides.

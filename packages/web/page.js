@@ -8,10 +8,13 @@ const get = (id) => document.getElementById(id);
 const MODULE = new URL('./module.wasm.gz', import.meta.url);
 /** More than anybody reads. */
 const LOG_LINES_MAX = 500;
+/** Before that, a pace says nothing of what is to come. */
+const PACE_SECONDS_MIN = 2;
 
 let runtime;
 let file;
 let media;
+let looking;
 let running;
 let address;
 const lines = [];
@@ -72,30 +75,52 @@ function describe({ format, streams }) {
 }
 
 async function choose(chosen) {
-  if (!chosen || running) return;
+  if (!chosen) return;
+  if (running) {
+    say('Still working. Cancel it before you choose another file.');
+    return;
+  }
+  looking?.abort();
+  looking = new AbortController();
+  const { signal } = looking;
   file = chosen;
-  for (const id of ['about', 'form', 'result']) get(id).hidden = true;
+  clearResult();
+  for (const id of ['about', 'form']) get(id).hidden = true;
   say('Looking at it…');
   try {
-    media = await (await load()).probe(file);
-    if (file !== chosen) return;
+    const found = await (await load()).probe(chosen, { signal });
+    // Another file may have been chosen since: then nothing more is said of this one.
+    if (signal.aborted) return;
+    media = found;
     describe(media);
+    get('from').max = media.format.duration ?? '';
     for (const id of ['about', 'form']) get(id).hidden = false;
     say('Choose what to make of it.');
   } catch (error) {
-    say(`This file cannot be used. ${error.message}`);
+    if (!signal.aborted) say(`This file cannot be used. ${error.message}`);
   }
 }
 
 const has = (kind) => media.streams.some(({ codec_type }) => codec_type === kind);
-const numberOf = (id) => get(id).valueAsNumber || 0;
+const numberOf = (id) => get(id).valueAsNumber;
+
+/** The video that FFmpeg would choose: the largest; a picture that belongs to sound counts least. */
+function mainVideo() {
+  const rank = ({ width = 0, height = 0, disposition }) => (disposition.attached_pic === 1 ? 0 : width * height);
+  const videos = media.streams.filter(({ codec_type }) => codec_type === 'video');
+  return videos.sort((one, other) => rank(other) - rank(one))[0];
+}
 
 /** The end of the input's name, which tells its container. */
 function ending() {
   return /\.([A-Za-z0-9]{1,5})$/.exec(file.name)?.[1] ?? 'mkv';
 }
 
-/** Each action's arguments, the name of what it makes, and the kind of that. */
+const PALETTE = 'palette.png';
+/** The share of the work that choosing colours is. */
+const PALETTE_SHARE = 1 / 3;
+
+/** Each action's arguments, those of a run before it, the name of what it makes, and the kind of that. */
 const ACTIONS = {
   mp4: () => {
     // Encoders of H.264 want even sides.
@@ -107,11 +132,27 @@ const ACTIONS = {
   trim: () => {
     const container = ending();
     const type = file.type || 'video/x-matroska';
-    return { part: true, args: ['-c', 'copy', '-map', '0', '-ignore_unknown'], name: `out.${container}`, type };
+    // Tracks of data, such as timecodes, cannot be copied; MP4's muxer makes its timecode anew.
+    const args = ['-c', 'copy', '-map', '0', '-ignore_unknown', '-dn'];
+    return { part: true, args, name: `out.${container}`, type };
   },
   gif: () => {
-    const palette = `fps=12,scale=${numberOf('width')}:-2:flags=lanczos,split[a][b];[a]palettegen[p];[b][p]paletteuse`;
-    return { needs: 'video', part: true, args: ['-vf', palette, '-loop', '0'], name: 'out.gif', type: 'image/gif' };
+    const pictures = `[0:${mainVideo()?.index}]fps=12,scale=${numberOf('width')}:-2:flags=lanczos`;
+    // In one run, all pictures would be kept until the colours are known. ffmpeg reports nothing before each output has
+    // begun, so the palette's begins with a picture that the palette takes the place of.
+    const colours =
+      `color=size=16x16:rate=12:duration=0.05[begin];${pictures},split[some][seen];` +
+      '[some]palettegen[colours];[begin][colours]concat';
+    const palette = ['-lavfi', colours, '-fps_mode', 'vfr', '-update', '1', PALETTE];
+    const args = ['-i', PALETTE, '-lavfi', `${pictures}[some];[some][1:v]paletteuse`, '-loop', '0'];
+    return {
+      needs: 'video',
+      part: true,
+      before: [...palette, '-map', '[seen]', '-f', 'null', '-'],
+      args,
+      name: 'out.gif',
+      type: 'image/gif',
+    };
   },
   mp3: () => ({ needs: 'audio', args: ['-vn', '-c:a', 'mp3', '-q:a', '3'], name: 'out.mp3', type: 'audio/mpeg' }),
 };
@@ -119,10 +160,11 @@ const ACTIONS = {
 async function start() {
   const action = new FormData(get('form')).get('action');
   running = new AbortController();
-  get('start').disabled = true;
-  get('cancel').hidden = false;
-  get('work').hidden = false;
-  get('result').hidden = true;
+  clearResult();
+  for (const id of ['cancel', 'work']) get(id).hidden = false;
+  // A button that is disabled would lose the focus to nothing.
+  get('cancel').focus();
+  for (const id of ['start', 'file']) get(id).disabled = true;
   get('progress').removeAttribute('value');
   get('left').textContent = '';
   lines.length = 0;
@@ -135,35 +177,59 @@ async function start() {
     say(error instanceof AbortedError ? 'Cancelled.' : `It did not work. ${error.message}`);
   } finally {
     running = undefined;
-    get('start').disabled = false;
-    get('cancel').hidden = true;
-    get('work').hidden = true;
+    const isFocusLost = [get('cancel'), document.body].includes(document.activeElement);
+    for (const id of ['start', 'file']) get(id).disabled = false;
+    if (isFocusLost) get('start').focus();
+    for (const id of ['cancel', 'work']) get(id).hidden = true;
   }
 }
 
-async function convert({ needs, part, parallel, args, name, type }) {
+async function convert({ needs, part, parallel, before, args, name, type }) {
   if (needs && !has(needs)) throw new Error(`The file has no ${needs === 'video' ? 'video' : 'sound'}.`);
   const input = `in.${ending()}`;
-  const cut = part ? ['-ss', String(numberOf('from')), '-t', String(numberOf('seconds'))] : [];
-  const durationSeconds = part ? numberOf('seconds') : media.format.duration;
-  const began = performance.now();
+  const [from, length] = part ? [numberOf('from'), numberOf('seconds')] : [0, Infinity];
+  const cut = part ? ['-ss', String(from), '-t', String(length)] : [];
+  const durationSeconds = Math.min(length, (media.format.duration ?? Infinity) - from);
+  const files = { [input]: file };
+  const tell = paced();
   const { signal } = running;
-  const output = await (
-    await load()
-  ).run(['ffmpeg', ...cut, '-i', input, ...args, name], {
-    files: { [input]: file },
-    signal,
-    parallel: parallel === true && navigator.hardwareConcurrency > 1,
-    ...(durationSeconds === undefined ? {} : { durationSeconds }),
-    onLog: log,
-    onProgress: ({ fraction }) => {
-      if (fraction === undefined || fraction === 0) return;
-      get('progress').value = fraction;
-      const left = ((performance.now() - began) / 1000) * (1 / fraction - 1);
-      get('left').textContent = `${Math.round(fraction * 100)} %, ${seconds(left)} left`;
-    },
-  });
-  return { data: output.expectSuccess().files[name], name: name.replace('out', stem()), type };
+  /** Runs ffmpeg, from one fraction of the work to another. */
+  const run = async (args, begin, end) => {
+    const output = await (
+      await load()
+    ).run(['ffmpeg', ...cut, '-i', input, ...args], {
+      files,
+      signal,
+      parallel: parallel === true && navigator.hardwareConcurrency > 1,
+      ...(Number.isFinite(durationSeconds) ? { durationSeconds } : {}),
+      onLog: log,
+      onProgress: ({ fraction }) => {
+        if (fraction !== undefined) tell(begin + fraction * (end - begin));
+      },
+    });
+    return output.expectSuccess().files;
+  };
+  const share = before ? PALETTE_SHARE : 0;
+  if (before) files[PALETTE] = (await run(before, 0, share))[PALETTE];
+  const made = await run([...args, name], share, 1);
+  return { data: made[name], name: name.replace('out', () => stem()), type };
+}
+
+/** Tells of fractions of the work, and how long the rest takes at the pace since the first of them. */
+function paced() {
+  let first;
+  let last = 0;
+  return (fraction) => {
+    if (fraction === 0) return;
+    const now = performance.now() / 1000;
+    // What is begun anew has a pace of its own.
+    if (!first || fraction < last) first = { fraction, now };
+    last = fraction;
+    get('progress').value = fraction;
+    const [elapsed, done] = [now - first.now, fraction - first.fraction];
+    const left = elapsed >= PACE_SECONDS_MIN && done > 0 ? `, ${seconds((elapsed / done) * (1 - fraction))} left` : '';
+    get('left').textContent = `${Math.round(fraction * 100)} %${left}`;
+  };
 }
 
 async function makeSheet() {
@@ -182,22 +248,26 @@ function log(line) {
   get('log').textContent = lines.join('\n');
 }
 
+/** Takes away what was made. What is played goes on, and its bytes stay, until it is told otherwise. */
+function clearResult() {
+  get('result').hidden = true;
+  const [shown] = get('shown').children;
+  shown?.removeAttribute('src');
+  if (shown instanceof HTMLMediaElement) shown.load();
+  get('shown').replaceChildren();
+  get('save').removeAttribute('href');
+  if (address) URL.revokeObjectURL(address);
+  address = undefined;
+}
+
 function show({ data, name, type }) {
-  const before = address;
   address = URL.createObjectURL(new Blob([data], { type }));
   const kind = { video: 'video', audio: 'audio', image: 'img' }[type.split('/')[0]] ?? 'video';
   const shown = document.createElement(kind);
   shown.src = address;
   if (kind === 'img') shown.alt = 'What was made';
   else shown.controls = true;
-  // What is played goes on being read until it is told otherwise.
-  const [last] = get('shown').children;
-  if (last?.localName !== 'img') {
-    last?.removeAttribute('src');
-    last?.load();
-  }
   get('shown').replaceChildren(shown);
-  if (before) URL.revokeObjectURL(before);
   const save = get('save');
   save.href = address;
   save.download = name;
@@ -207,14 +277,18 @@ function show({ data, name, type }) {
   say('Done.');
 }
 
-/** Shows the fields that an action takes. */
+/** Shows the fields that an action takes; what is in the others does not count. */
 function fields() {
   const action = new FormData(get('form')).get('action');
-  for (const label of document.querySelectorAll('[data-for]'))
+  for (const label of document.querySelectorAll('[data-for]')) {
     label.hidden = !label.dataset.for.split(' ').includes(action);
+    label.control.disabled = label.hidden;
+  }
 }
 
 get('file').addEventListener('change', () => void choose(get('file').files[0]));
+// Otherwise the same file could not be chosen again.
+get('file').addEventListener('click', () => (get('file').value = ''));
 get('form').addEventListener('change', fields);
 get('form').addEventListener('submit', (event) => {
   event.preventDefault();
@@ -232,5 +306,8 @@ addEventListener('drop', (event) => {
   void choose(event.dataTransfer.files[0]);
 });
 fields();
-load().catch((error) => say(error.message));
-navigator.serviceWorker?.register('service-worker.js', { type: 'module' }).catch(() => undefined);
+await load().catch((error) => say(error.message));
+// What it fetches would hold up what the page needs now. Its list of files is no use out of date.
+navigator.serviceWorker
+  ?.register('service-worker.js', { type: 'module', updateViaCache: 'none' })
+  .catch(() => undefined);

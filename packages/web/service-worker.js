@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Copyright (c) 2026 the afmpeg authors
 
-// Keeps the page's files, so that it works without a network once it was loaded. `files.js` lists them, with a digest
-// of all.
+// Keeps the page's files, so that it works without a network from its second load on. `files.js` lists them, with a
+// digest of all. An open page keeps the files that it began with: a new version waits until all pages are closed.
 import { files, version } from './files.js';
 
-const NAME = `afmpeg-${version}`;
+// Caches are the origin's, which may have other pages of the kind.
+const PREFIX = `afmpeg ${registration.scope} `;
+const NAME = PREFIX + version;
 
 addEventListener('install', (event) => {
   const fill = async () => {
     const cache = await caches.open(NAME);
-    await cache.addAll(files);
-    await skipWaiting();
+    // Not from the browser's cache, where some may be of another version; nor into it: `reload` replaces what is there,
+    // and a page that reads it at the time finds it broken off.
+    await cache.addAll(files.map((file) => new Request(file, { cache: 'no-store' })));
   };
   event.waitUntil(fill());
 });
@@ -19,10 +22,8 @@ addEventListener('install', (event) => {
 addEventListener('activate', (event) => {
   const clear = async () => {
     const names = await caches.keys();
-    await Promise.all(
-      names.filter((name) => name.startsWith('afmpeg-') && name !== NAME).map((name) => caches.delete(name)),
-    );
-    await clients.claim();
+    const old = names.filter((name) => name.startsWith(PREFIX) && name !== NAME);
+    await Promise.all(old.map((name) => caches.delete(name)));
   };
   event.waitUntil(clear());
 });

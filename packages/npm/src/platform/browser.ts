@@ -83,20 +83,22 @@ async function start(): Promise<WorkerHandle> {
     try {
       return await ready(() => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }));
     } catch {
-      startsFromFile = false;
+      // Tried below.
     }
   }
-  const { default: source } = await import('#worker-source');
-  const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
   try {
-    return await ready(() => new Worker(url, { type: 'module' }));
+    const { default: source } = await import('#worker-source');
+    const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
+    const started = ready(() => new Worker(url, { type: 'module' }));
+    const worker = await started.finally(() => URL.revokeObjectURL(url));
+    // Only now the file is known to be at fault. Where neither starts, what keeps it from being fetched may pass.
+    startsFromFile = false;
+    return worker;
   } catch (cause) {
     const message =
       'no worker can be started: neither from worker.js beside this script, nor from a blob: address, which the ' +
       "page's content security policy may forbid; serve worker.js, or run the job with `worker: false`";
     throw new UsageError('no-worker', message, { cause });
-  } finally {
-    URL.revokeObjectURL(url);
   }
 }
 

@@ -86,7 +86,7 @@ impl Folders {
         }
         let fonts = sandbox.fonts.as_ref().map(Fonts::open).transpose()?;
         let allowed = Allowed::new(&sandbox.allow_url);
-        let remote = (!allowed.is_empty()).then(|| Remote::new(allowed));
+        let remote = (!allowed.is_empty()).then(|| Remote::new(allowed, sandbox.host_memory_max));
         if let Some(remote) = &remote {
             tree = tree.web(remote.clone());
         }

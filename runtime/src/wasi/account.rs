@@ -13,6 +13,9 @@ pub const NAME_COST_BYTES: u64 = 4096;
 /// The resources that the job has used: bytes written, names made, and memory of the host.
 pub struct Account {
     pub bytes_written: u64,
+    /// Those of them that are not limited.
+    pub(super) bytes_uncounted: u64,
+    pub(super) streams_count: bool,
     /// The bytes by which files have grown otherwise.
     pub(super) bytes_grown: u64,
     pub(super) written_max_bytes: u64,
@@ -30,6 +33,7 @@ impl Account {
     pub(super) fn check_written(&self, more_bytes: u64) -> Result<(), Exceeded> {
         let wanted = self
             .bytes_written
+            .saturating_sub(self.bytes_uncounted)
             .saturating_add(self.bytes_grown)
             .saturating_add(more_bytes);
         if wanted > self.written_max_bytes {

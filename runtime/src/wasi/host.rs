@@ -44,6 +44,7 @@ pub struct Setup {
     pub random: Arc<Random>,
     pub open_files_max: usize,
     pub written_max_bytes: u64,
+    pub streams_count: bool,
     pub names_max: u64,
     pub host_memory: Arc<Budget>,
     /// The budget that all jobs of a runtime share.
@@ -65,6 +66,8 @@ impl Host {
             bytes_read: 0,
             account: Account {
                 bytes_written: 0,
+                bytes_uncounted: 0,
+                streams_count: setup.streams_count,
                 bytes_grown: 0,
                 written_max_bytes: setup.written_max_bytes,
                 names: 0,

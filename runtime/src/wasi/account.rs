@@ -42,11 +42,11 @@ impl Account {
         Ok(())
     }
 
-    /// Checks that one more name may be made, with the memory for it.
-    pub(super) fn check_name(&self) -> Result<(), Exceeded> {
-        self.host_memory.check(NAME_COST_BYTES)?;
-        match self.names.saturating_add(1) {
-            wanted if wanted > self.names_max => Err(Exceeded::new(Limit::Names, self.names_max, wanted)),
+    /// Checks that so many more names may be made, with the memory for them.
+    pub(super) fn check_names(&self, more: u64) -> Result<(), Exceeded> {
+        self.host_memory.check(more.saturating_mul(NAME_COST_BYTES))?;
+        match self.names.saturating_add(more) {
+            wanted if wanted > self.names_max && more > 0 => Err(Exceeded::new(Limit::Names, self.names_max, wanted)),
             _ => Ok(()),
         }
     }

@@ -326,9 +326,10 @@ Outputs that exist are replaced.
 
 A result is a line such as
   {\"id\": \"7\", \"status\": \"done\", \"exit_code\": 0, \"run_seconds\": 1.2, ...}
-with `status` `done` or `failed`, then with `error`; `stdout`, of text; `queue_seconds`, `memory_peak_bytes`, `bytes_read` and \
-`bytes_written`; and `job_sha256`, of the job as it was. Results are printed as they come \
-and kept in the file of results; jobs that are done there are not run again, unless they have changed.
+with `status` `done` or `failed`, then with `error`; `stdout`, of text, its last 16 MiB, and `stdout_dropped_bytes` before \
+those; `queue_seconds`, `memory_peak_bytes`, `bytes_read` and `bytes_written`; and `job_sha256`, of the job as it was. Results \
+are printed as they come and kept in the file of results once their outputs are on the disk; jobs that are done there are not \
+run again, unless they have changed. One batch at a time can work on a file of results.
 
 Exit codes: 0 if all jobs are done, 1 if some failed.")]
 pub struct Batch {

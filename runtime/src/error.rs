@@ -98,6 +98,10 @@ pub enum Error {
     #[error("the program's description of the media cannot be read")]
     ProbeUnreadable { source: serde_json::Error },
 
+    /// See [`Runtime::probe`](crate::Runtime::probe).
+    #[error("the program's description of the media is too large: {reason}")]
+    ProbeTooLarge { reason: String },
+
     #[error("the command contradicts itself")]
     Command { source: Contradiction },
 

@@ -35,6 +35,8 @@ pub struct Job {
     pub(crate) cancellations: Vec<Cancellation>,
     pub(crate) priority: i32,
     pub(crate) written_max_bytes: u64,
+    /// Whether streams that are no files of the host count as written.
+    pub(crate) streams_count: bool,
     pub(crate) names_max: u64,
     pub(crate) host_memory_max_bytes: u64,
     pub(crate) clock_start: Option<SystemTime>,
@@ -60,6 +62,7 @@ impl Job {
             cancellations: Vec::new(),
             priority: 0,
             written_max_bytes: u64::MAX,
+            streams_count: true,
             names_max: 100_000,
             host_memory_max_bytes: 4 << 30,
             clock_start: None,
@@ -186,6 +189,13 @@ impl Job {
     /// [`OverlayFs`](crate::OverlayFs).
     pub fn written_max_bytes(mut self, bytes: u64) -> Job {
         self.written_max_bytes = bytes;
+        self
+    }
+
+    /// Has streams that are no files of the host not count as written: what a job answers to this crate is nothing that
+    /// the caller has it write. What it holds in memory is limited all the same.
+    pub(crate) fn streams_uncounted(mut self) -> Job {
+        self.streams_count = false;
         self
     }
 

@@ -139,7 +139,7 @@ pub use pack_error::PackError;
 pub use parallel::{Done, Feed, Parallel, Plan, Segment, Way, Whole};
 pub use preempt::Preemption;
 pub use probe::Probe;
-pub use progress::Progress;
+pub use progress::{Progress, ProgressReceiver};
 pub use runtime::Runtime;
 pub use signals::Signals;
 #[cfg(feature = "pull")]

@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::job::Job;
 use crate::runtime::Runtime;
+use crate::stdio::Stdout;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -53,13 +54,15 @@ impl From<Said> for Probe {
             stream_groups: said.stream_groups,
             chapters: said.chapters,
         };
+        let mut rotations = BTreeMap::new();
+        for frame in &said.frames {
+            if let Some((index, rotation)) = frame.stream_index.zip(rotation_degrees(&frame.other)) {
+                rotations.entry(index).or_insert(rotation);
+            }
+        }
         for stream in &mut probe.streams {
-            let mut of_stream = said
-                .frames
-                .iter()
-                .filter(|frame| frame.stream_index == Some(stream.index));
-            if let Some(rotation) = of_stream.find_map(|frame| rotation_degrees(&frame.other)) {
-                stream.rotation_degrees = rotation;
+            if let Some(rotation) = rotations.get(&stream.index) {
+                stream.rotation_degrees = *rotation;
             }
             stream.work_out();
         }
@@ -433,10 +436,26 @@ impl Job {
     }
 }
 
+/// The most that a description may have: more than those of a thousand streams, and little enough for anybody's memory.
+const SIZE_MAX_BYTES: usize = 4 << 20;
+const VALUES_MAX: usize = 256 << 10;
+
 impl Runtime {
-    /// Runs a job made by [`Job::probe`] and reads what it prints, which does not count as written.
+    /// Runs a job made by [`Job::probe`] and reads what it prints on standard output, which does not count as written.
+    ///
+    /// Media from anywhere can make a program print anything: a description of more than 4 MiB is
+    /// [`Error::ProbeTooLarge`].
     pub fn probe(&self, job: Job) -> Result<Probe, Error> {
-        let output = self.run(job.written_max_bytes(u64::MAX))?.into_success()?;
+        let job = job.streams_uncounted().stdout(Stdout::Capture {
+            limit_bytes: SIZE_MAX_BYTES,
+        });
+        let output = self.run(job)?.into_success()?;
+        if output.stdout_dropped_bytes > 0 {
+            return Err(too_large(format!("it has more than {SIZE_MAX_BYTES} bytes")));
+        }
+        if values(&output.stdout) > VALUES_MAX {
+            return Err(too_large(format!("it has more than {VALUES_MAX} values")));
+        }
         let mut probe: Probe =
             serde_json::from_slice(&output.stdout).map_err(|source| Error::ProbeUnreadable { source })?;
         let rotations = rotations_of_groups(&String::from_utf8_lossy(&output.stderr));
@@ -448,4 +467,23 @@ impl Runtime {
         }
         Ok(probe)
     }
+}
+
+fn too_large(reason: String) -> Error {
+    Error::ProbeTooLarge { reason }
+}
+
+/// About as many values as a JSON text has, each of which takes much more memory than it has bytes.
+fn values(json: &[u8]) -> usize {
+    let (mut count, mut in_string, mut is_escaped) = (0, false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = in_string,
+            b'"' => in_string = !in_string,
+            b',' | b'[' | b'{' if !in_string => count += 1,
+            _ => {}
+        }
+    }
+    count
 }

@@ -2,8 +2,10 @@
 
 use crate::fs::{DirEntry, File, FileSystem, FileType, Metadata, OpenOptions, Opened};
 use crate::job::Job;
+use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::mpsc::{RecvError, RecvTimeoutError, TryRecvError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// A progress report of ffmpeg.
@@ -81,12 +83,103 @@ impl Job {
         self.file_system(FOLDER, Arc::new(ReportFolder(report)))
     }
 
-    /// Sends each of ffmpeg's reports through a channel, which closes when the job ends.
-    pub fn progress_channel(self) -> (Job, mpsc::Receiver<Progress>) {
-        let (sender, receiver) = mpsc::channel();
-        // Nobody has to listen.
-        let job = self.progress(move |progress| drop(sender.send(progress.clone())));
-        (job, receiver)
+    /// Sends ffmpeg's reports through a channel, which closes when the job ends.
+    ///
+    /// Nobody has to listen: the newest 64 wait to be received, and those before them are dropped.
+    pub fn progress_channel(self) -> (Job, ProgressReceiver) {
+        let channel = Arc::new(Channel::default());
+        let sender = Sender(channel.clone());
+        let job = self.progress(move |progress| sender.send(progress));
+        (job, ProgressReceiver(channel))
+    }
+}
+
+/// A program can report without end.
+const WAITING_MAX: usize = 64;
+
+#[derive(Debug, Default)]
+struct Channel {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    reports: VecDeque<Progress>,
+    is_closed: bool,
+}
+
+impl Channel {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The job's end of a channel.
+struct Sender(Arc<Channel>);
+
+impl Sender {
+    fn send(&self, progress: &Progress) {
+        let mut waiting = self.0.lock();
+        if waiting.reports.len() == WAITING_MAX {
+            waiting.reports.pop_front();
+        }
+        waiting.reports.push_back(progress.clone());
+        self.0.changed.notify_all();
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        self.0.lock().is_closed = true;
+        self.0.changed.notify_all();
+    }
+}
+
+/// The caller's end of [`Job::progress_channel`], with the methods of [`std::sync::mpsc::Receiver`]. As an iterator it
+/// waits for each report, and ends when the job does.
+#[derive(Debug)]
+pub struct ProgressReceiver(Arc<Channel>);
+
+impl ProgressReceiver {
+    /// Waits for a report.
+    pub fn recv(&self) -> Result<Progress, RecvError> {
+        let waiting = self.0.changed.wait_while(self.0.lock(), |waiting| {
+            waiting.reports.is_empty() && !waiting.is_closed
+        });
+        let mut waiting = waiting.unwrap_or_else(PoisonError::into_inner);
+        waiting.reports.pop_front().ok_or(RecvError)
+    }
+
+    /// Waits for a report, no longer than this.
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Progress, RecvTimeoutError> {
+        let waiting = self.0.changed.wait_timeout_while(self.0.lock(), timeout, |waiting| {
+            waiting.reports.is_empty() && !waiting.is_closed
+        });
+        let (mut waiting, _) = waiting.unwrap_or_else(PoisonError::into_inner);
+        match waiting.reports.pop_front() {
+            Some(progress) => Ok(progress),
+            None if waiting.is_closed => Err(RecvTimeoutError::Disconnected),
+            None => Err(RecvTimeoutError::Timeout),
+        }
+    }
+
+    /// Returns a report that has come already.
+    pub fn try_recv(&self) -> Result<Progress, TryRecvError> {
+        let mut waiting = self.0.lock();
+        match waiting.reports.pop_front() {
+            Some(progress) => Ok(progress),
+            None if waiting.is_closed => Err(TryRecvError::Disconnected),
+            None => Err(TryRecvError::Empty),
+        }
+    }
+}
+
+impl Iterator for ProgressReceiver {
+    type Item = Progress;
+
+    fn next(&mut self) -> Option<Progress> {
+        self.recv().ok()
     }
 }
 

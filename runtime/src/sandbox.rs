@@ -47,6 +47,7 @@ pub(crate) fn host(job: Job, interrupt: Interrupt, open_files: &Arc<Budget>) -> 
         random: random.clone(),
         open_files_max: job.open_files_max,
         written_max_bytes: job.written_max_bytes,
+        streams_count: job.streams_count,
         names_max: job.names_max,
         host_memory,
         open_files: open_files.clone(),

@@ -4,6 +4,8 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Prints its arguments, separated by newlines, copies input to output if its second argument is `copy`, and exits
 /// with the first byte of its last argument.
@@ -359,4 +361,38 @@ fn a_release_that_is_not_to_be_trusted_is_no_module() {
         assert_eq!(code, Some(3), "{message}");
         assert!(message.contains(wanted), "{message}");
     }
+}
+
+#[test]
+fn one_batch_at_a_time_works_on_a_list() {
+    let place = Place::new();
+    let folder = place.folder.path();
+    let endless = r#"(module (memory (export "memory") 1) (func (export "_start") (loop $more (br $more))))"#;
+    fs::write(folder.join("endless.wasm"), wat::parse_str(endless).unwrap()).unwrap();
+    fs::write(
+        folder.join("jobs.jsonl"),
+        r#"{"id": "a", "args": ["A"], "timeout": 60}"#,
+    )
+    .unwrap();
+    let mut first = place
+        .command(folder)
+        .args(["--module", "endless.wasm", "batch", "jobs.jsonl"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let began = Instant::now();
+    while !folder.join("jobs.results.jsonl").exists() {
+        assert!(began.elapsed() < Duration::from_secs(20));
+        thread::sleep(Duration::from_millis(5));
+    }
+    // It is locked as soon as it is there.
+    thread::sleep(Duration::from_millis(200));
+    let second = place.run(&["--module", "endless.wasm", "batch", "jobs.jsonl"]);
+    first.kill().unwrap();
+    first.wait().unwrap();
+    assert_eq!(second.status.code(), Some(5), "{second:?}");
+    assert!(text(&second.stderr).contains("another batch is at work"), "{second:?}");
+    // A batch that was killed is at work no more.
+    let third = place.run(&["--module", "echo.wasm", "batch", "jobs.jsonl"]);
+    assert!(text(&third.stderr).contains("1 jobs, 0 done before"), "{third:?}");
 }

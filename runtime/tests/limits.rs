@@ -4,7 +4,7 @@
 
 mod support;
 
-use afmpeg::fs::{DirEntry, Exceeded, FileType, Metadata, OpenOptions, Opened};
+use afmpeg::fs::{DirEntry, Exceeded, File, FileType, Metadata, OpenOptions, Opened};
 use afmpeg::{Error, FileSystem, HostDir, Job, Limit, MemoryFs, OverlayFs, Runtime, Stdout, WriteAt};
 use std::fs;
 use std::io::{self, Read, Write};
@@ -12,6 +12,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -26,6 +27,7 @@ const APPEND: u64 = 1;
 
 const SUCCESS: u64 = 0;
 const BADF: u64 = 8;
+const BUSY: u64 = 10;
 const DQUOT: u64 = 19;
 const IO: u64 = 29;
 const MFILE: u64 = 33;
@@ -153,6 +155,26 @@ fn each_limit_is_named_with_its_figures() {
         errors(&script.answers_of(&small, |job| job.file_system(".", dir.clone()))),
         [SUCCESS, SUCCESS, SUCCESS, MFILE, MFILE]
     );
+}
+
+/// What a job answers to this crate is not written for the caller, and all that it writes to files is.
+#[test]
+fn a_description_does_not_count_as_written_and_files_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = Arc::new(HostDir::read_write(folder.path()).unwrap());
+    let mut script = Script::default();
+    script.open("new", CREATE | TRUNCATE, WRITE, 0).write(5, &[1; 1001]);
+    let described = |runtime: &Runtime, stdin: &[u8]| {
+        let job = Job::probe("in").stdin(stdin.to_vec());
+        runtime.probe(job.file_system(".", dir.clone()).written_max_bytes(1000))
+    };
+    let interpreter = support::runtime_of(&Runtime::builder(), &support::interpreter());
+    // Its answers are no description.
+    described(&interpreter, script.input()).unwrap_err();
+    assert_eq!(fs::metadata(folder.path().join("new")).unwrap().len(), 0);
+    let json = format!(r#"{{"format":{{"format_name":"{}"}}}}"#, "x".repeat(2000));
+    let probe = described(&runtime(support::COPIER), json.as_bytes()).unwrap();
+    assert_eq!(probe.format.format_name.len(), 2000);
 }
 
 #[test]
@@ -423,6 +445,141 @@ fn what_is_copied_up_counts_can_be_interrupted_and_holds_up_nobody() {
         .collect();
     assert_eq!(left, ["large"]);
     assert_eq!(fs::metadata(upper.join("large")).unwrap().len(), LARGE_SIZE_BYTES);
+}
+
+/// A file that is longer than it says.
+struct Endless;
+
+impl FileSystem for Endless {
+    fn open(&self, _: &str, _: &OpenOptions) -> io::Result<Opened> {
+        Ok(Opened::File(Box::new(Endless)))
+    }
+
+    fn metadata(&self, path: &str, _: bool) -> io::Result<Metadata> {
+        match path {
+            "." => Ok(Metadata::new(FileType::Directory, 0, 1)),
+            _ => File::metadata(self),
+        }
+    }
+
+    fn read_dir(&self, _: &str) -> io::Result<Vec<DirEntry>> {
+        Ok(Vec::new())
+    }
+}
+
+impl File for Endless {
+    fn metadata(&self) -> io::Result<Metadata> {
+        Ok(Metadata::new(FileType::File, 10, 2))
+    }
+
+    fn read_at(&mut self, buffer: &mut [u8], _: u64) -> io::Result<usize> {
+        Ok(buffer.len())
+    }
+}
+
+#[test]
+fn only_files_are_copied_up_and_no_more_than_they_say() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("file"), "content").unwrap();
+    symlink("file", folder.path().join("link")).unwrap();
+    let pipe = Command::new("mkfifo").arg(folder.path().join("pipe")).status().unwrap();
+    assert!(pipe.success());
+    // It has a writer that never ends.
+    let _writer = fs::File::options()
+        .read(true)
+        .write(true)
+        .open(folder.path().join("pipe"))
+        .unwrap();
+    let dir = || Arc::new(HostDir::read_only(folder.path()).unwrap().allow_links()) as Arc<dyn FileSystem>;
+    const NOTSUP: u64 = 58;
+    for (path, lower, answer) in [
+        ("endless", Arc::new(Endless) as Arc<dyn FileSystem>, BUSY),
+        ("pipe", dir(), NOTSUP),
+        ("file", dir(), SUCCESS),
+        ("link", dir(), SUCCESS),
+    ] {
+        let upper = MemoryFs::new(64 << 20);
+        let overlay = Arc::new(OverlayFs::new(lower, Arc::new(upper.clone())));
+        let mut script = Script::default();
+        script.open(path, 0, READ | WRITE, 0);
+        let answers = script.answers(|job| job.file_system(".", overlay).timeout(Duration::from_secs(20)));
+        assert_eq!(errors(&answers), [answer], "{path}");
+        assert_eq!(upper.files().len(), usize::from(answer == SUCCESS), "{path}");
+    }
+}
+
+/// What an overlay makes besides what the program asks for counts as that does.
+#[test]
+fn what_an_overlay_makes_besides_is_limited() {
+    let lower = MemoryFs::new(0);
+    for path in ["a/b/c/file", "top"] {
+        lower.add_file(path, "x").unwrap();
+    }
+    let set_times = |script: &mut Script, path: &str| {
+        script.store(SCRATCH, path.as_bytes());
+        script.call(
+            "path_filestat_set_times",
+            &[3, 1, SCRATCH.into(), path.len() as u64, 0, 0, 5],
+        );
+    };
+    fn open(script: &mut Script, path: &str, flags: u64) {
+        script.open(path, flags, WRITE, 0);
+    }
+    type Case<'a> = (&'a str, u64, &'a dyn Fn(&mut Script));
+    let cases: [Case; 7] = [
+        ("cuts", 4, &|script| open(script, "a/b/c/file", TRUNCATE)),
+        ("makes", 4, &|script| open(script, "a/b/c/new", CREATE)),
+        ("writes", 4, &|script| open(script, "a/b/c/file", 0)),
+        ("makes a folder", 4, &|script| {
+            with_path(script, "path_create_directory", "a/b/c/new")
+        }),
+        ("renames", 4, &|script| rename(script, "top", "a/b/c/moved")),
+        ("sets times", 2, &|script| set_times(script, "a/b")),
+        ("sets times of what is open", 2, &|script| {
+            script
+                .open("a/b", 2, READ, 0)
+                .call("fd_filestat_set_times", &[5, 0, 0, 5]);
+        }),
+    ];
+    for (name, wanted, call) in cases {
+        let upper = MemoryFs::new(1 << 20);
+        let overlay = Arc::new(OverlayFs::new(Arc::new(lower.clone()), Arc::new(upper.clone())));
+        let mut script = Script::default();
+        call(&mut script);
+        let limit = reached(&script, |job| job.file_system(".", overlay.clone()).names_max(1));
+        assert_eq!(limit, (Limit::Names, 1, wanted), "{name}");
+        assert!(upper.metadata("a", true).is_err(), "{name}");
+        let allowed = script.answers(|job| job.file_system(".", overlay).names_max(wanted));
+        assert!(errors(&allowed).iter().all(|errno| *errno == SUCCESS), "{name}");
+    }
+    // Many.
+    let (lower, upper) = (MemoryFs::new(0), MemoryFs::new(1 << 20));
+    let (mut folders, mut files) = (Script::default(), Script::default());
+    for index in 0..1000 {
+        lower.create_dir(&format!("d{index}")).unwrap();
+        set_times(&mut folders, &format!("d{index}"));
+    }
+    for index in 0..5000 {
+        let name = format!("{index:0250}");
+        lower.add_file(&name, "x").unwrap();
+        with_path(&mut files, "path_unlink_file", &name);
+    }
+    let held_before = lower.held_bytes();
+    let overlay = Arc::new(OverlayFs::new(Arc::new(lower), Arc::new(upper.clone())));
+    let limit = reached(&folders, |job| job.file_system(".", overlay.clone()).names_max(5));
+    assert_eq!(limit, (Limit::Names, 5, 6));
+    assert_eq!(upper.read_dir(".").unwrap().len(), 5);
+    // Names of 250 letters that are gone are remembered.
+    let max_bytes = held_before + (1 << 20);
+    let limit = reached(&files, |job| {
+        let job = job.stdout(Stdout::Discard).names_max(5);
+        job.file_system(".", overlay.clone()).host_memory_max_bytes(max_bytes)
+    });
+    assert_eq!((limit.0, limit.1), (Limit::HostMemory, max_bytes));
+    assert!(overlay.held_bytes() <= max_bytes);
+    let allowed = files.answers(|job| job.file_system(".", overlay).names_max(5));
+    let gone = errors(&allowed).iter().filter(|errno| **errno == SUCCESS).count();
+    assert!((1000..4000).contains(&gone), "{gone} were left");
 }
 
 #[test]

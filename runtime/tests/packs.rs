@@ -414,6 +414,44 @@ fn what_is_no_pack_of_the_module_is_refused_and_wasmtime_has_the_choice() {
     assert!(matches!(changed.refusal(), PackError::Load { .. }));
 }
 
+/// Whoever tries again and again takes nothing that stays; a pack that is loaded is still compared with each record.
+#[test]
+fn a_record_of_another_module_is_refused_and_leaves_nothing() {
+    let held = || {
+        let maps = fs::read_to_string("/proc/self/maps").unwrap();
+        let files = fs::read_dir("/proc/self/fd").unwrap();
+        let files = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+        let is_pack = |name: &str| name.contains("memfd:afmpeg pack");
+        let open = files.filter(|file| is_pack(&file.to_string_lossy())).count();
+        (open, maps.lines().filter(|line| is_pack(line)).count())
+    };
+    let changed = Changed::new();
+    let of = || Runtime::builder().from_pack(&Pack::from_record(&changed.record).unwrap());
+    let other_module = || match of().unwrap_err() {
+        Error::Pack {
+            source: PackError::OtherModule { module, .. },
+            ..
+        } => assert_eq!(module, "0".repeat(64)),
+        error => panic!("{error}"),
+    };
+    let record = fs::read_to_string(&changed.record).unwrap();
+    changed.in_record("module_sha256", "0".repeat(64));
+    let before = held();
+    for _ in 0..100 {
+        other_module();
+    }
+    // Other tests load packs meanwhile.
+    let after = held();
+    assert!(
+        after.0 < before.0 + 50 && after.1 < before.1 + 200,
+        "{before:?}, then {after:?}"
+    );
+    fs::write(&changed.record, record).unwrap();
+    assert_eq!(of().unwrap().run(["program"]).unwrap().exit_code, 42);
+    changed.in_record("module_sha256", "0".repeat(64));
+    other_module();
+}
+
 #[test]
 fn what_others_could_have_written_is_refused() {
     for writable in [0o664, 0o646] {

@@ -4,7 +4,9 @@
 mod support;
 
 use afmpeg::fs::{DirEntry, File, FileSystem, FileType, Metadata, OpenOptions, Opened};
-use afmpeg::{Cancellation, Capacity, Error, Job, Preemption, Runtime, RuntimeBuilder, Stats, Stdin, Stdout};
+use afmpeg::{
+    Cancellation, Capacity, Error, Job, MemoryFs, OverlayFs, Preemption, Runtime, RuntimeBuilder, Stats, Stdin, Stdout,
+};
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -397,7 +399,7 @@ fn waiting_for_streams_and_files_ends_in_time() {
         let (_open_reader, full_pipe) = io::pipe().unwrap();
         let full = || Stdout::File(file(full_pipe.try_clone().unwrap()));
         type Case<'a> = (&'a str, &'a str, &'a dyn Fn(Job) -> Job);
-        let cases: [Case; 7] = [
+        let cases: [Case; 8] = [
             ("poll of input", "a pipe", &|job| job.stdin(pipe())),
             ("read", "a pipe", &|job| job.stdin(pipe())),
             ("read", "a socket's reader", &|job| {
@@ -412,6 +414,10 @@ fn waiting_for_streams_and_files_ends_in_time() {
             }),
             ("read of a file", "a stuck file system", &|job| {
                 job.file_system(".", Arc::new(Stuck::default()))
+            }),
+            ("read of a file", "an overlay over a stuck file system", &|job| {
+                let upper = Arc::new(MemoryFs::new(1 << 20));
+                job.file_system(".", Arc::new(OverlayFs::new(Arc::new(Stuck::default()), upper)))
             }),
         ];
         for (state, what, prepare) in cases {

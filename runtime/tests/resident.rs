@@ -8,8 +8,8 @@ mod support;
 use afmpeg::{Error, FileSystem, Job, Limit, MemoryFs, Runtime, Stdout};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
-use std::time::Duration;
-use support::runtime;
+use std::time::{Duration, Instant};
+use support::{COPIER, runtime};
 
 fn resident_peak_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -59,6 +59,28 @@ fn resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let now = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     now.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+}
+
+/// The result of something, and the memory that the process has taken for it at most.
+fn growth_of<T>(run: impl FnOnce() -> T) -> (T, u64) {
+    let (sender, done) = mpsc::channel::<()>();
+    // Memory that earlier tests have freed must not hide what this one takes.
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it has no conditions.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+    let before = resident_bytes();
+    let watcher = thread::spawn(move || {
+        let mut peak = 0;
+        while done.recv_timeout(Duration::from_millis(1)) == Err(mpsc::RecvTimeoutError::Timeout) {
+            peak = peak.max(resident_bytes());
+        }
+        peak
+    });
+    let result = run();
+    drop(sender);
+    (result, watcher.join().unwrap().saturating_sub(before))
 }
 
 fn greedy(body: &str) -> Runtime {
@@ -196,24 +218,7 @@ fn what_guests_make_the_host_hold_stays_within_their_limit() {
             .host_memory_max_bytes(HELD_MAX_BYTES)
             .stderr(Stdout::Capture { limit_bytes: 1 << 40 })
             .timeout(Duration::from_secs(60));
-        let (sender, done) = mpsc::channel::<()>();
-        // Memory that earlier tests have freed must not hide what this one takes.
-        #[cfg(target_env = "gnu")]
-        // SAFETY: it has no conditions.
-        unsafe {
-            libc::malloc_trim(0);
-        }
-        let before = resident_bytes();
-        let watcher = thread::spawn(move || {
-            let mut peak = 0;
-            while done.recv_timeout(Duration::from_millis(1)) == Err(mpsc::RecvTimeoutError::Timeout) {
-                peak = peak.max(resident_bytes());
-            }
-            peak
-        });
-        let result = guest.run(job);
-        drop(sender);
-        let more = watcher.join().unwrap().saturating_sub(before);
+        let (result, more) = growth_of(|| guest.run(job));
         let held = files.held_bytes();
         println!("{name}: {} KiB more, {} KiB held in files", more >> 10, held >> 10);
         match (result, limit) {
@@ -236,4 +241,89 @@ fn what_guests_make_the_host_hold_stays_within_their_limit() {
         // The program, its stack and the allocator's own.
         assert!(more < HELD_MAX_BYTES + (16 << 20), "{name}: {more} bytes more");
     }
+}
+
+/// Reports without end to one who keeps the receiver and does not look at it; the last of them is still there.
+#[test]
+fn reports_that_nobody_reads_are_not_held() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    // Lines of "progress=", 64 KiB at a time, and at last "frame=7" and "progress=end".
+    let guest = greedy(
+        "(i64.store (i32.const 1024) (i64.const 0x73736572676f7270))
+        (local.set $fd (call $opened (i32.const 8) (i32.const 0)))
+        (local.set $i (i32.const 65536))
+        (loop $fill
+            (i64.store (local.get $i) (i64.const 0x73736572676f7270))
+            (i32.store16 offset=8 (local.get $i) (i32.const 0x0a3d))
+            (local.set $i (i32.add (local.get $i) (i32.const 10)))
+            (br_if $fill (i32.lt_u (local.get $i) (i32.const 131060))))
+        (i32.store8 (i32.const 131071) (i32.const 10))
+        (loop $more
+            (call $piece (local.get $fd))
+            (local.set $j (i32.add (local.get $j) (i32.const 1)))
+            (br_if $more (i32.and (i32.eqz (global.get $errno)) (i32.lt_u (local.get $j) (i32.const 1024)))))
+        (i64.store (i32.const 65536) (i64.const 0x0a373d656d617266))
+        (i64.store (i32.const 65544) (i64.const 0x73736572676f7270))
+        (i64.store (i32.const 65552) (i64.const 0x0a646e653d))
+        (i32.store (i32.const 4) (i32.const 21))
+        (global.set $errno (i32.or (global.get $errno)
+            (call $write (local.get $fd) (i32.const 0) (i32.const 1) (i32.const 8))))",
+    );
+    let job = Job::new(["guest"]).host_memory_max_bytes(HELD_MAX_BYTES);
+    let (job, reports) = job.progress_channel();
+    let (result, more) = growth_of(|| guest.run(job));
+    println!("{} KiB more", more >> 10);
+    let output = result.unwrap();
+    assert!(output.success() && output.bytes_written > 60 << 20, "{output:?}");
+    let last = reports.last().unwrap();
+    assert_eq!((last.frame, last.finished), (7, true));
+    assert!(more < HELD_MAX_BYTES + (16 << 20), "{more} bytes more");
+}
+
+/// Whatever a program calls a description, it is read in little memory and time.
+#[test]
+fn a_description_is_as_small_as_one_is() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let copier = runtime(COPIER);
+    let repeated = |start: &str, part: &str, end: &str, size_bytes: usize| {
+        let parts = part.repeat(size_bytes / part.len());
+        bytes::Bytes::from(format!("{start}{parts}{end}"))
+    };
+    let format = r#"{"format":{"format_name":"x""#;
+    for (name, json) in [
+        (
+            "too long",
+            repeated(&format!("{format},\"o\":["), "0,", "0]}}", 64 << 20),
+        ),
+        (
+            "many values",
+            repeated(&format!("{format},\"o\":["), "0,", "0]}}", 4_000_000),
+        ),
+        (
+            "many streams",
+            repeated(
+                &format!("{format}}},\"streams\":["),
+                r#"{"index":0},"#,
+                r#"{"index":0}]}"#,
+                4_000_000,
+            ),
+        ),
+    ] {
+        let job = Job::probe("in").stdin(json).timeout(Duration::from_secs(60));
+        let began = Instant::now();
+        let (result, more) = growth_of(|| copier.probe(job));
+        println!("{name}: {} KiB more, {:?}", more >> 10, began.elapsed());
+        assert!(matches!(result, Err(Error::ProbeTooLarge { .. })), "{name}: {result:?}");
+        assert!(more < 64 << 20, "{name}: {more} bytes more");
+    }
+    // Each stream is not compared with each picture.
+    let streams = r#"{"index":1},"#.repeat(60_000);
+    let json = format!(
+        r#"{format}}},"streams":[{streams}{{"index":1}}],"frames":[{}{{}}]}}"#,
+        "{},".repeat(60_000)
+    );
+    let began = Instant::now();
+    let probe = copier.probe(Job::probe("in").stdin(json.into_bytes())).unwrap();
+    assert_eq!(probe.streams.len(), 60_001);
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 }

@@ -152,6 +152,10 @@ class ProbeUnreadable(Error):
     next_step = "Use a module of the same release as this package"
 
 
+class ProbeTooLarge(Error):
+    """The description of the media is larger than that of any usual file."""
+
+
 class FrameFailed(Error):
     """The pictures cannot be made."""
 

@@ -83,6 +83,7 @@ fn fill(py: Python, error: &Error, fields: &Bound<PyDict>) -> PyResult<&'static 
             "ProgramFailed"
         }
         Error::ProbeUnreadable { .. } => "ProbeUnreadable",
+        Error::ProbeTooLarge { .. } => "ProbeTooLarge",
         Error::Command { .. } => "CommandContradiction",
         Error::Frame { .. } => "FrameFailed",
         Error::NoFrame { time } => {

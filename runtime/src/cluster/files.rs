@@ -4,6 +4,7 @@ use super::fault::{Fault, Faults};
 use super::full::{self, Noting};
 use super::lease::Lease;
 use super::message::{JobMessage, Program};
+use super::parts::Cache;
 use super::policy::{Access, Address, Policy};
 use super::redact::shown;
 use super::spool::Spool;
@@ -150,8 +151,10 @@ impl Files {
     async fn open_all(&mut self, places: &Places, opening: &Opening<'_>, with_spool: bool) -> Result<(), Fault> {
         let unusable = |name: &str, error: &io::Error| Fault::lasting(format!("`{name}`: {error}"));
         let memory = MemoryFs::new(SCRATCH_BYTES);
+        // Of all inputs together, however many there are.
+        let cache = Cache::new(u64::MAX);
         for input in &places.inputs {
-            let reader = store::open(opening.buckets, &input.address, &input.shown, &self.faults).await?;
+            let reader = store::open(opening.buckets, &input.address, &input.shown, &self.faults, &cache).await?;
             let added = memory.add_reader(&input.name, reader);
             added.map_err(|error| unusable(&input.name, &error))?;
         }

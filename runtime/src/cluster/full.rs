@@ -1,7 +1,7 @@
 //! Notes when a disk is full under a tree of files. The program sees it as well, but says no more than that it could not write.
 
 use super::fault::{Fault, Faults};
-use crate::fs::{DirEntry, Exceeded, File, FileSystem, Metadata, OpenOptions, Opened, Steps, Times};
+use crate::fs::{Change, DirEntry, Exceeded, File, FileSystem, Metadata, OpenOptions, Opened, Steps, Times};
 use std::io;
 
 pub struct Noting<T> {
@@ -51,6 +51,10 @@ impl<T: FileSystem> FileSystem for Noting<T> {
 
     fn held_bytes(&self) -> u64 {
         self.inner.held_bytes()
+    }
+
+    fn names_besides(&self, path: &str, change: Change) -> u64 {
+        self.inner.names_besides(path, change)
     }
 
     fn prepare(&self, path: &str, follow_links: bool) -> io::Result<Option<Box<dyn Steps>>> {

@@ -17,6 +17,7 @@ mod lease;
 mod message;
 mod metrics;
 mod modules;
+#[allow(dead_code, reason = "the command counts what is kept")]
 #[path = "../remote/parts.rs"]
 mod parts;
 mod policy;

@@ -46,7 +46,7 @@ impl Format {
         pixels.saturating_mul(bytes_per_pixel).saturating_add(EXTRA_SIZE_BYTES)
     }
 
-    /// The size of a picture, and its bytes as they are handed out.
+    /// The size of a picture, and its bytes as they are handed out; nothing if it does not say, or has other pixels than it says.
     pub fn read(self, file: Bytes) -> Option<(u32, u32, Bytes)> {
         let number = |at: usize| {
             let bytes = file.get(at..at + 4)?;
@@ -65,9 +65,12 @@ impl Format {
                 let header = std::str::from_utf8(&file[..end]).ok()?;
                 let field = |name: &str| {
                     let mut lines = header.lines();
-                    lines.find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+                    lines.find_map(|line| line.strip_prefix(name)?.trim().parse::<u32>().ok())
                 };
-                Some((field("WIDTH ")?, field("HEIGHT ")?, file.slice(end + END.len()..)))
+                let (width, height) = (field("WIDTH ")?, field("HEIGHT ")?);
+                let pixels = file.slice(end + END.len()..);
+                let size_bytes = (u64::from(width) * u64::from(height)).checked_mul(4)?;
+                (size_bytes == pixels.len() as u64).then_some((width, height, pixels))
             }
         }
     }
@@ -93,5 +96,31 @@ fn jpeg_size(file: &[u8]) -> Option<(u32, u32)> {
             return Some((side(7)?, side(5)?));
         }
         at += 2 + usize::from(length);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pixels_are_as_many_as_the_picture_says() {
+        let picture = |width: u32, height: u32, size_bytes: usize| {
+            let header =
+                format!("P7\nWIDTH {width}\nHEIGHT {height}\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n");
+            let file = [header.into_bytes(), vec![7; size_bytes]].concat();
+            let read = Format::Rgba.read(file.into())?;
+            Some((read.0, read.1, read.2.len()))
+        };
+        assert_eq!(picture(3, 2, 24), Some((3, 2, 24)));
+        for (width, height, size_bytes) in [
+            (3, 2, 23),
+            (3, 2, 25),
+            (3, 2, 0),
+            (u32::MAX, u32::MAX, 4),
+            (1 << 31, 2, 0),
+        ] {
+            assert_eq!(picture(width, height, size_bytes), None, "{width}x{height}");
+        }
     }
 }

@@ -18,7 +18,9 @@ pub struct Frame {
 }
 
 pub(super) fn picture(format: Format, file: Bytes, time: Duration) -> Result<Frame, Error> {
-    let (width, height, image) = format.read(file).ok_or_else(|| Error::frame("a picture has no size"))?;
+    let (width, height, image) = format
+        .read(file)
+        .ok_or_else(|| Error::frame("a picture has no size, or not the pixels that it says"))?;
     Ok(Frame {
         time,
         width,

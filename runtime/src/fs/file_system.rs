@@ -42,6 +42,13 @@ pub trait FileSystem: Send + Sync {
         0
     }
 
+    /// Returns the number of files and directories that a change makes besides what the program asks for, such as the
+    /// directories above it in another tree; for a removal, the number of marks that it leaves. They count towards the
+    /// job's limits.
+    fn names_besides(&self, _path: &str, _change: Change) -> u64 {
+        0
+    }
+
     /// Returns work to do before a path can be written to or renamed, if that takes long, such as a copy.
     ///
     /// A job does it in steps, between which it can be interrupted, and then makes its call. A caller that does not
@@ -82,6 +89,16 @@ pub trait FileSystem: Send + Sync {
     fn set_times(&self, _path: &str, _follow_links: bool, _times: Times) -> io::Result<()> {
         Err(read_only())
     }
+}
+
+/// What becomes of a path, for [`FileSystem::names_besides`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change {
+    /// It is made, or what is there is written to or given other times.
+    Made,
+    /// It is removed, or renamed to another.
+    Removed,
 }
 
 /// Work that a [`FileSystem`] does in steps.

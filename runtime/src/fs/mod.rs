@@ -15,7 +15,7 @@ mod write_at;
 
 pub(crate) use device::Devices;
 pub use exceeded::Exceeded;
-pub use file_system::{File, FileSystem, OpenOptions, Opened, Steps};
+pub use file_system::{Change, File, FileSystem, OpenOptions, Opened, Steps};
 pub use host::{Access, HostDir};
 pub use memory::MemoryFs;
 pub use metadata::{DirEntry, FileType, Metadata, Times};

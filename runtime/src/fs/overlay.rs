@@ -1,11 +1,12 @@
 //! One tree of files over another.
 
-use super::file_system::{File, FileSystem, OpenOptions, Opened, Steps};
+use super::file_system::{Change, File, FileSystem, OpenOptions, Opened, Steps};
 use super::metadata::{DirEntry, FileType, Metadata, Times};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ struct Shared {
     lower: Arc<dyn FileSystem>,
     upper: Arc<dyn FileSystem>,
     state: Mutex<State>,
+    /// The memory of what is hidden. It is read while others hold the lock in calls that may not return.
+    hidden_bytes: AtomicU64,
     /// A copy has ended.
     copied: Condvar,
 }
@@ -41,23 +44,7 @@ struct State {
 
 /// Paths that are gone from the lower tree, with all below them. A mark stays when something new takes the place, so
 /// that a new directory does not show the old one's entries.
-#[derive(Default)]
-struct Hidden {
-    paths: BTreeSet<String>,
-    held_bytes: u64,
-}
-
-impl Hidden {
-    fn contains(&self, path: &str) -> bool {
-        self.paths.contains(path)
-    }
-
-    fn insert(&mut self, path: &str) {
-        if self.paths.insert(path.to_owned()) {
-            self.held_bytes += path.len() as u64 + MARK_SIZE_BYTES;
-        }
-    }
-}
+type Hidden = BTreeSet<String>;
 
 /// The memory of a mark besides its path.
 const MARK_SIZE_BYTES: u64 = 64;
@@ -84,6 +71,7 @@ impl OverlayFs {
                 lower,
                 upper,
                 state: Mutex::default(),
+                hidden_bytes: AtomicU64::new(0),
                 copied: Condvar::new(),
             }),
         }
@@ -151,10 +139,9 @@ impl OverlayFs {
 
 impl fmt::Debug for OverlayFs {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        let hidden = self.shared.lock().hidden.paths.len();
         formatter
             .debug_struct("OverlayFs")
-            .field("hidden", &hidden)
+            .field("hidden_bytes", &self.shared.hidden_bytes)
             .finish_non_exhaustive()
     }
 }
@@ -243,6 +230,20 @@ impl Shared {
         Ok(())
     }
 
+    /// The directories that are to be made in the upper tree, and what is there only below; or the mark of what is hidden.
+    fn names_besides(&self, hidden: &Hidden, path: &str, change: Change) -> io::Result<u64> {
+        let path = &self.plain(hidden, path)?;
+        let in_lower = self.in_lower(hidden, path, false)?.is_some();
+        if change == Change::Removed {
+            return Ok(u64::from(in_lower));
+        }
+        let mut count = 0;
+        for parent in ancestors(path).skip(1) {
+            count += u64::from(self.in_upper(parent, true)?.is_none());
+        }
+        Ok(count + u64::from(in_lower && self.in_upper(path, false)?.is_none()))
+    }
+
     /// Returns a file's metadata if it is only in the lower tree, so that it must be copied before a change.
     fn wants_copy(&self, hidden: &Hidden, path: &str, follow_links: bool) -> io::Result<Option<Metadata>> {
         if self.in_upper(path, follow_links)?.is_some() {
@@ -293,8 +294,9 @@ impl Shared {
 
     /// Hides what the lower tree has there, if anything.
     fn hide(&self, hidden: &mut Hidden, path: &str) -> io::Result<()> {
-        if self.in_lower(hidden, path, false)?.is_some() {
-            hidden.insert(path);
+        if self.in_lower(hidden, path, false)?.is_some() && hidden.insert(path.to_owned()) {
+            let mark_bytes = path.len() as u64 + MARK_SIZE_BYTES;
+            self.hidden_bytes.fetch_add(mark_bytes, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -372,11 +374,15 @@ impl Steps for CopyUp {
                 name,
                 from,
                 to,
+                size_bytes,
                 offset,
                 buffer,
-                ..
             } => {
                 let count = from.read_at(buffer, *offset)?.min(buffer.len());
+                // It has grown since its size was checked against the limits, or it is no usual file.
+                if count as u64 > size_bytes.saturating_sub(*offset) {
+                    return Err(io::ErrorKind::ResourceBusy.into());
+                }
                 let mut rest = &buffer[..count];
                 while !rest.is_empty() {
                     let written = to.write_at(rest, *offset)?.min(rest.len());
@@ -554,7 +560,14 @@ impl FileSystem for OverlayFs {
             .lower
             .held_bytes()
             .saturating_add(self.shared.upper.held_bytes());
-        trees.saturating_add(self.shared.lock().hidden.held_bytes)
+        trees.saturating_add(self.shared.hidden_bytes.load(Ordering::Relaxed))
+    }
+
+    fn names_besides(&self, path: &str, change: Change) -> u64 {
+        let shared = &*self.shared;
+        let state = shared.lock();
+        // The call itself reports an error.
+        shared.names_besides(&state.hidden, path, change).unwrap_or(0)
     }
 
     fn prepare(&self, path: &str, follow_links: bool) -> io::Result<Option<Box<dyn Steps>>> {
@@ -594,6 +607,14 @@ impl FileSystem for OverlayFs {
                 break name;
             }
         };
+        // A pipe or a device has no size, and may have no end; to open it may take for ever.
+        let found = match found.file_type {
+            FileType::SymbolicLink => shared.lower.metadata(&path, true)?,
+            _ => found,
+        };
+        if found.file_type != FileType::File {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         let Opened::File(from) = shared.lower.open(&path, &read)? else {
             return Err(io::ErrorKind::IsADirectory.into());
         };

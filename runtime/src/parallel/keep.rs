@@ -28,7 +28,7 @@ impl Kept {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         let folder = parent.join(key);
         builder.create(&folder)?;
-        remove_old(parent);
+        remove_old(parent, &folder);
         let lock = File::create(folder.join(LOCK))?;
         match lock.try_lock() {
             Ok(()) => Ok(Kept { folder, _lock: lock }),
@@ -84,14 +84,37 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-fn remove_old(parent: &Path) {
+/// One's own are gone on with now, however old they are.
+fn remove_old(parent: &Path, own: &Path) {
     let now = SystemTime::now();
-    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+    let others = fs::read_dir(parent).into_iter().flatten().flatten();
+    for entry in others.filter(|entry| entry.path() != own) {
         // A folder's time is that of the last segment in it.
         let modified = entry.metadata().and_then(|metadata| metadata.modified());
         let age = modified.ok().and_then(|modified| now.duration_since(modified).ok());
         if age.is_some_and(|age| age > AGE_MAX) {
             let _ = fs::remove_dir_all(entry.path());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_gone_on_with_is_kept_however_old_it_is() {
+        let parent = tempfile::tempdir().unwrap();
+        let age = |key: &str| {
+            let folder = File::open(parent.path().join(key)).unwrap();
+            folder.set_modified(SystemTime::now() - 2 * AGE_MAX).unwrap();
+        };
+        for key in ["own", "other"] {
+            Kept::open(parent.path(), key).unwrap().put(0, b"made").unwrap();
+        }
+        ["own", "other"].map(age);
+        let kept = Kept::open(parent.path(), "own").unwrap();
+        assert_eq!(kept.get(0).as_deref(), Some(&b"made"[..]));
+        assert!(!parent.path().join("other").exists());
     }
 }

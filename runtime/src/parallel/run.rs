@@ -160,10 +160,7 @@ impl<'a> Call<'a> {
             let at = job.args.len().saturating_sub(2);
             job.args
                 .splice(at..at, feed::probe_args(input).into_iter().map(Into::into));
-            match self
-                .runtime
-                .probe(quiet(job.stdout(Stdout::Capture { limit_bytes: 64 << 20 })))
-            {
+            match self.runtime.probe(quiet(job)) {
                 Ok(probe) => probes.push(probe),
                 Err(Error::Program { message, .. }) => return Ok(Err(Whole::new(format!("the input: {message}")))),
                 Err(error) => return Err(error),
@@ -202,7 +199,7 @@ impl<'a> Call<'a> {
 
     fn help(&self, part: &str) -> Result<String, Error> {
         let job = Job::new(["ffmpeg", "-v", "error", "-h", part]);
-        let job = unwritten(quiet(self.with_limits(job)?));
+        let job = quiet(self.with_limits(job)?).streams_uncounted();
         let output = self
             .runtime
             .run(job.stdout(Stdout::Capture { limit_bytes: 64 << 10 }))?;
@@ -219,8 +216,7 @@ impl<'a> Call<'a> {
             limit_bytes: INDEX_MAX_BYTES,
         };
         let probed = self.with_limits(Job::probe(words.input.as_str()))?;
-        let probed = quiet(probed.stdout(Stdout::Capture { limit_bytes: 64 << 20 }));
-        let probe = match self.runtime.probe(probed) {
+        let probe = match self.runtime.probe(quiet(probed)) {
             Ok(probe) => probe,
             // The job that does all says it in ffmpeg's words.
             Err(Error::Program { message, .. }) => return Ok(Err(Whole::new(format!("the input: {message}")))),
@@ -235,7 +231,7 @@ impl<'a> Call<'a> {
             Err(whole) => return Ok(Err(whole)),
         };
         let job = args.iter().fold(Job::new(["ffprobe"]), Job::arg);
-        let index = unwritten(quiet(self.with_limits(job)?.stdout(whole_index)));
+        let index = quiet(self.with_limits(job)?.stdout(whole_index)).streams_uncounted();
         let output = self.runtime.run(index)?;
         if !output.success() || output.stdout_dropped_bytes > 0 {
             return Ok(Err(Whole::new("the input's packets cannot be listed")));
@@ -256,7 +252,7 @@ impl<'a> Call<'a> {
         let Some(args) = &plan.level else {
             return Ok(Ok(plan));
         };
-        let job = unwritten(quiet(self.set_up(args)?));
+        let job = quiet(self.set_up(args)?).streams_uncounted();
         let output = self
             .runtime
             .run(job.stdout(Stdout::Capture { limit_bytes: 64 << 20 }))?;
@@ -343,8 +339,10 @@ impl<'a> Call<'a> {
             Some((input.size_bytes, input.modified, input.device, input.inode))
         });
         let inputs: Vec<_> = inputs.collect();
-        let version = unwritten(quiet(self.with_limits(Job::new(["ffmpeg", "-version"]))?));
-        let version = version.stdout(Stdout::Capture { limit_bytes: 64 << 10 });
+        let version = quiet(self.with_limits(Job::new(["ffmpeg", "-version"]))?);
+        let version = version
+            .streams_uncounted()
+            .stdout(Stdout::Capture { limit_bytes: 64 << 10 });
         let version = self.runtime.run(version)?;
         let mut hash = Sha256::new();
         for part in [
@@ -526,7 +524,7 @@ impl<'a> Call<'a> {
     /// Decodes and filters a video for the encoders. How many segments it has.
     fn feed(&self, feed: &Feed, feeding: &Arc<Feeding>) -> Result<usize, Error> {
         let feeder = Feeder::new(feeding);
-        let job = unwritten(self.set_up(&feed.feeder)?).stdin(Stdin::Empty);
+        let job = self.set_up(&feed.feeder)?.streams_uncounted().stdin(Stdin::Empty);
         let job = job
             .stdout(Stdout::Writer(Box::new(feeder.clone())))
             .stderr(Stdout::Writer(Box::new(Log(feeding.clone()))));
@@ -653,7 +651,9 @@ impl<'a> Call<'a> {
         };
         let passes: Arc<dyn FileSystem> = Arc::new(MemoryFs::new(job.host_memory_max_bytes));
         let first = self.set_up(args)?.file_system(Plan::PASSES, passes.clone());
-        let output = self.runtime.run(unwritten(quiet(first)).stdout(Stdout::Discard))?;
+        let output = self
+            .runtime
+            .run(quiet(first).streams_uncounted().stdout(Stdout::Discard))?;
         self.add(&output);
         output.into_success()?;
         // The first pass has taken of the time that is left.
@@ -715,7 +715,7 @@ impl<'a> Call<'a> {
         ];
         let job = args.into_iter().fold(Job::new(["ffprobe"]), Job::arg);
         let job = job.arg("-of").arg("csv=p=0").arg("-i").arg(&plan.partial);
-        let job = unwritten(quiet(self.with_limits(job)?));
+        let job = quiet(self.with_limits(job)?).streams_uncounted();
         let output = self
             .runtime
             .run(job.stdout(Stdout::Capture { limit_bytes: 64 << 10 }))?;
@@ -819,11 +819,6 @@ const INDEX_MAX_BYTES: usize = 256 << 20;
 fn quiet(job: Job) -> Job {
     job.stdin(Stdin::Empty)
         .stderr(Stdout::Capture { limit_bytes: 64 << 10 })
-}
-
-/// What a job says is not written for the caller, whose limit is for that.
-fn unwritten(job: Job) -> Job {
-    job.written_max_bytes(u64::MAX)
 }
 
 fn segments(reason: &str) -> Error {

@@ -2,8 +2,8 @@
 
 use super::allowed::Allowed;
 use super::fetch::Fetcher;
-use super::parts::Parts;
-use super::whole::Whole;
+use super::parts::{Cache, Parts};
+use super::whole::{Whole, Wholes};
 use afmpeg::FileSystem;
 use afmpeg::fs::{DirEntry, File, FileType, Metadata, OpenOptions, Opened};
 use std::collections::BTreeSet;
@@ -16,17 +16,22 @@ pub struct Remote {
     allowed: Allowed,
     fetcher: Fetcher,
     refused: Mutex<BTreeSet<String>>,
+    cache: Arc<Cache>,
+    wholes: Wholes,
 }
 
 /// A hostile playlist can name addresses without end.
 const REFUSED_MAX: usize = 16;
 
 impl Remote {
-    pub fn new(allowed: Allowed) -> Arc<Remote> {
+    /// `host_memory_max_bytes` is what this process may hold for a program.
+    pub fn new(allowed: Allowed, host_memory_max_bytes: u64) -> Arc<Remote> {
         Arc::new(Remote {
             fetcher: Fetcher::new(allowed.clone()),
             allowed,
             refused: Mutex::default(),
+            cache: Cache::new(host_memory_max_bytes),
+            wholes: Wholes::default(),
         })
     }
 
@@ -49,10 +54,12 @@ impl FileSystem for Remote {
             }
             return Err(io::ErrorKind::PermissionDenied.into());
         };
-        let mut parts = Parts::default();
+        let mut parts = Parts::new(&self.cache);
         let first = self.fetcher.part(&url, 0, parts.wanted_bytes(0), None)?;
-        parts.add(0, first.bytes);
-        let whole = first.rest.map(|rest| Whole::new(rest, first.size_bytes)).transpose();
+        parts.add(0, first.bytes, &mut []);
+        let version = first.version.as_deref();
+        let get = |rest| self.wholes.get(url.as_str(), version, first.size_bytes, rest);
+        let whole = first.rest.map(get).transpose();
         let whole = whole.inspect_err(|error| self.fetcher.tell(&url, error))?;
         Ok(Opened::File(Box::new(RemoteFile {
             url,
@@ -62,6 +69,10 @@ impl FileSystem for Remote {
             parts,
             whole,
         })))
+    }
+
+    fn held_bytes(&self) -> u64 {
+        self.cache.held_bytes()
     }
 
     /// Nothing is known of an address that was not opened, and nobody is asked for it.
@@ -80,7 +91,7 @@ struct RemoteFile {
     size_bytes: u64,
     version: Option<String>,
     parts: Parts,
-    whole: Option<Whole>,
+    whole: Option<Arc<Mutex<Whole>>>,
 }
 
 impl File for RemoteFile {
@@ -92,23 +103,22 @@ impl File for RemoteFile {
         if offset >= self.size_bytes || buffer.is_empty() {
             return Ok(0);
         }
-        if let Some(whole) = &mut self.whole {
+        if let Some(whole) = &self.whole {
+            let mut whole = whole.lock().unwrap_or_else(PoisonError::into_inner);
             let read = whole.read_at(buffer, offset);
             return read.inspect_err(|error| self.fetcher.tell(&self.url, error));
         }
-        if self.parts.at(offset).is_none() {
-            let wanted = self.parts.wanted_bytes(offset).min(self.size_bytes - offset);
-            let part = self.fetcher.part(&self.url, offset, wanted, self.version.as_deref())?;
-            if part.size_bytes != self.size_bytes || part.version != self.version || part.bytes.is_empty() {
-                let message = "the file has changed on the server";
-                self.fetcher.tell(&self.url, &message);
-                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-            }
-            self.parts.add(offset, part.bytes);
+        let known = self.parts.read(buffer, offset);
+        if known > 0 {
+            return Ok(known);
         }
-        let known = self.parts.at(offset).unwrap_or_default();
-        let count = known.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&known[..count]);
-        Ok(count)
+        let wanted = self.parts.wanted_bytes(offset).min(self.size_bytes - offset);
+        let part = self.fetcher.part(&self.url, offset, wanted, self.version.as_deref())?;
+        if part.size_bytes != self.size_bytes || part.version != self.version || part.bytes.is_empty() {
+            let message = "the file has changed on the server";
+            self.fetcher.tell(&self.url, &message);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        Ok(self.parts.add(offset, part.bytes, buffer))
     }
 }

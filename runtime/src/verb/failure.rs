@@ -68,6 +68,7 @@ impl From<Error> for Failure {
             | Error::NoCompiler => 4,
             Error::Directory { .. } | Error::NoFonts { .. } | Error::Stdio { .. } | Error::TooManyDirectories => 5,
             Error::Program { .. } | Error::Limit { .. } | Error::NoFrame { .. } | Error::Frame { .. } => 1,
+            Error::ProbeTooLarge { .. } => 1,
             Error::Whole { .. } | Error::Segments { .. } => 1,
             Error::Deadline { .. } => 124,
             _ => 70,

@@ -12,6 +12,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ pub struct Folders {
     fonts: Option<Fonts>,
     remote: Option<Arc<Remote>>,
     allowed_by: AllowedBy,
+    /// The folders that may be written to, but those of a shim.
+    writable: Vec<PathBuf>,
 }
 
 /// How a user allows what was refused.
@@ -38,7 +41,20 @@ impl Folders {
         if !sandbox.no_current_dir {
             tree = give(tree, &current, &name(&current), Access::ReadWrite)?;
         }
-        Folders::with(sandbox, tree, AllowedBy::Options)
+        let mut folders = Folders::with(sandbox, tree, AllowedBy::Options)?;
+        if !sandbox.no_current_dir {
+            folders.writable.push(current);
+        }
+        Ok(folders)
+    }
+
+    /// Waits until all that was written to the folders is on the disk, by whomever and under whatever name.
+    pub fn sync(&self) -> Result<(), Failure> {
+        for folder in &self.writable {
+            sync_file_system(folder)
+                .map_err(|error| Failure::setup(format!("{} cannot be synced: {error}", folder.display())))?;
+        }
+        Ok(())
     }
 
     /// What a shim's arguments name, and the folders of its policy.
@@ -86,7 +102,7 @@ impl Folders {
         }
         let fonts = sandbox.fonts.as_ref().map(Fonts::open).transpose()?;
         let allowed = Allowed::new(&sandbox.allow_url);
-        let remote = (!allowed.is_empty()).then(|| Remote::new(allowed));
+        let remote = (!allowed.is_empty()).then(|| Remote::new(allowed, sandbox.host_memory_max));
         if let Some(remote) = &remote {
             tree = tree.web(remote.clone());
         }
@@ -95,6 +111,7 @@ impl Folders {
             fonts,
             remote,
             allowed_by,
+            writable: sandbox.dir.iter().map(|folder| folder.host.clone()).collect(),
         })
     }
 
@@ -141,6 +158,20 @@ impl Folders {
     pub fn allows(&self, sandbox: &Sandbox, address: &str) -> bool {
         self.remote.is_some() && Allowed::new(&sandbox.allow_url).parse(address).is_some()
     }
+}
+
+/// Has all data of the file system that a folder lies in written to the disk.
+#[cfg(target_os = "linux")]
+fn sync_file_system(folder: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(std::fs::File::open(folder)?)?)
+}
+
+/// Elsewhere that takes privileges, or cannot be waited for.
+#[cfg(not(target_os = "linux"))]
+fn sync_file_system(_folder: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    rustix::fs::sync();
+    Ok(())
 }
 
 fn current() -> Result<PathBuf, Failure> {

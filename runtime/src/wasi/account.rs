@@ -13,6 +13,9 @@ pub const NAME_COST_BYTES: u64 = 4096;
 /// The resources that the job has used: bytes written, names made, and memory of the host.
 pub struct Account {
     pub bytes_written: u64,
+    /// Those of them that are not limited.
+    pub(super) bytes_uncounted: u64,
+    pub(super) streams_count: bool,
     /// The bytes by which files have grown otherwise.
     pub(super) bytes_grown: u64,
     pub(super) written_max_bytes: u64,
@@ -30,6 +33,7 @@ impl Account {
     pub(super) fn check_written(&self, more_bytes: u64) -> Result<(), Exceeded> {
         let wanted = self
             .bytes_written
+            .saturating_sub(self.bytes_uncounted)
             .saturating_add(self.bytes_grown)
             .saturating_add(more_bytes);
         if wanted > self.written_max_bytes {
@@ -38,11 +42,11 @@ impl Account {
         Ok(())
     }
 
-    /// Checks that one more name may be made, with the memory for it.
-    pub(super) fn check_name(&self) -> Result<(), Exceeded> {
-        self.host_memory.check(NAME_COST_BYTES)?;
-        match self.names.saturating_add(1) {
-            wanted if wanted > self.names_max => Err(Exceeded::new(Limit::Names, self.names_max, wanted)),
+    /// Checks that so many more names may be made, with the memory for them.
+    pub(super) fn check_names(&self, more: u64) -> Result<(), Exceeded> {
+        self.host_memory.check(more.saturating_mul(NAME_COST_BYTES))?;
+        match self.names.saturating_add(more) {
+            wanted if wanted > self.names_max && more > 0 => Err(Exceeded::new(Limit::Names, self.names_max, wanted)),
             _ => Ok(()),
         }
     }

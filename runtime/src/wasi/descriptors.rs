@@ -19,6 +19,13 @@ pub enum Descriptor {
     Directory(OpenDirectory),
 }
 
+impl Descriptor {
+    /// Whether what is written to it ends in no file of the host's, as far as is known here.
+    pub fn is_apart_from_files(&self) -> bool {
+        matches!(self, Descriptor::Stream(stream) if stream.host().is_none())
+    }
+}
+
 pub struct OpenFile {
     pub file: Box<dyn File>,
     pub position: u64,

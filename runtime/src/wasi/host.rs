@@ -1,13 +1,13 @@
 //! The state of one guest, which every call is a function of.
 
 use super::abi::{self, Answer, Errno};
-use super::account::Account;
+use super::account::{Account, NAME_COST_BYTES};
 use super::clock::Clock;
 use super::descriptors::{Descriptor, Descriptors, OpenDirectory};
 use super::memory::GuestMemory;
 use super::path::{Resolved, resolve, resolve_in_tree};
 use crate::budget::Budget;
-use crate::fs::{ATTEMPTS, FileSystem, Tree};
+use crate::fs::{ATTEMPTS, Change, Exceeded, FileSystem, Tree};
 use crate::interrupt::Interrupt;
 use crate::random::Random;
 use crate::stdio::Stream;
@@ -44,6 +44,7 @@ pub struct Setup {
     pub random: Arc<Random>,
     pub open_files_max: usize,
     pub written_max_bytes: u64,
+    pub streams_count: bool,
     pub names_max: u64,
     pub host_memory: Arc<Budget>,
     /// The budget that all jobs of a runtime share.
@@ -65,6 +66,8 @@ impl Host {
             bytes_read: 0,
             account: Account {
                 bytes_written: 0,
+                bytes_uncounted: 0,
+                streams_count: setup.streams_count,
                 bytes_grown: 0,
                 written_max_bytes: setup.written_max_bytes,
                 names: 0,
@@ -133,7 +136,8 @@ impl Host {
             let Some(mut steps) = file_system.prepare(path, follow_links)? else {
                 return Ok(());
             };
-            self.account.check_name()?;
+            let names = file_system.names_besides(path, Change::Made).max(1);
+            self.account.check_names(names)?;
             loop {
                 let left_bytes = steps.left_bytes();
                 self.account.check_written(left_bytes)?;
@@ -147,9 +151,28 @@ impl Host {
                     break;
                 }
             }
-            self.account.names += 1;
+            self.account.names += names;
         }
         Ok(())
+    }
+
+    /// Checks that a change of a path may be made, which makes this many names of the program's own. Returns how many it
+    /// makes in all, to be counted once they are made.
+    pub(super) fn check_change(
+        &self,
+        file_system: &dyn FileSystem,
+        path: &str,
+        own_names: u64,
+    ) -> Result<u64, Exceeded> {
+        let names = file_system.names_besides(path, Change::Made).saturating_add(own_names);
+        self.account.check_names(names)?;
+        Ok(names)
+    }
+
+    /// Checks that there is memory for what a removal leaves; what leaves nothing is always allowed.
+    pub(super) fn check_removal(&self, file_system: &dyn FileSystem, path: &str) -> Result<(), Exceeded> {
+        let marks = file_system.names_besides(path, Change::Removed);
+        self.account.host_memory.check(marks.saturating_mul(NAME_COST_BYTES))
     }
 
     /// Finds what a path leads to. Where a link is its last part, only a tree of names has to know if that is followed.

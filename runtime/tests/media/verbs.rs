@@ -81,7 +81,10 @@ fn batch_goes_on_where_it_was_cut_off() {
     // As if killed while it wrote its third result: what came before counts, and a changed job runs again.
     let results = studio.read_text("jobs.results.jsonl");
     let done = results.lines().find(|line| line.contains("\"good\"")).unwrap();
-    studio.write("jobs.results.jsonl", format!("{done}\n{{\"id\": \"prob"));
+    let mut cut_off = format!("{done}\n{{\"id\":\"probing\",\"stdout\":\"\u{e9}").into_bytes();
+    // Within a letter of several bytes.
+    cut_off.pop();
+    studio.write("jobs.results.jsonl", cut_off);
     std::fs::remove_file(studio.path("good.mkv")).unwrap();
     let bad = job("bad", &["-t", "1", "-i", SOURCE, "-c", "copy", "bad.mkv"]);
     studio.write("jobs.jsonl", [&good, &bad, probing].join("\n"));

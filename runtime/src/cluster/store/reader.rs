@@ -4,7 +4,7 @@ use super::buckets::{Bucket, Buckets};
 use super::disk::on_disk;
 use super::web::WebFile;
 use crate::cluster::fault::{Fault, Faults};
-use crate::cluster::parts::Parts;
+use crate::cluster::parts::{Cache, Parts};
 use crate::cluster::policy::Address;
 use crate::fs::ReadAt;
 use bytes::Bytes;
@@ -22,6 +22,7 @@ pub async fn open(
     address: &Address,
     shown: &str,
     faults: &Faults,
+    cache: &Arc<Cache>,
 ) -> Result<Arc<dyn ReadAt>, Fault> {
     let source = match address {
         Address::File { folder, path } => {
@@ -48,7 +49,7 @@ pub async fn open(
         handle: Handle::current(),
         shown: shown.to_owned(),
         source,
-        parts: Mutex::default(),
+        parts: Mutex::new(Parts::new(cache)),
         faults: faults.clone(),
     }))
 }
@@ -124,22 +125,20 @@ impl ReadAt for Remote {
             return Ok(0);
         }
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        if parts.at(offset).is_none() {
-            let wanted = parts.wanted_bytes(offset).max(buffer.len() as u64);
-            let end = offset.saturating_add(wanted).min(size_bytes);
-            let read = self.handle.block_on(self.source.get(&self.shown, offset, end));
-            let bytes = read.map_err(|fault| self.faults.note(fault))?;
-            if bytes.is_empty() {
-                return Err(self
-                    .faults
-                    .note(Fault::passing(format!("{}: it ends too early", self.shown))));
-            }
-            parts.add(offset, bytes.to_vec());
+        let known = parts.read(buffer, offset);
+        if known > 0 {
+            return Ok(known);
         }
-        let found = parts.at(offset).unwrap_or_default();
-        let count = found.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&found[..count]);
-        Ok(count)
+        let wanted = parts.wanted_bytes(offset).max(buffer.len() as u64);
+        let end = offset.saturating_add(wanted).min(size_bytes);
+        let read = self.handle.block_on(self.source.get(&self.shown, offset, end));
+        let bytes = read.map_err(|fault| self.faults.note(fault))?;
+        if bytes.is_empty() {
+            return Err(self
+                .faults
+                .note(Fault::passing(format!("{}: it ends too early", self.shown))));
+        }
+        Ok(parts.add(offset, bytes.to_vec(), buffer))
     }
 }
 

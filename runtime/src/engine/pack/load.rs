@@ -9,6 +9,7 @@ use crate::module::Of;
 use crate::pack::{Hex, Pack, check_machine};
 use crate::pack_error::PackError;
 use crate::trust;
+use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -80,6 +81,7 @@ fn once(pack: &Pack, load: impl FnOnce() -> Result<Loaded, PackError>) -> Result
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     let loaded = loaded.get_or_insert_default();
     if let Some(known) = loaded.get(pack.sha256()) {
+        check_module(known.pack, pack)?;
         return Ok(*known);
     }
     let new = load()?;
@@ -104,8 +106,25 @@ fn from_record(pack: &Pack) -> Result<Loaded, PackError> {
 }
 
 fn open_and_resolve(file: File, pack: &Pack) -> Result<Loaded, PackError> {
-    let (file, code) = open(file)?;
-    resolve(file, code, pack)
+    let library = open(&file)?;
+    let resolved = describe(&library).and_then(|code| resolve(code, pack));
+    let (code, machine, imports) = match resolved {
+        Ok(resolved) => resolved,
+        Err(error) => {
+            // Nothing of it has run, and nothing refers to it.
+            drop(library);
+            return Err(error);
+        }
+    };
+    // Programs may run in it at any time from now on. The linker takes a path that it knows for what it has loaded from
+    // there, so the file stays open: its number must not become that of another pack.
+    std::mem::forget(library);
+    Ok(Loaded {
+        pack: code,
+        machine,
+        file: Box::leak(Box::new(file)),
+        imports: imports.leak(),
+    })
 }
 
 fn read_whole(file: &File) -> io::Result<Vec<u8>> {
@@ -152,25 +171,27 @@ fn anonymous_file() -> io::Result<OwnedFd> {
     }
 }
 
-/// Loads a shared object from an open file, for ever.
-fn open(file: File) -> Result<(&'static File, &'static abi::Pack), PackError> {
-    let failed = |error: libloading::Error| PackError::Load {
+fn failed(error: libloading::Error) -> PackError {
+    PackError::Load {
         reason: error.to_string(),
-    };
+    }
+}
+
+/// Loads a shared object from an open file, until it is dropped.
+fn open(file: &File) -> Result<Library, PackError> {
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-    use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
     // SAFETY: the file's bytes are those that a record which the caller trusts names. They cannot change, or nobody but this
     // user and root can write to the cache's folder, where nothing is changed once it has its name. They have no code
     // that runs when they are loaded.
-    let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }.map_err(failed)?;
+    unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }.map_err(failed)
+}
+
+/// Finds what a pack says of itself. It is there for ever if the library is.
+fn describe(library: &Library) -> Result<&'static abi::Pack, PackError> {
     // SAFETY: the symbol is a structure that begins with its version, in every version.
     let pack = unsafe { library.get::<*const abi::Pack>(abi::SYMBOL) }.map_err(failed)?;
     let pack = pack.into_raw().cast::<abi::Pack>();
-    // Programs may run in it at any time from now on. The linker takes a path that it knows for what it has loaded from
-    // there, so the file stays open: its number must not become that of another pack.
-    std::mem::forget(library);
-    let file = Box::leak(Box::new(file));
-    // SAFETY: as above; it stays where it is.
+    // SAFETY: as above; it stays where it is, as the library is loaded.
     let found = unsafe { (*pack).abi };
     if found != abi::ABI {
         return Err(PackError::Abi {
@@ -178,38 +199,42 @@ fn open(file: File) -> Result<(&'static File, &'static abi::Pack), PackError> {
             expected: abi::ABI,
         });
     }
-    // SAFETY: a pack of this version has this structure.
+    // SAFETY: a pack of this version has this structure. The caller keeps the library, or lets go of both.
     let pack = unsafe { &*pack };
     if pack.size_bytes as usize != size_of::<abi::Pack>() {
         return Err(PackError::Load {
             reason: "its description has another size than its version has".to_owned(),
         });
     }
-    Ok((file, pack))
+    Ok(pack)
 }
 
+/// A pack, its machine, and the host's functions for its imports.
+type Resolved = (&'static abi::Pack, &'static str, Vec<&'static Function>);
+
 /// Finds the imports of a pack, and compares what it says of itself with its record.
-fn resolve(file: &'static File, pack: &'static abi::Pack, record: &Pack) -> Result<Loaded, PackError> {
+fn resolve(pack: &'static abi::Pack, record: &Pack) -> Result<Resolved, PackError> {
     let machine = text(pack.machine)?;
     check_machine(machine)?;
-    let of = Hex(&pack.module_sha256).to_string();
-    if of != record.module_sha256() {
-        return Err(PackError::OtherModule {
-            of,
-            module: record.module_sha256().to_owned(),
-        });
-    }
+    check_module(pack, record)?;
     let imports = match pack.imports_count {
         0 => &[][..],
         // SAFETY: a pack has as many imports as it says.
         count => unsafe { std::slice::from_raw_parts(pack.imports, count as usize) },
     };
-    let imports = imports.iter().map(find).collect::<Result<Vec<_>, _>>()?;
-    Ok(Loaded {
-        pack,
-        machine,
-        file,
-        imports: imports.leak(),
+    let imports = imports.iter().map(find).collect::<Result<_, _>>()?;
+    Ok((pack, machine, imports))
+}
+
+/// Checks that a pack was made from the module that its record names.
+fn check_module(pack: &abi::Pack, record: &Pack) -> Result<(), PackError> {
+    let of = Hex(&pack.module_sha256).to_string();
+    if of == record.module_sha256() {
+        return Ok(());
+    }
+    Err(PackError::OtherModule {
+        of,
+        module: record.module_sha256().to_owned(),
     })
 }
 

@@ -135,7 +135,10 @@ impl Host {
             Descriptor::Directory(directory) => {
                 let (file_system, path) = (directory.file_system.clone(), directory.path.clone());
                 self.prepare(&*file_system, &path, true)?;
-                Ok(file_system.set_times(&path, true, times)?)
+                let names = self.check_change(&*file_system, &path, 0)?;
+                file_system.set_times(&path, true, times)?;
+                self.account.names += names;
+                Ok(())
             }
             Descriptor::Stream(_) => Err(Errno::Badf.into()),
         }

@@ -29,9 +29,9 @@ impl Host {
         if old.must_be_directory || new.must_be_directory {
             return Err(Errno::Noent.into());
         }
-        self.account.check_name()?;
+        let names = self.check_change(&*new_system, &new.path, 1)?;
         old_system.hard_link(&old.path, &new.path)?;
-        self.account.names += 1;
+        self.account.names += names;
         Ok(())
     }
 
@@ -82,9 +82,9 @@ impl Host {
             file_system.metadata(&resolved.path, true)?;
             return Err(Errno::Exist.into());
         }
-        self.account.check_name()?;
+        let names = self.check_change(&*file_system, &resolved.path, 1)?;
         file_system.symlink(target, &resolved.path)?;
-        self.account.names += 1;
+        self.account.names += names;
         Ok(())
     }
 }

@@ -56,12 +56,13 @@ impl Host {
             self.prepare(&*file_system, &resolved.path, options.follow_links)?;
         }
         let is_new = create && is_missing(&*file_system, &resolved.path, options.follow_links);
-        if is_new {
-            self.account.check_name()?;
-        }
+        let names = match options.write || options.truncate || is_new {
+            true => self.check_change(&*file_system, &resolved.path, u64::from(is_new))?,
+            false => 0,
+        };
         let found = open(&*file_system, &resolved.path, &options, &self.interrupt);
         let found = found.inspect_err(|error| self.note_refusal(fd, &resolved, error))?;
-        self.account.names += u64::from(is_new);
+        self.account.names += names;
         let open_file = matches!(found, Opened::File(_)).then_some(open_file);
         let descriptor = match found {
             Opened::Directory => Descriptor::Directory(OpenDirectory {

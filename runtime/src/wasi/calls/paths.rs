@@ -16,9 +16,9 @@ impl Host {
             file_system.metadata(&resolved.path, true)?;
             return Err(Errno::Exist.into());
         }
-        self.account.check_name()?;
+        let names = self.check_change(&*file_system, &resolved.path, 1)?;
         file_system.create_dir(&resolved.path)?;
-        self.account.names += 1;
+        self.account.names += names;
         Ok(())
     }
 
@@ -28,6 +28,7 @@ impl Host {
             check_directory(&*file_system, &resolved)?;
             return Err(Errno::Inval.into());
         }
+        self.check_removal(&*file_system, &resolved.path)?;
         Ok(file_system.remove_dir(&resolved.path)?)
     }
 
@@ -67,7 +68,10 @@ impl Host {
         let (file_system, resolved) = self.resolve(memory, fd, path, length, follow_links)?;
         check_directory(&*file_system, &resolved)?;
         self.prepare(&*file_system, &resolved.path, follow_links)?;
-        Ok(file_system.set_times(&resolved.path, follow_links, times)?)
+        let names = self.check_change(&*file_system, &resolved.path, 0)?;
+        file_system.set_times(&resolved.path, follow_links, times)?;
+        self.account.names += names;
+        Ok(())
     }
 
     #[expect(clippy::too_many_arguments, reason = "the signature is WASI's")]
@@ -97,7 +101,11 @@ impl Host {
         }
         self.account.host_memory.check(NAME_COST_BYTES)?;
         self.prepare(&*old_system, &old.path, false)?;
-        Ok(old_system.rename(&old.path, &new.path)?)
+        self.check_removal(&*old_system, &old.path)?;
+        let names = self.check_change(&*new_system, &new.path, 0)?;
+        old_system.rename(&old.path, &new.path)?;
+        self.account.names += names;
+        Ok(())
     }
 
     pub fn path_unlink_file(&mut self, memory: Memory, fd: u32, path: u32, length: u32) -> Answer {
@@ -107,7 +115,10 @@ impl Host {
         match (metadata.file_type, resolved.must_be_directory) {
             (FileType::Directory, _) => Err(Errno::Isdir.into()),
             (_, true) => Err(Errno::Notdir.into()),
-            _ => Ok(file_system.remove_file(&resolved.path)?),
+            _ => {
+                self.check_removal(&*file_system, &resolved.path)?;
+                Ok(file_system.remove_file(&resolved.path)?)
+            }
         }
     }
 }

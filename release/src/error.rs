@@ -72,6 +72,11 @@ pub enum Error {
     #[error("the record of {name} contradicts its release: {reason}")]
     Record { name: String, reason: String },
 
+    #[error(
+        "{tag} is there already and is of another release, with sha256 {got} instead of {wanted}: count up the version"
+    )]
+    TagTaken { tag: String, wanted: String, got: String },
+
     #[error("{reference} is not in {}, and nowhere else may be asked", .cache.display())]
     NotCached { reference: String, cache: PathBuf },
 

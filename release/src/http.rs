@@ -14,8 +14,10 @@ use crate::Error;
 /// Time to connect: bounds the cost of a server that does not answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(8);
-/// Time for a whole body: enough for a large file over a slow line.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+/// Time without a byte: a server that stops in the middle costs no more than this.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time for a whole body: bounds a server that sends a byte now and then.
+const BODY_TIMEOUT: Duration = Duration::from_secs(6 * 60 * 60);
 /// The small files of a release are far smaller than this; a faulty server could send without end.
 pub(crate) const SMALL_FILE_MAX_BYTES: u64 = 16 << 20;
 /// Browsers follow a similar number of redirects in a row.
@@ -41,6 +43,7 @@ pub fn agent(connect_timeout: Duration, response_timeout: Duration) -> Agent {
         .timeout_resolve(Some(connect_timeout))
         .timeout_connect(Some(connect_timeout))
         .timeout_recv_response(Some(response_timeout))
+        .timeout_per_read(Some(READ_TIMEOUT))
         .timeout_recv_body(Some(BODY_TIMEOUT))
         .http_status_as_error(false)
         .max_redirects(0)
@@ -183,6 +186,32 @@ impl Http {
             }
         }
     }
+}
+
+/// Returns what `get` gives with the headers for the bytes from here on, and where it begins: at the beginning where the server
+/// cannot do otherwise.
+pub fn from_byte(
+    start_bytes: u64,
+    get: impl Fn(&[(&str, String)]) -> Result<Response<Body>, Error>,
+) -> Result<(Response<Body>, u64), Error> {
+    if start_bytes > 0 {
+        match get(&[("Range", format!("bytes={start_bytes}-"))]) {
+            // What is there is not a beginning of the server's present file.
+            Err(Error::Status { status: 416, .. }) => {}
+            response => {
+                let response = response?;
+                let is_part = response.status() == 206;
+                let begins = response.headers().get(header::CONTENT_RANGE);
+                let begins = begins.and_then(|range| range.to_str().ok()?.strip_prefix("bytes ")?.split_once('-'));
+                match begins.and_then(|(begin, _)| begin.parse().ok()) {
+                    _ if !is_part => return Ok((response, 0)),
+                    Some(begin) if begin == start_bytes => return Ok((response, begin)),
+                    _ => {}
+                }
+            }
+        }
+    }
+    Ok((get(&[])?, 0))
 }
 
 /// Parses the address of an HTTP server. A name and password are refused, since they only make it look like another

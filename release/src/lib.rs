@@ -13,7 +13,7 @@ mod pull;
 mod sums;
 
 pub use error::Error;
-pub use http::{Http, Redirects, agent};
+pub use http::{Http, Redirects, agent, from_byte};
 pub use location::Location;
 pub use pull::{Module, Pack, Pull};
 pub use sums::{PublicKey, Reference, SIGNATURE, SUMS, parse_key, sha256, trusted_comment, verify};

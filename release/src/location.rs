@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::http::{Http, Redirects, SMALL_FILE_MAX_BYTES};
+use crate::http::{Http, Redirects, SMALL_FILE_MAX_BYTES, from_byte};
 use crate::oci::{self, Registry};
 use crate::{Error, Reference};
 
@@ -127,9 +127,7 @@ impl Source {
     /// which.
     pub fn open_at(&self, file: &str, sha256: &str, start_bytes: u64) -> Result<(Box<dyn Read>, u64), Error> {
         let address = self.address(file);
-        let range = [("Range", format!("bytes={start_bytes}-"))];
-        let headers = if start_bytes == 0 { &[][..] } else { &range };
-        let response = match self {
+        let (response, start_bytes) = match self {
             Source::Folder(path) => {
                 let mut file = File::open(path.join(file)).map_err(|source| match source.kind() {
                     io::ErrorKind::NotFound => Error::Missing {
@@ -140,25 +138,9 @@ impl Source {
                 file.seek(SeekFrom::Start(start_bytes)).map_err(Error::file(&address))?;
                 return Ok((Box::new(file), start_bytes));
             }
-            Source::Url { http, .. } => http.get(&address, headers),
-            Source::Registry { registry, .. } => registry.blob(sha256, headers),
+            Source::Url { http, .. } => from_byte(start_bytes, |headers| http.get(&address, headers))?,
+            Source::Registry { registry, .. } => from_byte(start_bytes, |headers| registry.blob(sha256, headers))?,
         };
-        let response = match response {
-            // The partial file is not a beginning of the server's present file.
-            Err(Error::Status { status: 416, .. }) if start_bytes > 0 => return self.open_at(file, sha256, 0),
-            response => response?,
-        };
-        let begins = response.headers().get("content-range").and_then(|range| {
-            let (begin, _) = range.to_str().ok()?.strip_prefix("bytes ")?.split_once('-')?;
-            begin.parse().ok()
-        });
-        let got_start_bytes = match response.status().as_u16() {
-            206 => begins.unwrap_or_default(),
-            _ => 0,
-        };
-        if got_start_bytes != 0 && got_start_bytes != start_bytes {
-            return self.open_at(file, sha256, 0);
-        }
-        Ok((Box::new(response.into_body().into_reader()), got_start_bytes))
+        Ok((Box::new(response.into_body().into_reader()), start_bytes))
     }
 }

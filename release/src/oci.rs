@@ -196,7 +196,8 @@ impl Registry {
             .collect())
     }
 
-    /// Publishes a module as its version, and the files that it is verified by beside it.
+    /// Publishes a module as its version, and the files that it is verified by beside it. A version that is there already
+    /// must be the same: who has pulled it relies on that.
     pub fn push(
         &self,
         version: &str,
@@ -238,12 +239,12 @@ impl Registry {
             },
         })
         .to_string();
+        let release_tag = release_tag(version);
+        for (tag, manifest) in [(&*release_tag, &release), (version, &manifest)] {
+            self.check_tag(tag, &sha256(manifest.as_bytes()))?;
+        }
         // The module's tag comes last: who sees it finds all else.
-        for (tag, manifest) in [
-            ("", &manifest),
-            (release_tag(version).as_str(), &release),
-            (version, &manifest),
-        ] {
+        for (tag, manifest) in [("", &manifest), (&release_tag, &release), (version, &manifest)] {
             let digest = format!("sha256:{}", sha256(manifest.as_bytes()));
             let name = if tag.is_empty() { &digest } else { tag };
             let address = self.address(&format!("manifests/{name}"));
@@ -255,6 +256,32 @@ impl Registry {
             )?;
         }
         Ok(())
+    }
+
+    /// Fails where a tag is there and is of another manifest.
+    fn check_tag(&self, tag: &str, wanted: &str) -> Result<(), Error> {
+        let address = self.address(&format!("manifests/{tag}"));
+        let headers = [("Accept", format!("{MANIFEST}, */*"))];
+        let response = self.call(&Method::GET, &address, &headers, &[])?;
+        if response.status() == 404 {
+            return Ok(());
+        }
+        let mut data = Vec::new();
+        expect(response, &address, &[200])?
+            .into_body()
+            .into_reader()
+            .take(SMALL_FILE_MAX_BYTES)
+            .read_to_end(&mut data)
+            .map_err(Error::file(&address))?;
+        let got = sha256(&data);
+        match got == wanted {
+            true => Ok(()),
+            false => Err(Error::TagTaken {
+                tag: format!("{self}:{tag}"),
+                wanted: wanted.to_owned(),
+                got,
+            }),
+        }
     }
 
     /// Uploads what the registry does not have, and returns its descriptor.

@@ -97,6 +97,14 @@ struct Listed {
     files: Vec<(String, Vec<u8>)>,
 }
 
+/// What the cache has of a pack.
+enum Kept {
+    Pack(Pack),
+    /// The release has none for these machines.
+    NoneListed,
+    Missing,
+}
+
 /// One form of a module or a pack.
 #[derive(Clone)]
 struct Form {
@@ -164,9 +172,13 @@ impl Pull {
 
     /// Returns the module's pack for the first of these machines for which the release has one; `None` if it has none.
     pub fn pack(&self, machines: &[&str]) -> Result<Option<Pack>, Error> {
-        if let Ok(Some(pack)) = self.cached_pack(machines) {
-            return Ok(Some(pack));
-        }
+        let cached = match self.cached_pack(machines) {
+            Ok(Kept::Pack(pack)) => return Ok(Some(pack)),
+            // A release does not change, so that no place needs to be asked.
+            Ok(Kept::NoneListed) => return Ok(None),
+            Ok(Kept::Missing) => Ok(None),
+            Err(error) => Err(error),
+        };
         let mut failures = Vec::new();
         for location in &self.locations {
             match self.fetch_pack(location, machines) {
@@ -175,7 +187,7 @@ impl Pull {
             }
         }
         match failures.len() {
-            0 => self.cached_pack(machines),
+            0 => cached,
             1 => Err(failures.remove(0).1),
             _ => Err(Error::Everywhere {
                 reference: self.reference.to_string(),
@@ -184,15 +196,23 @@ impl Pull {
         }
     }
 
-    /// Returns the pack if the cache has all of it, and an error if the cached files fail verification.
-    fn cached_pack(&self, machines: &[&str]) -> Result<Option<Pack>, Error> {
+    /// Returns the pack if the cache has all of it as it must be, and an error if the release's cached files fail
+    /// verification.
+    fn cached_pack(&self, machines: &[&str]) -> Result<Kept, Error> {
         let source = Source::Folder(self.release_folder());
         let verified = match self.verified_pack(&source, machines) {
-            Err(Error::Missing { .. }) => return Ok(None),
+            Err(Error::Missing { .. }) => return Ok(Kept::Missing),
             verified => verified?,
         };
-        let pack = verified.map(|VerifiedPack { path, record, .. }| Pack { path, record });
-        Ok(pack.filter(|pack| pack.path.is_file()))
+        let Some(VerifiedPack { pack, path, record, .. }) = verified else {
+            return Ok(Kept::NoneListed);
+        };
+        // Who finds the pack beside the module reads its record there, too.
+        let is_recorded = fs::read(path.with_extension("json")).is_ok_and(|kept| kept == record);
+        Ok(match is_recorded && check(&path, &pack.sha256).is_ok() {
+            true => Kept::Pack(Pack { path, record }),
+            false => Kept::Missing,
+        })
     }
 
     /// Verifies signature, sums and the record of the first of these machines for which there is a pack.
@@ -224,8 +244,9 @@ impl Pull {
         if sums.get(&format!("{name}.wasm")) != Some(&parsed.module_sha256) {
             return Err(contradiction("it is of another module".to_owned()));
         }
-        let path = self.cache_folder.join("modules");
-        let path = path.join(format!("{}.{machine}.so", parsed.module_sha256));
+        let path = self
+            .module_folder()
+            .join(format!("{}.{machine}.so", parsed.module_sha256));
         files.push((record_file, record.clone()));
         let pack = Form {
             file: file.clone(),
@@ -277,14 +298,17 @@ impl Pull {
     fn keep_folders(&self) -> Result<File, Error> {
         for folder in [
             &self.cache_folder.join("partial"),
-            &self.cache_folder.join("modules"),
+            &self.module_folder(),
             &self.release_folder(),
         ] {
             create_private(folder).map_err(Error::file(folder))?;
         }
         let lock_path = self.cache_folder.join("lock");
         let lock = File::create(&lock_path).map_err(Error::file(&lock_path))?;
-        lock.lock().map_err(Error::file(&lock_path))?;
+        if lock.try_lock().is_err() {
+            eprintln!("afmpeg: waiting for another pull into {}", self.cache_folder.display());
+            lock.lock().map_err(Error::file(&lock_path))?;
+        }
         Ok(lock)
     }
 
@@ -298,15 +322,24 @@ impl Pull {
     }
 
     fn module_path(&self, form: &Form) -> PathBuf {
-        self.cache_folder.join("modules").join(format!("{}.wasm", form.sha256))
+        self.module_folder().join(format!("{}.wasm", form.sha256))
     }
 
-    /// The folder of a release's small files; releases of other keys have folders of their own.
+    /// The folder of a release's modules, with their packs beside them: another release of the same module may have other
+    /// packs, and native code is run on the word of its own key alone.
+    fn module_folder(&self) -> PathBuf {
+        self.own_folder("modules")
+    }
+
+    /// The folder of a release's small files.
     fn release_folder(&self) -> PathBuf {
-        let releases = self.cache_folder.join("releases");
-        releases
-            .join(self.public_key.fingerprint())
-            .join(&self.reference.version)
+        self.own_folder("releases")
+    }
+
+    /// A folder of this release; releases of other keys and versions have folders of their own.
+    fn own_folder(&self, kind: &str) -> PathBuf {
+        let folder = self.cache_folder.join(kind);
+        folder.join(self.public_key.fingerprint()).join(&self.reference.version)
     }
 
     /// Returns the module if the cache has all of it, and an error if the cached files fail verification.

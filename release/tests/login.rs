@@ -201,6 +201,13 @@ fn tokens_are_asked_for_as_they_are_needed_and_only_their_server_sees_the_passwo
     // A token serves until it is not enough.
     assert_eq!(asked.len(), 2, "{asked:?}");
 
+    // A version that is there stays what it is, and the same may be pushed again.
+    push(login("secret")).unwrap();
+    let other = login("secret").push(VERSION, b"another module", &json!({}), &files);
+    let error = other.unwrap_err();
+    assert!(matches!(error, Error::TagTaken { .. }), "{error}");
+    assert!(error.to_string().contains(&format!("a/o3-gpl:{VERSION}")), "{error}");
+
     let cache = TempDir::new().unwrap();
     let location = Location::Registry {
         host: servers.registry.clone(),

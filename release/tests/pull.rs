@@ -100,11 +100,19 @@ impl Release {
     }
 
     fn cached_modules(&self) -> Vec<PathBuf> {
-        let entries = fs::read_dir(self.cache.path().join("modules"));
-        entries.map_or_else(
-            |_| Vec::new(),
-            |entries| entries.map(|entry| entry.unwrap().path()).collect(),
-        )
+        files_below(&self.cache.path().join("modules"))
+    }
+
+    /// Adds a pack, and signs again.
+    fn add_pack(&self, pack: &[u8]) {
+        let record = json!({
+            "module_sha256": sha256(MODULE),
+            "pack_sha256": sha256(pack),
+            "size_bytes": pack.len(),
+        });
+        self.write(PACK_FILES[0], record.to_string().as_bytes());
+        self.write(PACK_FILES[1], pack);
+        self.sign("9.0.2-1");
     }
 
     /// Pulls a release that must be refused, and checks that nothing of it is kept.
@@ -120,6 +128,17 @@ impl Release {
     fn refused_folder(&self) -> Error {
         self.refused(self.folder.path().to_str().unwrap())
     }
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .flat_map(|path| match path.is_dir() {
+            true => files_below(&path),
+            false => vec![path],
+        })
+        .collect()
 }
 
 fn brotli(data: &[u8]) -> Vec<u8> {
@@ -198,6 +217,55 @@ fn a_pack_comes_with_its_record_and_only_as_it_is_listed() {
     release.write(PACKED_FILE, &brotli(b"native c0de"));
     fs::remove_dir_all(release.cache.path()).unwrap();
     assert!(pack().is_err());
+}
+
+#[test]
+fn native_code_is_that_of_its_own_release_and_heals() {
+    let (one, other) = (Release::new(), Release::new());
+    one.add_pack(PACK);
+    other.add_pack(b"native code of another publisher");
+    let other_pull = Pull::new(
+        NAME.parse().unwrap(),
+        parse_key(&other.public_key).unwrap(),
+        one.cache.path(),
+    );
+    let from = |pull: Pull, release: &Release| pull.from(release.folder.path().to_str().unwrap().parse().unwrap());
+    // The module is the same, and its native code is not.
+    for (pull, release) in [(one.pull(), &one), (other_pull.clone(), &other)] {
+        from(pull.clone(), release).run().unwrap();
+        from(pull, release).pack(&MACHINES).unwrap().unwrap();
+    }
+    for (pull, wanted) in [(one.pull(), PACK), (other_pull, b"native code of another publisher")] {
+        let pack = pull.pack(&MACHINES).unwrap().unwrap();
+        assert_eq!(fs::read(&pack.path).unwrap(), wanted);
+        assert_eq!(fs::read(pack.path.with_extension("json")).unwrap(), pack.record);
+        // Where a command that is given the module's path looks.
+        let module = pull.run().unwrap();
+        assert_eq!(module.with_extension("x86_64-v2-linux.so"), pack.path);
+    }
+    // What was cut off, or lost its record, is not used, and is made good where there is a place for it.
+    let pack = one.pull().pack(&MACHINES).unwrap().unwrap();
+    for damaged in [pack.path.clone(), pack.path.with_extension("json")] {
+        let whole = fs::read(&damaged).unwrap();
+        fs::write(&damaged, &whole[..whole.len() / 2]).unwrap();
+        assert!(one.pull().pack(&MACHINES).unwrap().is_none(), "{}", damaged.display());
+        from(one.pull(), &one).pack(&MACHINES).unwrap().unwrap();
+        assert_eq!(fs::read(&damaged).unwrap(), whole);
+    }
+}
+
+#[test]
+fn a_release_without_packs_needs_no_place_to_say_so() {
+    let release = Release::new();
+    release.pull_folder().unwrap();
+    let dead = release.pull().from("http://127.0.0.1:9/r".parse().unwrap());
+    assert!(dead.pack(&MACHINES).unwrap().is_none());
+    // One that has some is asked for them.
+    release.add_pack(PACK);
+    fs::remove_dir_all(release.cache.path()).unwrap();
+    release.pull_folder().unwrap();
+    assert!(matches!(dead.pack(&MACHINES), Err(Error::Unreachable { .. })));
+    assert!(dead.run().is_ok());
 }
 
 #[test]
@@ -400,6 +468,31 @@ fn a_download_that_breaks_off_goes_on_where_it_was() {
     assert_eq!(*ranges.lock().unwrap(), [None, Some("20-".to_owned())]);
     let partial = fs::read_dir(release.cache.path().join("partial")).unwrap();
     assert_eq!(partial.count(), 0, "a finished download is kept twice");
+}
+
+#[test]
+fn a_server_that_stops_in_the_middle_is_not_waited_for() {
+    let release = Release::new();
+    let files = files_of(&release);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = format!("http://{}/r", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut held = Vec::new();
+        for mut stream in listener.incoming().flatten() {
+            let mut request = [0; 4096];
+            let length = stream.read(&mut request).unwrap_or_default();
+            let head = String::from_utf8_lossy(&request[..length]).into_owned();
+            let data = &files[head.split(' ').nth(1).unwrap_or_default()];
+            let is_module = head.contains(".br ");
+            let sent = if is_module { &data[..20] } else { data };
+            let _ = stream.write_all(&response("200 OK", "", sent, data.len()));
+            held.extend(is_module.then_some(stream));
+        }
+    });
+    let begun = Instant::now();
+    let error = release.refused(&place);
+    assert!(matches!(error, Error::BrokeOff { got_bytes: 20, .. }), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(50), "{:?}", begun.elapsed());
 }
 
 #[test]

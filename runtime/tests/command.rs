@@ -356,7 +356,14 @@ fn a_release_that_is_not_to_be_trusted_is_no_module() {
     let (code, message) = pull("o3-gpl@9.0.2-1", key, &[]);
     assert_eq!(code, Some(3), "{message}");
     assert!(message.contains("nowhere else"), "{message}");
-    for (release, key, wanted) in [("o3-gpl", key, "o3-gpl@9.0.2-1"), ("o3-gpl@1", "no key", "public key")] {
+    for (release, key, wanted) in [
+        ("o3-gpl", key, "o3-gpl@9.0.2-1"),
+        (
+            "o3-gpl@1",
+            "typo.pub",
+            "typo.pub: there is no such file, and it is no public key",
+        ),
+    ] {
         let (code, message) = pull(release, key, &from);
         assert_eq!(code, Some(3), "{message}");
         assert!(message.contains(wanted), "{message}");

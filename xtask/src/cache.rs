@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use etcetera::BaseStrategy;
@@ -101,32 +102,76 @@ impl Cache {
     }
 
     /// A folder that is removed when dropped. The remains of killed runs are removed here too.
-    pub fn scratch(&self) -> Result<tempfile::TempDir> {
+    pub fn scratch(&self) -> Result<Scratch> {
         self.remove_remains();
         let folder = self.root.join("tmp");
-        let prefix = format!("{}-", std::process::id());
-        tempfile::Builder::new()
-            .prefix(&prefix)
-            .tempdir_in(&folder)
-            .with_context(|| format!("cannot create a folder in {}", folder.display()))
+        let make = || {
+            let folder = tempfile::Builder::new().prefix("scratch-").tempdir_in(&folder)?;
+            let lock = File::create(folder.path().join(SCRATCH_LOCK))?;
+            lock.lock()?;
+            let path = folder.path().join("files");
+            fs::create_dir(&path)?;
+            std::io::Result::Ok(Scratch {
+                path,
+                folder,
+                _lock: lock,
+            })
+        };
+        make().with_context(|| format!("cannot create a folder in {}", folder.display()))
     }
 
-    /// A scratch folder starts with the id of the process that made it; without that process nobody needs it.
+    /// Whoever needs a scratch folder holds its lock, in whatever container it runs: an id of a process says nothing in
+    /// another one.
     fn remove_remains(&self) {
         let Ok(entries) = fs::read_dir(self.root.join("tmp")) else {
             return;
         };
         for entry in entries.flatten() {
-            let name = entry.file_name();
-            let owner = name
-                .to_str()
-                .and_then(|name| name.split_once('-'))
-                .and_then(|(id, _)| id.parse::<i32>().ok());
-            if owner.is_some_and(|id| !process::is_alive(id)) {
+            let path = entry.path();
+            let is_remains = match File::open(path.join(SCRATCH_LOCK)) {
+                Ok(lock) => is_older(&lock, SCRATCH_AGE_MIN) && lock.try_lock().is_ok(),
+                Err(_) => File::open(&path).is_ok_and(|folder| is_older(&folder, UNLOCKED_AGE_MIN)),
+            };
+            if is_remains {
                 // Another run may be removing it at the same time, and then there is nothing left to do.
-                let _ = fs::remove_dir_all(entry.path());
+                let _ = fs::remove_dir_all(path);
             }
         }
+    }
+}
+
+/// The file in a scratch folder that is locked as long as the folder is needed.
+const SCRATCH_LOCK: &str = "lock";
+
+/// What is younger may be about to be locked.
+const SCRATCH_AGE_MIN: Duration = Duration::from_secs(60);
+
+/// A folder without a lock is one whose maker was killed at once, or one of an earlier version of this program, which may
+/// run still.
+const UNLOCKED_AGE_MIN: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn is_older(file: &File, age_min: Duration) -> bool {
+    let changed = file.metadata().and_then(|metadata| metadata.modified()).ok();
+    changed.is_some_and(|changed| changed.elapsed().is_ok_and(|age| age > age_min))
+}
+
+/// A folder for what is not finished, which no other run removes as long as this is held.
+#[derive(Debug)]
+pub struct Scratch {
+    path: PathBuf,
+    // Dropped before its lock.
+    folder: tempfile::TempDir,
+    _lock: File,
+}
+
+impl Scratch {
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Leaves the folder to be looked at, until a later run removes it.
+    pub fn leave(&mut self) {
+        self.folder.disable_cleanup(true);
     }
 }
 

@@ -171,7 +171,7 @@ pub struct Build {
     /// Compile with this many processes at once [default: the number of cores]
     #[arg(long, short, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
-    /// Print the plan as JSON and touch nothing
+    /// Print the plan as JSON and build nothing; the tools that its keys are made of are fetched where they are missing
     #[arg(long)]
     pub dry_run: bool,
     /// Stop after this step of the plan, and publish nothing

@@ -41,7 +41,7 @@ impl Invocation {
 
     /// Lets all variables of the user through, for clients that are configured by them.
     pub fn inherit_environment(mut self) -> Invocation {
-        self.environment = std::env::vars().chain(self.environment).collect();
+        self.environment = inherited().chain(self.environment).collect();
         self
     }
 
@@ -192,6 +192,11 @@ pub fn own_program() -> Result<PathBuf> {
     }
 }
 
+/// The user's variables. What is not UTF-8 is no setting of a program that is started here.
+pub fn inherited() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
 /// The variables of every build process: nothing that differs between users. They are part of every step's key.
 pub const FIXED_ENVIRONMENT: [(&str, &str); 3] = [("LC_ALL", "C"), ("SOURCE_DATE_EPOCH", "0"), ("TZ", "UTC")];
 
@@ -210,6 +215,9 @@ pub fn missing_program(program: &str) -> crate::error::Failure {
     let package = match program {
         "make" => "make",
         "cc" | "gcc" => "gcc",
+        "c++" | "g++" => "g++",
+        "git" => "git",
+        "strip" => "binutils",
         "npm" | "node" => "npm",
         "python3" => "python3-pip",
         "apt-get" | "apt-helper" => "apt",

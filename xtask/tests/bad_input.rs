@@ -4,12 +4,18 @@ mod support;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_xtask");
 
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
 
-use support::{Ended, Fixture, archive, files_in, response, run, serve, sha256, wait};
+use support::{Ended, Fixture, archive, files_in, response, run, serve, serve_files, sha256, wait};
+use xtask::cache::Cache;
 
 #[test]
 fn a_name_that_is_no_profile_lists_what_names_are_made_of() {
@@ -213,8 +219,7 @@ fn a_wrong_digest_is_refused_and_the_next_origin_is_asked() {
     ended.expect(
         3,
         &[
-            "zlib",
-            &server,
+            &format!("fetching zlib from {server}/zlib.tar.gz"),
             &format!("wanted sha256 {}", sha256(&good)),
             &format!("got           {}", sha256(&bad)),
         ],
@@ -230,6 +235,124 @@ fn a_wrong_digest_is_refused_and_the_next_origin_is_asked() {
     fixture.pin_zlib(&sha256(&good), &["a", "b", "c"].map(|name| format!("{server}/{name}")));
     run(fixture.build_zlib()).expect(0, &[]);
     assert_eq!(files_in(&fixture.cache().join("downloads")).len(), 1);
+}
+
+#[test]
+fn a_download_that_breaks_off_goes_on_from_any_origin() {
+    let fixture = Fixture::new();
+    let good = fs::read(fixture.mirror().join("any name")).unwrap();
+    fs::remove_dir_all(fixture.mirror()).unwrap();
+    fs::create_dir(fixture.mirror()).unwrap();
+    let half = good.len() / 2;
+    let rest = |data: &[u8]| {
+        let head = format!(
+            "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {half}-{}/{}\r\nContent-Length: {}\r\n\r\n",
+            good.len() - 1,
+            good.len(),
+            good.len() - half
+        );
+        [head.as_bytes(), &data[half..]].concat()
+    };
+    let cut = response(&good[..half], good.len());
+    let mut other = good.clone();
+    other[half..].fill(0);
+    let server = serve(vec![
+        cut.clone(),
+        rest(&good),
+        // What does not fit to the beginning is fetched as a whole.
+        cut,
+        rest(&other),
+        response(&good, good.len()),
+    ]);
+    fixture.pin_zlib(&sha256(&good), &[format!("{server}/a")]);
+    for _ in 0..2 {
+        run(fixture.build_zlib()).expect(3, &["no origin gave zlib", "the download broke off"]);
+        run(fixture.build_zlib()).expect(0, &["zlib: done"]);
+        assert_eq!(files_in(&fixture.cache().join("downloads")).len(), 1);
+        fs::remove_dir_all(fixture.cache()).unwrap();
+    }
+}
+
+/// apt fails where two of it read lists into one folder.
+#[test]
+fn two_runs_read_the_lists_of_a_suite_one_after_the_other() {
+    let place = tempfile::TempDir::new().unwrap();
+    let program = place.path().join("apt-get");
+    let busy = place.path().join("busy");
+    let text = format!(
+        "#!/bin/sh\ncase \"$*\" in\n*indextargets*) echo 'http://127.0.0.1:9/debian/ sid main' ;;\n\
+         *update*) mkdir '{0}' || {{ echo 'two at once' >&2; exit 100; }}; sleep 1; rmdir '{0}' ;;\nesac\n",
+        busy.display()
+    );
+    fs::write(&program, text).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", place.path().display(), std::env::var("PATH").unwrap());
+    let fixtures = [Fixture::new(), Fixture::new()];
+    let builds = ["1", "2"].into_iter().zip(&fixtures).map(|(digit, fixture)| {
+        let digest = digit.repeat(64);
+        fixture.edit_source("zlib", |zlib| {
+            zlib.insert("sha256".into(), digest.into());
+            zlib["origin"][0] = toml::toml! { debian = "zlib1g" suite = "sid" version = "1" }.into();
+        });
+        let mut build = fixture.build_zlib();
+        build
+            .env("PATH", &path)
+            .env("AFMPEG_CACHE_DIR", place.path().join("cache"));
+        // A variable that is no text is none of ours.
+        build.env("OTHER", OsStr::from_bytes(b"\xff"));
+        build.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    });
+    for build in builds.collect::<Vec<_>>() {
+        let ended = wait(build);
+        ended.expect(3, &["sid offers no file with sha256"]);
+        assert!(!ended.stderr.contains("two at once"), "{}", ended.stderr);
+    }
+}
+
+/// pip runs programs out of archives of sources.
+#[test]
+fn nothing_of_an_archive_is_run_before_its_digest_is_compared() {
+    let fixture = Fixture::new();
+    let is_run = fixture.folder.path().join("is run");
+    let backend = format!(
+        "import os\nopen({:?}, 'w').close()\n\
+         def get_requires_for_build_wheel(config_settings=None):\n    return []\n\
+         def prepare_metadata_for_build_wheel(folder, config_settings=None):\n    \
+         os.mkdir(folder + '/sample-1.dist-info')\n    \
+         with open(folder + '/sample-1.dist-info/METADATA', 'w') as file:\n        \
+         file.write('Metadata-Version: 2.1\\nName: sample\\nVersion: 1\\n')\n    \
+         return 'sample-1.dist-info'\n",
+        is_run.to_str().unwrap()
+    );
+    let settings = "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n";
+    let files = [("pyproject.toml", settings), ("backend.py", &backend)];
+    let data = archive("sample-1", &files);
+    let page = b"<!DOCTYPE html><html><body><a href=\"/sample-1.tar.gz\">sample-1.tar.gz</a></body></html>".to_vec();
+    let served = [
+        ("simple/sample/".to_owned(), page),
+        ("sample-1.tar.gz".to_owned(), data.clone()),
+    ];
+    let server = serve_files(Arc::new(Mutex::new(served.into())));
+    for (digest, is_pinned) in [("0".repeat(64), false), (sha256(&data), true)] {
+        fixture.edit_source("zlib", |zlib| {
+            zlib.insert("sha256".into(), digest.into());
+            zlib["origin"][0] = toml::toml! { pypi = "sample" version = "1" sdist = true }.into();
+        });
+        let mut build = fixture.build_zlib();
+        build
+            .env("PIP_CONFIG_FILE", "/dev/null")
+            .env("PIP_INDEX_URL", format!("{server}/simple"))
+            .env("PIP_NO_CACHE_DIR", "1")
+            .env("NO_PROXY", "127.0.0.1");
+        let ended = run(build);
+        assert_eq!(
+            ended.stderr.contains("no origin gave zlib"),
+            !is_pinned,
+            "{}",
+            ended.stderr
+        );
+        assert_eq!(is_run.exists(), is_pinned, "{}", ended.stderr);
+    }
 }
 
 #[test]
@@ -414,6 +537,7 @@ fn a_killed_build_leaves_nothing_half_done_and_the_next_one_finishes() {
         assert_ne!(ended, Some(0));
         assert_eq!(fixture.results(), Vec::<std::path::PathBuf>::new());
         fs::write(fixture.folder.path().join("gate"), "").unwrap();
+        scratch_was_made(&fixture, 120);
         run(fixture.build_zlib()).expect(0, &[]);
         assert_eq!(fixture.results().len(), 1);
         assert_eq!(
@@ -422,6 +546,45 @@ fn a_killed_build_leaves_nothing_half_done_and_the_next_one_finishes() {
             "remains of the killed run"
         );
     }
+}
+
+/// Makes the scratch folders of a cache so many seconds old.
+fn scratch_was_made(fixture: &Fixture, seconds_ago: u64) {
+    let made = SystemTime::now() - Duration::from_secs(seconds_ago);
+    for folder in files_in(&fixture.cache().join("tmp")) {
+        for path in files_in(&folder).into_iter().chain([folder]) {
+            fs::File::open(path).unwrap().set_modified(made).unwrap();
+        }
+    }
+}
+
+/// Containers share a cache and do not see each other's processes.
+#[test]
+fn the_folder_of_a_build_that_runs_stays_whoever_looks_and_remains_do_not() {
+    let fixture = Fixture::new();
+    let held = start_held(&fixture);
+    let cache = Cache::at(fixture.cache()).unwrap();
+    let scratch = fixture.cache().join("tmp");
+    let needed = files_in(&scratch);
+    assert!(!needed.is_empty());
+    for (name, has_lock) in [("scratch-remains", true), ("scratch-about-to-be-locked", false)] {
+        fs::create_dir(scratch.join(name)).unwrap();
+        if has_lock {
+            fs::write(scratch.join(name).join("lock"), "").unwrap();
+        }
+    }
+    drop(cache.scratch().unwrap());
+    assert!(scratch.join("scratch-remains").is_dir(), "it is young");
+    scratch_was_made(&fixture, 120);
+    drop(cache.scratch().unwrap());
+    let left: BTreeSet<_> = files_in(&scratch).into_iter().collect();
+    let wanted = needed.into_iter().chain([scratch.join("scratch-about-to-be-locked")]);
+    assert_eq!(left, wanted.collect());
+    scratch_was_made(&fixture, 2 * 24 * 60 * 60);
+    drop(cache.scratch().unwrap());
+    assert!(!scratch.join("scratch-about-to-be-locked").exists());
+    fs::write(fixture.folder.path().join("gate"), "").unwrap();
+    wait(held).expect(0, &["zlib: done"]);
 }
 
 /// The killed build's own children hold its pipes, so its output can't be waited for.

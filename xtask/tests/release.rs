@@ -18,9 +18,13 @@ use minisign::KeyPair;
 use serde_json::Value;
 use support::{Fixture, archive, git, run, sha256};
 use tempfile::TempDir;
+use xtask::build::facts::{self, Tools as BuildTools};
+use xtask::build::pack;
 use xtask::build::record::{FileRecord, Record, SourceRecord, Tools};
-use xtask::build::{facts, pack};
-use xtask::plan::step::source_digest;
+use xtask::build::sdk::{Identity, Kind, Sdk};
+use xtask::digest;
+use xtask::plan::pack::machines;
+use xtask::plan::step::{Facts, source_digest};
 use xtask::project::Project;
 use xtask::wasm;
 use xtask::wasm::describe::Description;
@@ -67,9 +71,9 @@ impl Release {
         // Ours are of upstream's files, which the archives do not have.
         fs::remove_dir_all(root.join("patches")).unwrap();
         for profile in PROFILES {
-            write_artifact(&root, profile);
+            write_artifact(&fixture, profile);
         }
-        write_pack(&root, "o3-gpl");
+        write_pack(&fixture, "o3-gpl");
         git(&root, &["init", "--quiet"]);
         git(&root, &["add", "."]);
         git(&root, &["commit", "--quiet", "--message", "all"]);
@@ -96,9 +100,37 @@ impl Release {
     }
 }
 
+/// The tools with which the fixture's commands build.
+fn tools(fixture: &Fixture, project: &Project) -> BuildTools {
+    let (sdk, binaryen) = (fixture.sdk(), fixture.folder.path().join("binaryen"));
+    let identity = Identity {
+        kind: Kind::Given,
+        clang: "a test compiler".into(),
+        inputs: [("sdk".to_owned(), digest::tree(&sdk).unwrap())].into(),
+    };
+    let root = fixture.root();
+    BuildTools {
+        facts: Facts {
+            sdk: identity.digest(),
+            wasm_opt: digest::tree(&binaryen).unwrap(),
+            environment: "in no record".into(),
+            unpacking: xtask::inputs::unpacking().unwrap(),
+            guest: facts::guest_files(&root).unwrap(),
+            pack: facts::pack_files(&root).unwrap(),
+            patches: facts::patches(project).unwrap(),
+            passes: facts::passes().unwrap(),
+            host: project.host.clone(),
+        },
+        sdk: Sdk { path: sdk, identity },
+        wasm_opt: binaryen.join("bin/wasm-opt"),
+    }
+}
+
 /// A module of a few bytes with the record of what the repository has.
-fn write_artifact(root: &Path, profile: &str) {
+fn write_artifact(fixture: &Fixture, profile: &str) {
+    let root = &fixture.root();
     let project = Project::open(root.to_owned()).unwrap();
+    let tools = tools(fixture, &project);
     let recipe = project.recipe(profile).unwrap();
     let mut files = BTreeMap::new();
     for (form, data) in [("wasm", "module"), ("wasm.br", "brotli"), ("wasm.gz", "gzip")] {
@@ -121,7 +153,7 @@ fn write_artifact(root: &Path, profile: &str) {
     };
     let libraries = recipe.components.libraries.iter().map(String::as_str);
     let record = Record {
-        commands: BTreeMap::new(),
+        commands: project.plan(profile, &tools.facts).unwrap().commands(),
         description: recipe.description,
         ffmpeg: Description {
             components: BTreeMap::new(),
@@ -130,7 +162,7 @@ fn write_artifact(root: &Path, profile: &str) {
         ffmpeg_version: project.pins.source("ffmpeg").unwrap().version.clone(),
         files,
         format_version: 2,
-        guest: facts::guest_files(root).unwrap(),
+        guest: tools.facts.guest.clone(),
         license: recipe.components.license.clone(),
         module: Inspection {
             engine_features: BTreeSet::new(),
@@ -142,16 +174,7 @@ fn write_artifact(root: &Path, profile: &str) {
         },
         patches: BTreeMap::new(),
         sources: libraries.chain(["ffmpeg"]).map(source).collect(),
-        tools: Tools {
-            clang: "a test compiler".into(),
-            crates: BTreeMap::new(),
-            environment: BTreeMap::new(),
-            passes: wasm::digests().unwrap(),
-            sdk: [("wasi-sdk-33.0".to_owned(), sha256(b"sdk"))].into(),
-            unpacking: sha256(b"unpack.rs"),
-            wasm_opt: project.pins.source("binaryen").unwrap().version.clone(),
-            wasm_opt_digest: sha256(b"wasm-opt"),
-        },
+        tools: Tools::new(&project, &tools).unwrap(),
         variant: profile.to_owned(),
     };
     let path = root.join("artifacts").join(format!("{profile}.json"));
@@ -160,9 +183,12 @@ fn write_artifact(root: &Path, profile: &str) {
 
 /// The machine of the pack that the release has.
 const MACHINE: &str = "x86_64-v3-linux";
+const PACK_NAME: &str = "o3-gpl.x86_64-v3-linux";
 
 /// A pack of a few bytes, of that module.
-fn write_pack(root: &Path, profile: &str) {
+fn write_pack(fixture: &Fixture, profile: &str) {
+    let root = &fixture.root();
+    let project = Project::open(root.to_owned()).unwrap();
     let name = format!("{profile}.{MACHINE}");
     let mut files = BTreeMap::new();
     let packed = xtask::wasm::compress::brotli(b"pack", 1).unwrap();
@@ -174,31 +200,12 @@ fn write_pack(root: &Path, profile: &str) {
         };
         files.insert(format!("{name}.{form}"), file);
     }
-    let passes = facts::passes().unwrap();
-    let record = pack::Record {
-        abi: 1,
-        clang: "a test compiler".into(),
-        compiler_flags: Vec::new(),
-        crates: BTreeMap::new(),
-        environment: BTreeMap::new(),
-        files,
-        format_version: 1,
-        linker_flags: Vec::new(),
-        machine: MACHINE.into(),
-        module_sha256: sha256(b"module"),
-        pack: facts::pack_files(root).unwrap(),
-        pack_sha256: sha256(b"pack"),
-        passes: [("translate".to_owned(), passes["translate"].clone())].into(),
-        sdk: BTreeMap::new(),
-        size_bytes: 4,
-        translator: pack::TranslatorRecord {
-            flags: Vec::new(),
-            license: "Apache-2.0 AND MIT".into(),
-            name: "wabt".into(),
-            sha256: vec![sha256(b"wheel")],
-            version: "1.0".into(),
-        },
-    };
+    let (tools, module, machine) = (
+        tools(fixture, &project),
+        sha256(b"module"),
+        machines(MACHINE).unwrap()[0],
+    );
+    let record = pack::Record::new(&project, &tools, machine, &name, module, files).unwrap();
     let path = root.join(format!("artifacts/{name}.json"));
     fs::write(path, serde_json::to_string_pretty(&record).unwrap()).unwrap();
 }
@@ -356,8 +363,8 @@ fn the_source_archive_builds_on_its_own() {
     let release = Release::new();
     // One library is known by its tree, as those are whose origins have different archives.
     release.fixture.pin_zlib_tree();
-    write_artifact(&release.fixture.root(), "o3-gpl");
-    write_artifact(&release.fixture.root(), "oz-lgpl");
+    write_artifact(&release.fixture, "o3-gpl");
+    write_artifact(&release.fixture, "oz-lgpl");
     git(
         &release.fixture.root(),
         &["commit", "--quiet", "--all", "--message", "tree"],
@@ -546,7 +553,123 @@ fn a_registry_gives_what_was_pushed_to_it_and_nothing_else_is_taken() {
         let pull = afmpeg_release::Pull::new("o3-gpl@1-1".parse().unwrap(), key.clone(), cache.path());
         let refused = pull.from(place.parse().unwrap()).run().unwrap_err();
         assert!(matches!(refused, afmpeg_release::Error::Digest { .. }), "{refused}");
-        assert_eq!(support::files_in(&cache.path().join("modules")), Vec::<PathBuf>::new());
+        let kept = walkdir::WalkDir::new(cache.path().join("modules"))
+            .into_iter()
+            .flatten();
+        let kept: Vec<_> = kept.filter(|entry| entry.file_type().is_file()).collect();
+        assert!(kept.is_empty(), "{kept:?}");
+    }
+}
+
+/// Edits a file, and puts it back after this.
+fn with_edit(path: &Path, edit: impl FnOnce(&str) -> String, meanwhile: impl FnOnce()) {
+    let text = fs::read_to_string(path).unwrap();
+    let edited = edit(&text);
+    assert_ne!(edited, text, "{}", path.display());
+    fs::write(path, edited).unwrap();
+    meanwhile();
+    fs::write(path, text).unwrap();
+}
+
+#[test]
+fn modules_and_packs_of_other_inputs_are_not_released() {
+    let release = Release::new();
+    let root = release.fixture.root();
+    let out = release.fixture.folder.path().join("release");
+    let refuses = |wanted: &[&str]| {
+        let mut dist = release.dist(&out);
+        dist.arg("--allow-dirty");
+        run(dist).expect(3, &[&["other inputs"], wanted].concat());
+    };
+    // What a module is made by stands in levels and sets, and in the recipes of libraries.
+    for (file, from, to, step) in [
+        ("profiles/levels/o3.toml", "simd = true", "simd = false", "step zlib"),
+        ("profiles/components/standard.toml", ", \"twinvq\"", "", "step ffmpeg"),
+        ("ffmpeg-src/zlib.toml", "\"uncompr.c\",", "", "step zlib"),
+    ] {
+        let edit = |text: &str| text.replacen(from, to, 1);
+        with_edit(&root.join(file), edit, || refuses(&["artifacts/o3-gpl.json", step]));
+    }
+    with_edit(
+        &release.fixture.sdk().join("bin/clang"),
+        |text| format!("{text}# \n"),
+        || {
+            refuses(&["the SDK"]);
+        },
+    );
+    for (name, kind, wanted) in [
+        ("o3-gpl", "unpacking", "what unpacks"),
+        ("o3-gpl", "wasm_opt_digest", "wasm-opt"),
+        ("o3-gpl", "environment", "the environment"),
+        (PACK_NAME, "compiler_flags", "the compiler's flags"),
+        (PACK_NAME, "linker_flags", "the linker's flags"),
+        (PACK_NAME, "translator", "wabt"),
+        (PACK_NAME, "clang", "the SDK"),
+    ] {
+        let edit = |text: &str| {
+            let mut record: Value = serde_json::from_str(text).unwrap();
+            let place = match record["tools"][kind].is_null() {
+                true => &mut record[kind],
+                false => &mut record["tools"][kind],
+            };
+            match place {
+                Value::String(text) => text.push('0'),
+                Value::Array(list) => list.push("-fother".into()),
+                Value::Object(fields) if kind == "translator" => drop(fields.insert("version".into(), "0".into())),
+                Value::Object(fields) => drop(fields.insert("OTHER".into(), "0".into())),
+                other => panic!("{kind} is {other}"),
+            }
+            record.to_string()
+        };
+        let record = root.join(format!("artifacts/{name}.json"));
+        with_edit(&record, edit, || refuses(&[&format!("artifacts/{name}.json"), wanted]));
+    }
+    assert!(!out.exists(), "something was released");
+}
+
+#[test]
+fn only_what_the_sums_name_is_packed_and_pushed() {
+    let release = Release::new();
+    let out = release.fixture.folder.path().join("release");
+    run(release.dist(&out)).expect(0, &[]);
+    // A module that nobody has signed.
+    for kind in ["wasm", "wasm.br", "wasm.gz"] {
+        fs::copy(out.join(format!("o3-gpl.{kind}")), out.join(format!("o2-gpl.{kind}"))).unwrap();
+    }
+    let record = fs::read_to_string(out.join("o3-gpl.json")).unwrap();
+    fs::write(out.join("o2-gpl.json"), record.replace("\"o3-gpl", "\"o2-gpl")).unwrap();
+    let real = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let packages = release.fixture.folder.path().join("packages");
+    let package = || {
+        let mut command = Command::new(PROGRAM);
+        command.arg("--root").arg(&real);
+        command
+            .args(["package", "npm", "--modules-only", "--release"])
+            .arg(&out);
+        command.arg("--to").arg(&packages);
+        run(command)
+    };
+    package().expect(0, &[]);
+    let made = support::files_in(&packages);
+    assert_eq!(made.len(), PROFILES.len(), "{made:?}");
+    let push = || {
+        let mut command = release.fixture.command(&["push", "oci://127.0.0.1:9/a", "--release"]);
+        command.arg(&out);
+        run(command)
+    };
+    // Sums that were cut off leave files that nobody vouches for.
+    let sums = fs::read_to_string(out.join("SHA256SUMS")).unwrap();
+    let without = |name: &str| {
+        let lines = sums.lines().filter(|line| !line.ends_with(name));
+        lines.map(|line| format!("{line}\n")).collect::<String>()
+    };
+    for (cut, wanted) in [
+        (String::new(), "its sums name no module"),
+        (without("  o3-gpl.json"), "do not name o3-gpl.json"),
+    ] {
+        fs::write(out.join("SHA256SUMS"), cut).unwrap();
+        package().expect(2, &[wanted]);
+        push().expect(2, &[wanted]);
     }
 }
 
@@ -571,24 +694,27 @@ fn what_cannot_be_released_is_refused() {
     let mut wrong_password = release.dist(&out);
     wrong_password.env("MINISIGN_PASSWORD", "wrong");
     run(wrong_password).expect(3, &["secret key", "MINISIGN_PASSWORD"]);
+    let dirty = || {
+        let mut dist = release.dist(&out);
+        dist.arg("--allow-dirty");
+        run(dist)
+    };
+    // What git does not know of goes into modules all the same.
     fs::write(root.join("guest/new.c"), "int a;").unwrap();
-    run(release.dist(&out)).expect(3, &["other inputs", "guest/"]);
+    run(release.dist(&out)).expect(2, &["not committed", "?? guest/new.c", "--allow-dirty"]);
+    dirty().expect(3, &["other inputs", "guest/"]);
     fs::remove_file(root.join("guest/new.c")).unwrap();
     let pack = root.join(format!("artifacts/o3-gpl.{MACHINE}.json"));
     let text = fs::read_to_string(&pack).unwrap();
     fs::write(&pack, text.replace(&sha256(b"module"), &sha256(b"another"))).unwrap();
     let again = format!("--pack {MACHINE}");
-    let mut dist = release.dist(&out);
-    dist.arg("--allow-dirty");
-    run(dist).expect(3, &["other inputs", "artifacts/o3-gpl.wasm", &again]);
+    dirty().expect(3, &["other inputs", "artifacts/o3-gpl.wasm", &again]);
     fs::write(&pack, text).unwrap();
     let record = root.join("artifacts/o3-gpl.json");
     let text = fs::read_to_string(&record).unwrap();
     let pass = &wasm::digests().unwrap()["suspend"];
     fs::write(&record, text.replace(pass, &"0".repeat(64))).unwrap();
-    let mut dist = release.dist(&out);
-    dist.arg("--allow-dirty");
-    run(dist).expect(3, &["other inputs", "the pass suspend"]);
+    dirty().expect(3, &["other inputs", "the pass suspend"]);
     fs::write(&record, text).unwrap();
     fs::write(root.join("lib.rs"), "// changed").unwrap();
     run(release.dist(&out)).expect(2, &["not committed", "lib.rs", "--allow-dirty"]);

@@ -59,7 +59,7 @@ fn report(page: &Path, run: &Run) -> Result<()> {
 /// What is measured, in folders.
 struct Bench {
     header: Header,
-    scratch: tempfile::TempDir,
+    scratch: xtask::cache::Scratch,
     node_modules: PathBuf,
     core: PathBuf,
     video: PathBuf,

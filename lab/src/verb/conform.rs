@@ -166,7 +166,7 @@ struct Comparison {
     chosen: Vec<Engine>,
     /// Holds the inputs.
     inputs: PathBuf,
-    scratch: tempfile::TempDir,
+    scratch: xtask::cache::Scratch,
     logs: PathBuf,
 }
 

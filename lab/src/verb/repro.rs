@@ -83,7 +83,7 @@ pub fn run(project: &Project, flags: &Repro) -> Result<()> {
                 _ => {}
             }
         }
-        let scratch = project.cache.scratch()?;
+        let mut scratch = project.cache.scratch()?;
         let places = SURROUNDINGS
             .each_ref()
             .map(|surroundings| scratch.path().join(surroundings.place));
@@ -109,9 +109,9 @@ pub fn run(project: &Project, flags: &Repro) -> Result<()> {
         }
         let differences = compare(&plan, &places, name, flags.until.is_some())?;
         if !differences.is_empty() {
-            // They are there to be looked at; the next run removes them.
+            // They are there to be looked at; a later run removes them.
             let [one, two] = &places;
-            let _ = scratch.keep();
+            scratch.leave();
             bail!(
                 "profile {name} does not repeat:\n  {}\nbuilt in {}\n    and {}",
                 differences.join("\n  "),

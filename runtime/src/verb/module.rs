@@ -1,8 +1,8 @@
 //! Finding the module and making it ready.
 
-use super::failure::Failure;
+use super::failure::{Failure, printable};
 use crate::cli::Sandbox;
-use afmpeg::{CacheStatus, EngineStatus, Runtime, RuntimeBuilder};
+use afmpeg::{CacheStatus, EngineStatus, ModuleSource, Runtime, RuntimeBuilder};
 use std::env;
 use std::path::{Component, Path, PathBuf};
 
@@ -53,7 +53,6 @@ pub fn make(sandbox: &Sandbox, builder: RuntimeBuilder) -> Result<Runtime, Failu
 /// The file of a module that a worker's policy names; one of a release is pulled, and verified each time.
 #[cfg(feature = "cluster")]
 pub fn of_policy(wanted: &afmpeg::cluster::NamedModule) -> Result<PathBuf, Failure> {
-    use afmpeg::ModuleSource;
     let wrong = |reason: &str| Failure::no_module(format!("the module {} of the policy {reason}", wanted.name));
     match (&wanted.path, &wanted.release, &wanted.public_key) {
         (Some(path), None, None) => Ok(path.clone()),
@@ -64,10 +63,17 @@ pub fn of_policy(wanted: &afmpeg::cluster::NamedModule) -> Result<PathBuf, Failu
                 source = source.from(place)?;
             }
             let path = source.path()?;
-            source.pack()?;
+            fetch_pack(&source);
             Ok(path)
         }
         _ => Err(wrong("has either a path, or a release and a public_key")),
+    }
+}
+
+/// Has the pack of a release's module beside it, where it is looked for. Without it the module is slower but works.
+pub fn fetch_pack(source: &ModuleSource) {
+    if let Err(error) = source.pack() {
+        eprintln!("afmpeg: warning: no pack: {}", printable(&error.chain()));
     }
 }
 

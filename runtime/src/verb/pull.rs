@@ -11,6 +11,12 @@ pub fn run(args: Pull, engine: Engine) -> Result<ExitCode, Failure> {
     let key = match Path::new(&args.public_key).is_file() {
         true => std::fs::read_to_string(&args.public_key)
             .map_err(|error| Failure::no_module(format!("cannot read the key {}: {error}", args.public_key)))?,
+        false if afmpeg_release::parse_key(&args.public_key).is_err() => {
+            return Err(Failure::no_module(format!(
+                "{}: there is no such file, and it is no public key",
+                args.public_key
+            )));
+        }
         false => args.public_key,
     };
     let folder = args
@@ -25,9 +31,10 @@ pub fn run(args: Pull, engine: Engine) -> Result<ExitCode, Failure> {
         source = source.redirect_host(host);
     }
     let path = source.path()?;
-    // It lies beside the module, where it is looked for.
-    if engine != Engine::Wasmtime {
-        source.pack()?;
+    match engine {
+        Engine::Auto => module::fetch_pack(&source),
+        Engine::Pack => drop(source.pack()?),
+        Engine::Wasmtime => {}
     }
     info::print(&path.display().to_string())?;
     Ok(ExitCode::SUCCESS)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
@@ -277,8 +277,8 @@ impl Executor<'_> {
             };
             for action in &step.actions {
                 if let Err(error) = running.action(action) {
-                    // The command that the error shows is run in there; the next build removes it.
-                    scratch.disable_cleanup(true);
+                    // The command that the error shows is run in there; a later build removes it.
+                    scratch.leave();
                     return Err(error);
                 }
             }
@@ -355,7 +355,7 @@ impl Running<'_> {
                     log: &self.log,
                     wasm_opt: &self.executor.tools.wasm_opt,
                     jobs: self.executor.jobs,
-                    host_paths: &[project.cache.root(), &project.root, sdk].map(Path::to_owned),
+                    host_paths: &telling([project.cache.root(), &project.root, sdk]),
                 })
             }
         }
@@ -458,6 +458,13 @@ impl Running<'_> {
         );
         Err(usage(message).hint(hint).into())
     }
+}
+
+/// Those of these folders whose names a module cannot have by chance: `/data` is a text of FFmpeg's, too.
+fn telling(folders: [&Path; 3]) -> Vec<PathBuf> {
+    let is_name = |component: &Component| matches!(component, Component::Normal(_));
+    let is_telling = |folder: &&Path| folder.components().filter(is_name).count() > 1;
+    folders.into_iter().filter(is_telling).map(Path::to_owned).collect()
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

@@ -9,8 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::build::sdk::{self, Sdk};
 use crate::digest::{self, Key};
 use crate::inputs::fetch::Fetcher;
-use crate::inputs::{patch, unpack};
-use crate::lock;
+use crate::inputs::{self, patch, unpack};
 use crate::plan::step::{Facts, Step};
 use crate::process::{self, Invocation};
 use crate::project::Project;
@@ -37,7 +36,7 @@ impl Tools {
             sdk: sdk.identity.digest(),
             wasm_opt: digest::tree(&folder)?,
             environment: environment(),
-            unpacking: unpacking()?,
+            unpacking: inputs::unpacking()?,
             guest: guest_files(&project.root)?,
             pack: pack_files(&project.root)?,
             patches: patches(project)?,
@@ -108,26 +107,6 @@ fn environment() -> String {
         key = key.field(name).field(value);
     }
     key.finish()
-}
-
-/// What makes a source's tree out of its container and our patches.
-fn unpacking() -> Result<String> {
-    let crates = [
-        "ar",
-        "bzip2",
-        "diffy",
-        "flate2",
-        "globset",
-        "lzma-rust2",
-        "tar",
-        "walkdir",
-        "zip",
-    ];
-    Ok(Key::new("unpacking")
-        .field(include_str!("../inputs/unpack.rs"))
-        .field(include_str!("../inputs/patch.rs"))
-        .field(lock::digest(&crates)?)
-        .finish())
 }
 
 /// Fails if what a step took from the repository is no longer what its key was made of, as after an edit while it ran:

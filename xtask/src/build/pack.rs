@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::build::execute::Executor;
 use crate::build::facts::Tools;
-use crate::build::record::FileRecord;
+use crate::build::record::{FileRecord, differing};
 use crate::cache::{publish_file, write_file};
 use crate::digest;
 use crate::error::environment;
@@ -66,7 +66,7 @@ pub struct Record {
     pub translator: TranslatorRecord,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TranslatorRecord {
     pub flags: Vec<String>,
     pub license: String,
@@ -84,6 +84,81 @@ pub struct Pack {
 }
 
 impl Record {
+    /// The record of a pack of these files, which are called by its name.
+    pub fn new(
+        project: &Project,
+        tools: &Tools,
+        machine: Machine,
+        name: &str,
+        module_sha256: String,
+        files: BTreeMap<String, FileRecord>,
+    ) -> Result<Record> {
+        let whole = format!("{name}.{}", FORMS[0]);
+        let whole = files
+            .get(&whole)
+            .with_context(|| format!("a pack has a file {whole}"))?;
+        let pins = project.pins.source(TRANSLATOR)?;
+        let used = [translate::NAME, compress::NAME];
+        let passes = tools.facts.passes.iter();
+        let passes = passes.filter(|(name, _)| used.contains(&name.as_str()));
+        Ok(Record {
+            abi: ABI,
+            clang: tools.sdk.identity.clang.clone(),
+            compiler_flags: {
+                let mut flags = machine.compile_flags();
+                flags.extend(words(GENERATED_FLAGS));
+                flags
+            },
+            crates: lock::checksums(&["brotli", "libdeflater", "wasmparser"])?,
+            environment: FIXED_ENVIRONMENT
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+            format_version: FORMAT_VERSION,
+            linker_flags: words(LINK_FLAGS),
+            machine: machine.name.to_owned(),
+            module_sha256,
+            pack: tools.facts.pack.clone(),
+            pack_sha256: whole.sha256.clone(),
+            passes: passes.map(|(name, digest)| (name.clone(), digest.clone())).collect(),
+            sdk: tools.sdk.identity.inputs.clone(),
+            size_bytes: whole.size_bytes,
+            translator: TranslatorRecord {
+                flags: words(TRANSLATOR_FLAGS),
+                license: pins.license.clone(),
+                name: TRANSLATOR.to_owned(),
+                sha256: containers(pins, &project.host),
+                version: pins.version.clone(),
+            },
+            files,
+        })
+    }
+
+    /// What the repository and its tools have otherwise now than when the pack was made of its module.
+    pub fn stale_inputs(&self, project: &Project, tools: &Tools, machine: Machine, name: &str) -> Result<Vec<String>> {
+        let (module, files) = (self.module_sha256.clone(), self.files.clone());
+        let now = Record::new(project, tools, machine, name, module, files)?;
+        let mut stale = differing(&self.passes, &now.passes, "the pass");
+        stale.extend(differing(&self.crates, &now.crates, "the crate"));
+        let others = [
+            ("pack/", self.pack == now.pack),
+            ("the SDK", (&self.clang, &self.sdk) == (&now.clang, &now.sdk)),
+            ("the compiler's flags", self.compiler_flags == now.compiler_flags),
+            ("the linker's flags", self.linker_flags == now.linker_flags),
+            (TRANSLATOR, self.translator == now.translator),
+            ("the environment of processes", self.environment == now.environment),
+            ("the interface to the runtime", self.abi == now.abi),
+            ("the machine", self.machine == now.machine),
+            ("the pack's own digest", self.pack_sha256 == now.pack_sha256),
+        ];
+        stale.extend(
+            others
+                .iter()
+                .filter(|(_, same)| !same)
+                .map(|(name, _)| (*name).to_owned()),
+        );
+        Ok(stale)
+    }
+
     pub fn size_bytes(&self, form: &str) -> u64 {
         let mut files = self.files.iter();
         let file = files.find(|(name, _)| name.strip_suffix(form).is_some_and(|name| name.ends_with('.')));
@@ -127,44 +202,7 @@ pub fn make(executor: &Executor, machine: Machine, name: &str, module: &Path, pr
         };
         files.insert(format!("{name}.{form}"), file);
     }
-    let whole = &files[&format!("{name}.{}", FORMS[0])];
-    let pins = project.pins.source(TRANSLATOR)?;
-    let used = [translate::NAME, compress::NAME];
-    let passes = tools
-        .facts
-        .passes
-        .iter()
-        .filter(|(name, _)| used.contains(&name.as_str()));
-    let record = Record {
-        abi: ABI,
-        clang: tools.sdk.identity.clang.clone(),
-        compiler_flags: {
-            let mut flags = machine.compile_flags();
-            flags.extend(words(GENERATED_FLAGS));
-            flags
-        },
-        crates: lock::checksums(&["brotli", "libdeflater", "wasmparser"])?,
-        environment: FIXED_ENVIRONMENT
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into(),
-        format_version: FORMAT_VERSION,
-        linker_flags: words(LINK_FLAGS),
-        machine: machine.name.to_owned(),
-        module_sha256: facts.sha256,
-        pack: tools.facts.pack.clone(),
-        pack_sha256: whole.sha256.clone(),
-        passes: passes.map(|(name, digest)| (name.clone(), digest.clone())).collect(),
-        sdk: tools.sdk.identity.inputs.clone(),
-        size_bytes: whole.size_bytes,
-        translator: TranslatorRecord {
-            flags: words(TRANSLATOR_FLAGS),
-            license: pins.license.clone(),
-            name: TRANSLATOR.to_owned(),
-            sha256: containers(pins, &project.host),
-            version: pins.version.clone(),
-        },
-        files,
-    };
+    let record = Record::new(project, tools, machine, name, facts.sha256, files)?;
     check_size(name, &record)?;
     Ok(Pack { folder, record })
 }

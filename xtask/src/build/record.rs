@@ -1,7 +1,7 @@
 //! The record of a module: what it is, what went into it, what it asks of an engine, what it can do. Sorted keys, no clock,
 //! no path: same inputs, same bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::build::execute::Results;
-use crate::build::facts::{self, Tools as BuildTools};
+use crate::build::facts::Tools as BuildTools;
 use crate::cache::{publish_file, write_file};
 use crate::digest;
 use crate::lock;
@@ -50,7 +50,7 @@ pub struct Record {
     pub variant: String,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FileRecord {
     pub sha256: String,
     pub size_bytes: u64,
@@ -85,6 +85,51 @@ pub struct Tools {
     /// Of the program wasm-opt and its libraries, as a tree.
     #[serde(default)]
     pub wasm_opt_digest: String,
+}
+
+impl Tools {
+    pub fn new(project: &Project, tools: &BuildTools) -> Result<Tools> {
+        Ok(Tools {
+            clang: tools.sdk.identity.clang.clone(),
+            crates: lock::checksums(&PASS_CRATES)?,
+            environment: process::FIXED_ENVIRONMENT
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+            passes: wasm::digests()?,
+            sdk: tools.sdk.identity.inputs.clone(),
+            unpacking: tools.facts.unpacking.clone(),
+            wasm_opt: project.pins.source("binaryen")?.version.clone(),
+            wasm_opt_digest: tools.facts.wasm_opt.clone(),
+        })
+    }
+
+    /// Those that are others now.
+    fn stale(&self, now: &Tools) -> Vec<String> {
+        let mut stale = differing(&self.passes, &now.passes, "the pass");
+        stale.extend(differing(&self.crates, &now.crates, "the crate"));
+        let same_sdk = (&self.clang, &self.sdk) == (&now.clang, &now.sdk);
+        let same_wasm_opt = (&self.wasm_opt, &self.wasm_opt_digest) == (&now.wasm_opt, &now.wasm_opt_digest);
+        let others = [
+            ("the SDK", same_sdk),
+            ("wasm-opt", same_wasm_opt),
+            ("what unpacks and patches sources", self.unpacking == now.unpacking),
+            ("the environment of processes", self.environment == now.environment),
+        ];
+        stale.extend(
+            others
+                .iter()
+                .filter(|(_, same)| !same)
+                .map(|(name, _)| (*name).to_owned()),
+        );
+        stale
+    }
+}
+
+/// What is not the same in both, by its name.
+pub fn differing<T: PartialEq>(one: &BTreeMap<String, T>, other: &BTreeMap<String, T>, kind: &str) -> Vec<String> {
+    let names: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+    let differing = names.into_iter().filter(|name| one.get(*name) != other.get(*name));
+    differing.map(|name| format!("{kind} {name}")).collect()
 }
 
 impl Record {
@@ -131,18 +176,7 @@ impl Record {
             module: read_json(&finished.join("inspection.json"))?,
             patches: patches.map(|(name, digest)| (name.clone(), digest.clone())).collect(),
             sources,
-            tools: Tools {
-                clang: tools.sdk.identity.clang.clone(),
-                crates: lock::checksums(&PASS_CRATES)?,
-                environment: process::FIXED_ENVIRONMENT
-                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                    .into(),
-                passes: wasm::digests()?,
-                sdk: tools.sdk.identity.inputs.clone(),
-                unpacking: facts.unpacking.clone(),
-                wasm_opt: project.pins.source("binaryen")?.version.clone(),
-                wasm_opt_digest: facts.wasm_opt.clone(),
-            },
+            tools: Tools::new(project, tools)?,
             variant: plan.profile.clone(),
             files,
         };
@@ -209,8 +243,9 @@ impl Record {
         read_json(&folder.join(format!("{variant}.json")))
     }
 
-    /// What the repository has otherwise now than when the module was made.
-    pub fn stale_inputs(&self, project: &Project) -> Result<Vec<String>> {
+    /// What the repository and its tools have otherwise now than when the module was made.
+    pub fn stale_inputs(&self, project: &Project, tools: &BuildTools) -> Result<Vec<String>> {
+        let facts = &tools.facts;
         let mut stale = Vec::new();
         for (name, recorded) in &self.sources {
             let digest = project.pins.source.get(name).and_then(source_digest);
@@ -218,18 +253,18 @@ impl Record {
                 stale.push(name.clone());
             }
         }
-        let patches = facts::patches(project)?;
         for name in self.sources.keys() {
-            if patches.get(name) != self.patches.get(name) {
+            if facts.patches.get(name) != self.patches.get(name) {
                 stale.push(format!("patches/{name}"));
             }
         }
-        if facts::guest_files(&project.root)? != self.guest {
+        if facts.guest != self.guest {
             stale.push("guest/".to_owned());
         }
-        if project.pins.source("binaryen")?.version != self.tools.wasm_opt {
-            stale.push("wasm-opt".to_owned());
-        }
+        // Levels, levers, sets and recipes are in what they make of the processes.
+        let commands = project.plan(&self.variant, facts)?.commands();
+        stale.extend(differing(&self.commands, &commands, "the commands of step"));
+        stale.extend(self.tools.stale(&Tools::new(project, tools)?));
         Ok(stale)
     }
 

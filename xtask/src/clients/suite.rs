@@ -111,7 +111,7 @@ impl Suite<'_> {
     }
 
     fn environment(&self, file: &Path, temporary: &Path, cache: &Cache) -> Result<BTreeMap<String, String>> {
-        let mut environment: BTreeMap<String, String> = env::vars().collect();
+        let mut environment: BTreeMap<String, String> = process::inherited().collect();
         for name in FOREIGN {
             environment.remove(name);
         }

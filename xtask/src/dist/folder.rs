@@ -1,11 +1,12 @@
 //! Modules with their records and licences: a release folder that was written before, or artifacts/.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
+use crate::build::facts::Tools;
 use crate::build::record::Record;
 use crate::digest;
 use crate::dist::{self, Files, licences, read};
@@ -18,6 +19,9 @@ use crate::project::Project;
 pub struct Folder {
     path: PathBuf,
     pub version: String,
+    /// The files that the sums of a release name, and the sums with their signature: nobody has vouched for others that lie
+    /// there.
+    listed: Option<BTreeSet<String>>,
     /// What is not in the folder itself: the licence texts of modules that are in no release yet.
     added: Files,
     /// The names of the modules, where not all in the folder are meant.
@@ -27,7 +31,7 @@ pub struct Folder {
 impl Folder {
     /// Modules of artifacts/, if they are made of what is in the repository now.
     pub fn of_artifacts(project: &Project, fetcher: &Fetcher, names: &[String]) -> Result<Folder> {
-        let records = dist::records(project, names)?;
+        let records = dist::records(project, &Tools::find(project, fetcher)?, names)?;
         let mut trees = BTreeMap::new();
         for name in records.iter().flat_map(|record| record.sources.keys()) {
             if !trees.contains_key(name) {
@@ -37,6 +41,7 @@ impl Folder {
         Ok(Folder {
             path: project.root.join("artifacts"),
             version: project.pins.release_version()?,
+            listed: None,
             added: licences::files(project, &records, &trees)?,
             variants: Some(names.to_vec()),
         })
@@ -56,10 +61,13 @@ impl Folder {
             .lines()
             .find_map(|line| line.strip_prefix("trusted comment: afmpeg ").map(str::to_owned))
             .ok_or_else(|| unusable("its signature names no version".to_owned()))?;
+        let mut listed = BTreeSet::from([afmpeg_release::SUMS, afmpeg_release::SIGNATURE].map(str::to_owned));
         for line in sums.lines() {
             let (wanted, name) = line
                 .split_once("  ")
+                .filter(|(_, name)| !name.contains(['/', '\\']))
                 .ok_or_else(|| unusable(format!("its sums have the line `{line}`")))?;
+            listed.insert(name.to_owned());
             let got = digest::file(&path.join(name)).map_err(|error| unusable(format!("{error:#}")))?;
             if got != wanted {
                 bail!(
@@ -68,9 +76,13 @@ impl Folder {
                 );
             }
         }
+        if !listed.iter().any(|name| name.ends_with(".wasm")) {
+            return Err(unusable("its sums name no module".to_owned()).into());
+        }
         Ok(Folder {
             path: path.to_owned(),
             version,
+            listed: Some(listed),
             added: Files::new(),
             variants: None,
         })
@@ -79,6 +91,9 @@ impl Folder {
     pub fn file(&self, name: &str) -> Result<Vec<u8>> {
         if let Some(data) = self.added.get(name) {
             return Ok(data.clone());
+        }
+        if self.listed.as_ref().is_some_and(|listed| !listed.contains(name)) {
+            return Err(usage(format!("the sums of {} do not name {name}", self.path.display())).into());
         }
         read(&self.path.join(name))
     }
@@ -102,6 +117,9 @@ impl Folder {
 
     /// The names of all files, sorted.
     pub fn names(&self) -> Result<Vec<String>> {
+        if let Some(listed) = &self.listed {
+            return Ok(listed.iter().cloned().collect());
+        }
         let mut names: Vec<String> = self.added.keys().cloned().collect();
         for entry in fs::read_dir(&self.path)? {
             names.push(entry?.file_name().to_string_lossy().into_owned());
@@ -120,7 +138,10 @@ impl Folder {
         };
         modules
             .filter(is_meant)
-            .map(|name| Record::read(&self.path, name))
+            .map(|name| {
+                let record = format!("{name}.json");
+                serde_json::from_slice(&self.file(&record)?).with_context(|| format!("{record} is damaged"))
+            })
             .collect()
     }
 }

@@ -23,12 +23,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::build::facts::Tools;
 use crate::build::record::{FileRecord, Record};
 use crate::digest;
 use crate::error::{Failure, environment, usage};
 use crate::process::Invocation;
 use crate::project::Project;
-use crate::wasm;
 
 /// The files of a release by name: all flat, as web servers, registries and forges take them.
 pub type Files = BTreeMap<String, Vec<u8>>;
@@ -40,6 +40,9 @@ pub struct Commit {
     pub files: Vec<String>,
 }
 
+/// The folders that builds read, but for this program's own.
+const READ_BY_BUILDS: [&str; 6] = ["ffmpeg-src", "guest", "licences", "pack", "patches", "profiles"];
+
 /// Asks git what is released. What is not committed cannot be rebuilt by others.
 pub fn commit(root: &Path, allow_dirty: bool) -> Result<Commit> {
     let git = |arguments: &[&str]| {
@@ -50,7 +53,12 @@ pub fn commit(root: &Path, allow_dirty: bool) -> Result<Commit> {
             .map_err(|error| error.context(environment("a release is made of a commit, and git names none")))
     };
     let id = git(&["rev-parse", "--verify", "HEAD"])?.trim().to_owned();
-    let changes = git(&["status", "--porcelain", "--untracked-files=no"])?;
+    let mut changes = git(&["status", "--porcelain", "--untracked-files=no"])?;
+    // What builds take from these folders goes into modules whether git knows of it or not.
+    let status = ["status", "--porcelain", "--untracked-files=all", "--"];
+    let untracked = git(&[&status[..], &READ_BY_BUILDS].concat())?;
+    let untracked = untracked.lines().filter(|line| line.starts_with("??"));
+    changes.extend(untracked.map(|line| format!("{line}\n")));
     if !changes.is_empty() && !allow_dirty {
         return Err(usage(format!(
             "the repository has changes that are not committed:\n{}",
@@ -68,8 +76,7 @@ pub fn commit(root: &Path, allow_dirty: bool) -> Result<Commit> {
 }
 
 /// The records of these profiles, if their modules lie in artifacts/ and are made of what is in the repository now.
-pub fn records(project: &Project, names: &[String]) -> Result<Vec<Record>> {
-    let passes = wasm::digests()?;
+pub fn records(project: &Project, tools: &Tools, names: &[String]) -> Result<Vec<Record>> {
     let mut records = Vec::new();
     for name in names {
         let folder = project.root.join("artifacts");
@@ -77,11 +84,7 @@ pub fn records(project: &Project, names: &[String]) -> Result<Vec<Record>> {
         let record = Record::read(&folder, name).map_err(|error| {
             error.context(environment(format!("profile {name} has no usable record")).hint(again.clone()))
         })?;
-        let mut stale = record.stale_inputs(project)?;
-        let changed = passes
-            .iter()
-            .filter(|(pass, digest)| record.tools.passes.get(*pass) != Some(digest));
-        stale.extend(changed.map(|(pass, _)| format!("the pass {pass}")));
+        let stale = record.stale_inputs(project, tools)?;
         if !stale.is_empty() {
             return Err(environment(format!(
                 "artifacts/{name}.json is of other inputs than the repository has: {}",

@@ -1,10 +1,8 @@
 //! The packs of a release: native code of its modules, as far as it lies in artifacts/.
 
-use std::path::Path;
-
 use anyhow::{Context, Result};
 
-use crate::build::facts;
+use crate::build::facts::Tools;
 use crate::build::pack::Record;
 use crate::build::record::Record as ModuleRecord;
 use crate::dist::{self, Files, check_files};
@@ -21,21 +19,21 @@ pub struct Pack {
 }
 
 /// The packs of these modules, if they are made of what is in the repository now.
-pub fn records(project: &Project, modules: &[ModuleRecord]) -> Result<Vec<Pack>> {
-    let artifacts = project.root.join("artifacts");
+pub fn records(project: &Project, tools: &Tools, modules: &[ModuleRecord]) -> Result<Vec<Pack>> {
     let mut packs = Vec::new();
     for module in modules {
         for machine in MACHINES {
             let name = format!("{}.{}", module.variant, machine.name);
-            if artifacts.join(format!("{name}.json")).is_file() {
-                packs.push(read(project, &artifacts, module, machine, name)?);
+            if project.root.join(format!("artifacts/{name}.json")).is_file() {
+                packs.push(read(project, tools, module, machine, name)?);
             }
         }
     }
     Ok(packs)
 }
 
-fn read(project: &Project, artifacts: &Path, module: &ModuleRecord, machine: Machine, name: String) -> Result<Pack> {
+fn read(project: &Project, tools: &Tools, module: &ModuleRecord, machine: Machine, name: String) -> Result<Pack> {
+    let artifacts = project.root.join("artifacts");
     let again = format!(
         "run `cargo xtask build --profile {} --pack {}`, or remove artifacts/{name}.json to release none",
         module.variant, machine.name
@@ -47,19 +45,10 @@ fn read(project: &Project, artifacts: &Path, module: &ModuleRecord, machine: Mac
     let record: Record = serde_json::from_slice(&text).map_err(unusable)?;
     let wasm = format!("{}.wasm", module.variant);
     let of = &module.files.get(&wasm).context("a record names its module")?.sha256;
-    let mut stale = Vec::new();
+    let mut stale = record.stale_inputs(project, tools, machine, &name)?;
     if record.module_sha256 != *of {
         stale.push(format!("artifacts/{wasm}"));
     }
-    if record.pack != facts::pack_files(&project.root)? {
-        stale.push("pack/".to_owned());
-    }
-    let passes = facts::passes()?;
-    let changed = record
-        .passes
-        .iter()
-        .filter(|(pass, digest)| passes.get(*pass) != Some(digest));
-    stale.extend(changed.map(|(pass, _)| format!("the pass {pass}")));
     if !stale.is_empty() {
         let message = format!(
             "artifacts/{name}.json is of other inputs than the repository has: {}",
@@ -67,7 +56,7 @@ fn read(project: &Project, artifacts: &Path, module: &ModuleRecord, machine: Mac
         );
         return Err(environment(message).hint(again).into());
     }
-    check_files(artifacts, &record.files).map_err(|failure| failure.hint(again))?;
+    check_files(&artifacts, &record.files).map_err(|failure| failure.hint(again))?;
     Ok(Pack {
         name,
         variant: module.variant.clone(),

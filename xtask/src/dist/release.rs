@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::build::facts::Tools;
 use crate::build::record::Record;
 use crate::cache::write_file;
 use crate::dist::{self, Commit, Files, bundle, licences, packs, provenance, sbom, sign};
@@ -17,11 +18,12 @@ use crate::project::Project;
 pub fn contents(
     project: &Project,
     fetcher: &Fetcher,
+    tools: &Tools,
     commit: &Commit,
     records: &[Record],
     version: &str,
 ) -> Result<Files> {
-    let packs = packs::records(project, records)?;
+    let packs = packs::records(project, tools, records)?;
     let mut files = packs::files(project, &packs)?;
     let artifacts = project.root.join("artifacts");
     for record in records {

@@ -45,20 +45,15 @@ pub fn library(project: &Project, fetcher: &Fetcher, version: &str) -> Result<Pa
     let scratch = project.cache.scratch()?;
     let build = Build::new(project, fetcher.is_offline())?;
     // Both in one call, so that what they depend on is compiled once.
-    build.run(
-        "cargo",
-        "build --release --locked --package afmpeg-python --package afmpeg --features afmpeg/command,afmpeg-python/command",
-    )?;
+    let packages = "--package afmpeg-python --package afmpeg --features afmpeg/command,afmpeg-python/command";
+    let arguments = "build --release --locked".split(' ').chain(packages.split(' '));
+    build.run("cargo", &arguments.collect::<Vec<_>>())?;
     let command = dist::read(&build.target.join("release/afmpeg"))?;
     let command = build.stripped(&command, scratch.path())?;
     let out = scratch.path().join("wheel");
-    build.run(
-        maturin.to_str().context("the cache's path is no text")?,
-        &format!(
-            "build --release --locked --features command --manifest-path packages/python/Cargo.toml --out {}",
-            out.display()
-        ),
-    )?;
+    let arguments = "build --release --locked --features command --manifest-path packages/python/Cargo.toml --out";
+    let [maturin, place] = [&maturin, &out].map(|path| path.to_str().context("the cache's path is no text"));
+    build.run(maturin?, &arguments.split(' ').chain([place?]).collect::<Vec<_>>())?;
     let wheel = std::fs::read_dir(&out)?.next().context("maturin left no wheel")??;
     let licences = crates::licences(&project.root, "afmpeg-python", "command", fetcher.is_offline())?;
     repacked(&wheel.path(), command, licences, &python_version(version))
@@ -93,9 +88,9 @@ impl Build<'_> {
         })
     }
 
-    fn run(&self, program: &str, arguments: &str) -> Result<()> {
+    fn run(&self, program: &str, arguments: &[&str]) -> Result<()> {
         let mut invocation = Invocation::new(program, &self.project.root)
-            .arguments(arguments.split(' '))
+            .arguments(arguments.iter().copied())
             .inherit_environment();
         if self.offline {
             invocation.arguments.push("--offline".to_owned());

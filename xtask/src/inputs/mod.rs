@@ -13,3 +13,28 @@ pub mod tests;
 pub mod unpack;
 #[cfg(feature = "release")]
 pub mod update;
+
+use anyhow::Result;
+
+use crate::digest::Key;
+use crate::lock;
+
+/// What makes a source's tree out of its container and our patches, by the digest of its sources and crates.
+pub fn unpacking() -> Result<String> {
+    let crates = [
+        "ar",
+        "bzip2",
+        "diffy",
+        "flate2",
+        "globset",
+        "lzma-rust2",
+        "tar",
+        "walkdir",
+        "zip",
+    ];
+    Ok(Key::new("unpacking")
+        .field(include_str!("unpack.rs"))
+        .field(include_str!("patch.rs"))
+        .field(lock::digest(&crates)?)
+        .finish())
+}

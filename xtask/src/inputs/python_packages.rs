@@ -38,12 +38,27 @@ fn install_with(cache: &Cache, named: &[&str], arguments: &[&str], offline: bool
             let words = arguments.join(" ");
             return Err(environment(format!("--offline forbids pip to fetch {words}")).into());
         }
-        Invocation::new("python3", made)
-            .arguments("-m pip install --quiet --disable-pip-version-check --no-deps --target .".split(' '))
+        pip(made)
+            .arguments("install --quiet --disable-pip-version-check --no-deps --target .".split(' '))
             .arguments(arguments.iter().copied())
-            .inherit_environment()
             .output()
+            .map_err(without_pip)
             .map(drop)
     })?;
     Ok(folder)
+}
+
+/// pip, as the user has it set up.
+pub fn pip(directory: &Path) -> Invocation {
+    Invocation::new("python3", directory)
+        .arguments(["-m", "pip"])
+        .inherit_environment()
+}
+
+/// Says which package has pip, where Python came without it.
+pub fn without_pip(error: anyhow::Error) -> anyhow::Error {
+    match format!("{error:#}").contains("No module named pip") {
+        true => error.context(environment("Python has no pip").hint("apt-get install python3-pip")),
+        false => error,
+    }
 }

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use crate::build::facts::Tools;
 use crate::dist::{self, release};
 use crate::error::usage;
 use crate::flags::Dist;
@@ -28,9 +29,11 @@ pub fn run(project: &Project, flags: &Dist) -> Result<()> {
             .into());
     }
     let commit = dist::commit(&project.root, flags.allow_dirty)?;
-    let records = dist::records(project, &names)?;
+    let fetcher = project.fetcher(&flags.origins);
+    let tools = Tools::find(project, &fetcher)?;
+    let records = dist::records(project, &tools, &names)?;
     let work = Progress::new().start("modules, licences, sources");
-    let mut files = release::contents(project, &project.fetcher(&flags.origins), &commit, &records, &version)?;
+    let mut files = release::contents(project, &fetcher, &tools, &commit, &records, &version)?;
     work.finish("done", None);
     release::add_sums(&mut files, &version, flags.secret_key.as_deref())?;
     if flags.secret_key.is_none() {

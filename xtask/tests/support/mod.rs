@@ -321,6 +321,11 @@ pub fn serve_files(files: Arc<Mutex<BTreeMap<String, Vec<u8>>>>) -> String {
             let request = String::from_utf8_lossy(&request[..length]);
             let path = request.split(' ').nth(1).unwrap_or_default().trim_start_matches('/');
             let answer = match files.lock().unwrap().get(path) {
+                // pip takes pages of this kind alone.
+                Some(body) if path.ends_with('/') => {
+                    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n";
+                    [head.as_bytes(), body].concat()
+                }
                 Some(body) => response(body, body.len()),
                 None => b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec(),
             };

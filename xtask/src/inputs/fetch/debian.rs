@@ -8,10 +8,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use crate::cache::Cache;
 use crate::process::{self, Invocation};
 
 #[derive(Debug)]
 pub struct Apt {
+    cache: Cache,
     folder: PathBuf,
     /// What came of reading each suite's lists in this run: they are read at most once.
     suites: Mutex<BTreeMap<String, Result<(), String>>>,
@@ -56,9 +58,10 @@ impl File<'_> {
 }
 
 impl Apt {
-    pub fn new(folder: PathBuf) -> Apt {
+    pub fn new(cache: &Cache) -> Apt {
         Apt {
-            folder,
+            cache: cache.clone(),
+            folder: cache.path("downloads", "apt"),
             suites: Mutex::default(),
         }
     }
@@ -83,6 +86,7 @@ impl Apt {
     /// The versions of a package that a suite offers, of its source (`showsrc`) or itself (`show`).
     pub fn versions(&self, verb: &str, package: &str, suite: &str) -> Result<Vec<String>> {
         self.need_lists(suite)?;
+        let _lock = self.lock(suite)?;
         let text = Invocation::new("apt-cache", &self.folder)
             .arguments(self.options(suite))
             .arguments([verb, package])
@@ -100,18 +104,30 @@ impl Apt {
         if !process::is_installed("apt-get") {
             return Err(process::missing_program("apt-get").into());
         }
-        let known = self.suites().get(suite).cloned();
-        let read = known.unwrap_or_else(|| {
-            let result = self.read_lists(suite).map_err(|error| format!("{error:#}"));
-            self.suites().insert(suite.to_owned(), result.clone());
-            result
-        });
+        // Held while they are read: who asks for the same lists meanwhile waits for them.
+        let mut suites = self.suites();
+        let read = match suites.get(suite) {
+            Some(known) => known.clone(),
+            None => {
+                let result = self.read_lists(suite).map_err(|error| format!("{error:#}"));
+                suites.insert(suite.to_owned(), result.clone());
+                result
+            }
+        };
         read.map_err(|message| anyhow!("apt cannot read the lists of {suite}: {message}"))
+    }
+
+    /// Keeps other runs from a suite's folder: apt reads and writes its lists there.
+    fn lock(&self, suite: &str) -> Result<fs::File> {
+        self.cache.lock(&format!("apt-{suite}"))
     }
 
     fn file(&self, suite: &str, arguments: &[String], wanted: File, scratch: &Path) -> Result<PathBuf> {
         self.need_lists(suite)?;
-        let listing = self.apt_get(suite).arguments(arguments).output()?;
+        let listing = {
+            let _lock = self.lock(suite)?;
+            self.apt_get(suite).arguments(arguments).output()?
+        };
         let (uri, digest) = listing
             .lines()
             .find_map(|line| {
@@ -170,6 +186,7 @@ impl Apt {
 
     /// Writes a sources.list for the suite from the machine's own configuration and reads the lists it names.
     fn read_lists(&self, suite: &str) -> Result<()> {
+        let _lock = self.lock(suite)?;
         let folder = self.suite_folder(suite);
         for name in ["state/lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(folder.join(name))?;

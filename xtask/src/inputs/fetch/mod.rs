@@ -4,16 +4,17 @@ mod debian;
 mod packages;
 pub(crate) mod url;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::cache::{Cache, publish_file};
 use crate::digest::{self, Key};
 use crate::error::{self, environment};
+use crate::inputs;
 use crate::inputs::source::{self, DebianPackage, Origin, OriginKind, Source};
 use crate::inputs::unpack;
 
@@ -30,6 +31,10 @@ pub struct Fetcher<'a> {
     /// URL hosts and registries that didn't answer; they aren't asked again, so that a dead origin costs seconds in
     /// all.
     dead: Mutex<BTreeSet<String>>,
+    /// Digest -> file of a mirror.
+    mirrored: OnceLock<BTreeMap<String, PathBuf>>,
+    /// Of what makes a tree out of a container.
+    unpacking: OnceLock<String>,
     apt: Apt,
 }
 
@@ -43,13 +48,15 @@ impl<'a> Fetcher<'a> {
             .iter()
             .cloned()
             .chain(std::env::split_paths(&variable).filter(|path| !path.as_os_str().is_empty()));
-        let apt = Apt::new(cache.path("downloads", "apt"));
+        let apt = Apt::new(cache);
         Fetcher {
             cache,
             mirrors: mirrors.collect(),
             offline,
             host,
             dead: Mutex::default(),
+            mirrored: OnceLock::new(),
+            unpacking: OnceLock::new(),
             apt,
         }
     }
@@ -104,6 +111,7 @@ impl<'a> Fetcher<'a> {
             package.name, package.version, package.suite
         );
         self.store(&package.name, &describe, &package.sha256, |scratch| {
+            tell(&package.name, &describe);
             self.apt.package(
                 &package.name,
                 &package.version,
@@ -147,6 +155,7 @@ impl<'a> Fetcher<'a> {
             .container_sha256(origin)
             .context("checked when the pins were read")?;
         let mut key = Key::new("tree of a source")
+            .field(self.unpacking()?)
             .field(digest)
             .field(origin.folder.as_deref().unwrap_or_default());
         for pattern in &source.keep {
@@ -173,12 +182,21 @@ impl<'a> Fetcher<'a> {
         else {
             return Ok(None);
         };
-        let key = Key::new("archive of a tree").field(digest).finish();
+        let key = Key::new("archive of a tree").field(self.unpacking()?).field(digest);
+        let key = key.finish();
         let (path, _) = self.cache.folder("trees", &key, |made| {
             unpack::container(&archive, made)?;
             check_tree(name, source, &archive.display().to_string(), made)
         })?;
         Ok(Some(path))
+    }
+
+    fn unpacking(&self) -> Result<&str> {
+        if let Some(digest) = self.unpacking.get() {
+            return Ok(digest);
+        }
+        let digest = inputs::unpacking()?;
+        Ok(self.unpacking.get_or_init(|| digest))
     }
 
     pub fn is_offline(&self) -> bool {
@@ -189,7 +207,7 @@ impl<'a> Fetcher<'a> {
         if self.offline {
             return Err(
                 environment(format!("{name} is not in the cache, and --offline forbids fetching it"))
-                    .hint("run `cargo xtask fetch` once with a network, or give `--mirror DIR`")
+                    .hint("run `cargo xtask fetch --all` once with a network, or give `--mirror DIR`")
                     .into(),
             );
         }
@@ -211,27 +229,44 @@ impl<'a> Fetcher<'a> {
 
     /// A mirror is a folder with archives under any name: the digest finds them.
     fn copy_from_mirrors(&self, digest: &str) -> Result<Option<PathBuf>> {
+        let mut named = self.mirrors.iter().map(|mirror| mirror.join(digest));
+        let path = match named.find(|path| path.is_file() && digest::file(path).is_ok_and(|got| got == digest)) {
+            Some(path) => path,
+            None => match self.mirrored()?.get(digest) {
+                Some(path) => path.clone(),
+                None => return Ok(None),
+            },
+        };
+        let stored = self.store("mirrored file", &path.display().to_string(), digest, |scratch| {
+            let copy = scratch.join("copy");
+            fs::copy(&path, &copy)?;
+            Ok(copy)
+        })?;
+        Ok(Some(stored))
+    }
+
+    /// The files of all mirrors by their digests, which are made once in a run: a mirror may be large.
+    fn mirrored(&self) -> Result<&BTreeMap<String, PathBuf>> {
+        if let Some(files) = self.mirrored.get() {
+            return Ok(files);
+        }
+        let mut files = BTreeMap::new();
         for folder in &self.mirrors {
             let entries = fs::read_dir(folder)
                 .map_err(|error| environment(format!("cannot read the mirror {}: {error}", folder.display())))?;
             for entry in entries {
                 let path = entry?.path();
-                if path.is_file() && digest::file(&path)? == digest {
-                    let stored = self.store("mirrored file", &path.display().to_string(), digest, |scratch| {
-                        let copy = scratch.join("copy");
-                        fs::copy(&path, &copy)?;
-                        Ok(copy)
-                    })?;
-                    return Ok(Some(stored));
+                if path.is_file() {
+                    files.entry(digest::file(&path)?).or_insert(path);
                 }
             }
         }
-        Ok(None)
+        Ok(self.mirrored.get_or_init(|| files))
     }
 
     fn ask_origin(&self, name: &str, source: &Source, origin: &Origin, digest: &str) -> Result<PathBuf> {
         self.store(name, &origin.describe(), digest, |scratch| {
-            self.download(origin, &source.version, Some(digest), scratch)
+            self.download(name, origin, &source.version, Some(digest), scratch)
         })
     }
 
@@ -244,7 +279,7 @@ impl<'a> Fetcher<'a> {
             Some(path) => path,
             None => {
                 self.refuse_offline(name)?;
-                self.download(origin, version, None, scratch.path())?
+                self.download(name, origin, version, None, scratch.path())?
             }
         };
         let digest = digest::file(&path)?;
@@ -259,7 +294,9 @@ impl<'a> Fetcher<'a> {
             Some(path) => path,
             None => {
                 self.refuse_offline(address)?;
-                self.ask_server(&url::host(address)?, || url::download(address, scratch.path()))?
+                let path = scratch.path().join("download");
+                self.ask_server(&url::host(address)?, || url::download(address, &path))?;
+                path
             }
         };
         fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
@@ -297,7 +334,14 @@ impl<'a> Fetcher<'a> {
         paths.find(|path| path.is_file())
     }
 
-    fn download(&self, origin: &Origin, version: &str, digest: Option<&str>, scratch: &Path) -> Result<PathBuf> {
+    fn download(
+        &self,
+        name: &str,
+        origin: &Origin,
+        version: &str,
+        digest: Option<&str>,
+        scratch: &Path,
+    ) -> Result<PathBuf> {
         let kind = origin.kind().map_err(anyhow::Error::msg)?;
         let version = origin.version.as_deref().unwrap_or(version);
         let server = match kind {
@@ -307,8 +351,8 @@ impl<'a> Fetcher<'a> {
             OriginKind::Pypi(_) => "pip".to_owned(),
             OriginKind::Crate(_) => "cargo".to_owned(),
         };
-        self.ask_server(&server, || match kind {
-            OriginKind::Url(address) => url::download(address, scratch),
+        let ask = || match kind {
+            OriginKind::Url(address) => self.download_url(address, digest, scratch),
             OriginKind::DebianSource { package, suite } => {
                 let wanted = digest.map_or(File::Upstream, File::Pinned);
                 self.apt.source(package, version, suite, wanted, scratch)
@@ -318,9 +362,32 @@ impl<'a> Fetcher<'a> {
                 self.apt.package(package, version, suite, wanted, scratch)
             }
             OriginKind::Npm(package) => packages::npm(package, version, scratch),
-            OriginKind::Pypi(package) => packages::pypi(package, version, origin.sdist, scratch),
+            OriginKind::Pypi(package) => packages::pypi(package, version, origin.sdist, digest, scratch),
             OriginKind::Crate(crate_name) => packages::cargo(crate_name, version, scratch),
+        };
+        self.ask_server(&server, || {
+            tell(name, &origin.describe());
+            ask()
         })
+    }
+
+    /// What is pinned and breaks off goes on where it was, whichever origin is asked next.
+    fn download_url(&self, address: &str, digest: Option<&str>, scratch: &Path) -> Result<PathBuf> {
+        let path = scratch.join("download");
+        let Some(digest) = digest else {
+            url::download(address, &path)?;
+            return Ok(path);
+        };
+        let partial = self.cache.path("downloads", &format!("{digest}.partial"));
+        let had_some = partial.is_file();
+        url::download(address, &partial)?;
+        if had_some && digest::file(&partial)? != digest {
+            // What was there before may be the faulty part.
+            fs::remove_file(&partial)?;
+            url::download(address, &partial)?;
+        }
+        fs::rename(&partial, &path)?;
+        Ok(path)
     }
 
     fn dead(&self) -> MutexGuard<'_, BTreeSet<String>> {
@@ -367,6 +434,11 @@ impl<'a> Fetcher<'a> {
         publish_file(file, &path)?;
         Ok(path)
     }
+}
+
+/// Says what takes its time, from wherever it is asked for.
+fn tell(name: &str, origin: &str) {
+    eprintln!("fetching {name} from {origin}");
 }
 
 fn check_tree(name: &str, source: &Source, origin: &str, made: &Path) -> Result<()> {

@@ -6,36 +6,42 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use cargo_metadata::MetadataCommand;
 
+use crate::inputs::python_packages;
 use crate::process::Invocation;
 
 pub fn npm(package: &str, version: &str, scratch: &Path) -> Result<PathBuf> {
     Invocation::new("npm", scratch)
-        .arguments(["pack", "--silent", "--ignore-scripts", &format!("{package}@{version}")])
+        .arguments([
+            "pack",
+            "--loglevel=error",
+            "--ignore-scripts",
+            &format!("{package}@{version}"),
+        ])
         .inherit_environment()
         .output()?;
     only_file(scratch)
 }
 
-pub fn pypi(package: &str, version: &str, is_sdist: bool, scratch: &Path) -> Result<PathBuf> {
-    Invocation::new("python3", scratch)
-        .arguments([
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--no-deps",
-            if is_sdist {
-                "--no-binary=:all:"
-            } else {
-                "--no-binary=:none:"
-            },
-            "--dest",
-            ".",
-        ])
-        .arguments([format!("{package}=={version}")])
-        .inherit_environment()
-        .output()?;
-    only_file(scratch)
+/// pip runs a program out of an archive of sources, so it is told the digest, where there is one, and compares it first.
+pub fn pypi(package: &str, version: &str, is_sdist: bool, digest: Option<&str>, scratch: &Path) -> Result<PathBuf> {
+    let hash = digest
+        .map(|digest| format!(" --hash=sha256:{digest}"))
+        .unwrap_or_default();
+    fs::write(
+        scratch.join("requirements.txt"),
+        format!("{package}=={version}{hash}\n"),
+    )?;
+    let kind = match is_sdist {
+        true => "--no-binary=:all:",
+        false => "--no-binary=:none:",
+    };
+    python_packages::pip(scratch)
+        .arguments(["download", "--quiet", "--disable-pip-version-check", "--no-deps", kind])
+        .arguments(digest.map(|_| "--require-hashes"))
+        .arguments(["--requirement", "requirements.txt", "--dest", "got"])
+        .output()
+        .map_err(python_packages::without_pip)?;
+    only_file(&scratch.join("got"))
 }
 
 /// cargo has no verb for downloading a crate, but it fetches the dependencies of a package, and their archives stay in

@@ -1,10 +1,10 @@
 //! Downloads over HTTP and HTTPS.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
 
-use afmpeg_release::{Error, Http, Redirects};
+use afmpeg_release::{Error, Http, Redirects, from_byte};
 use anyhow::{Context, Result};
 use url::Url;
 
@@ -35,13 +35,18 @@ pub fn file_name(address: &str) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-pub fn download(address: &str, scratch: &Path) -> Result<PathBuf> {
-    let response = Http::new(Redirects::Anywhere).get(address, &[])?;
-    let path = scratch.join("download");
-    let mut file = File::create(&path)?;
-    let mut body = response.into_body().into_reader().take(BODY_LIMIT_BYTES);
+/// Downloads into a file; where that has a beginning, the rest.
+pub fn download(address: &str, path: &Path) -> Result<()> {
+    let http = Http::new(Redirects::Anywhere);
+    let had_bytes = fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let (response, start_bytes) = from_byte(had_bytes, |headers| http.get(address, headers))?;
+    let mut file = File::options().create(true).write(true).truncate(false).open(path)?;
+    file.set_len(start_bytes)?;
+    file.seek(SeekFrom::End(0))?;
+    let limit_bytes = BODY_LIMIT_BYTES.saturating_sub(start_bytes);
+    let mut body = response.into_body().into_reader().take(limit_bytes);
     std::io::copy(&mut body, &mut file).context("the download broke off")?;
-    Ok(path)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod memory;
 mod metadata;
 mod overlay;
 mod read_at;
+mod surrounding;
 mod tree;
 mod write_at;
 
@@ -22,5 +23,6 @@ pub use metadata::{DirEntry, FileType, Metadata, Times};
 pub(crate) use overlay::ATTEMPTS;
 pub use overlay::OverlayFs;
 pub use read_at::ReadAt;
+pub(crate) use tree::Found;
 pub use tree::{Refused, Tree};
 pub use write_at::WriteAt;

@@ -2,6 +2,7 @@
 
 use super::file_system::{File, FileSystem, OpenOptions, Opened, read_only};
 use super::metadata::{DirEntry, FileType, Metadata, Times};
+use super::turns::Turns;
 use cap_fs_ext::{
     DirEntryExt, DirExt, FileTypeExt, FollowSymlinks, MetadataExt, OpenOptionsFollowExt, OpenOptionsMaybeDirExt,
     SystemTimeSpec,
@@ -42,15 +43,15 @@ pub struct HostDir {
     access: Access,
     allows_links: bool,
     /// Held while something is checked and then moved, so that no other job puts something else in its place.
-    moves: Arc<Mutex<()>>,
+    moves: Arc<Turns>,
 }
 
 /// What tells a directory from all others of the host: its device, and its number there.
 pub(super) type Identity = (u64, u64);
 
 /// The lock of moves on a device. Directories that are given to jobs may lie in one another.
-fn moves_on(device: u64) -> Arc<Mutex<()>> {
-    static MOVES: Mutex<BTreeMap<u64, Arc<Mutex<()>>>> = Mutex::new(BTreeMap::new());
+fn moves_on(device: u64) -> Arc<Turns> {
+    static MOVES: Mutex<BTreeMap<u64, Arc<Turns>>> = Mutex::new(BTreeMap::new());
     let mut moves = MOVES.lock().unwrap_or_else(PoisonError::into_inner);
     moves.entry(device).or_default().clone()
 }
@@ -190,7 +191,7 @@ impl HostDir {
     /// Renames to a path in this or another directory of the same tree.
     pub(super) fn rename_into(&self, from: &str, target: &HostDir, to: &str) -> io::Result<()> {
         let (dir, target_dir) = (self.writable()?, target.writable()?);
-        let _alone = self.moves.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.moves.wait();
         let parent = |path: &str| path.rsplit_once('/').map(|(parent, _)| parent.to_owned());
         // Judged by their text: with `..` in them, two paths may differ and lead to the same directory.
         let stays = parent(from) == parent(to) && self.identity()? == target.identity()?;
@@ -217,7 +218,7 @@ impl HostDir {
     /// Gives a file another name in this or another directory of the same tree.
     pub(super) fn hard_link_into(&self, from: &str, target: &HostDir, to: &str) -> io::Result<()> {
         let (dir, target_dir) = (self.may_link()?, target.may_link()?);
-        let _alone = self.moves.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.moves.wait();
         if self.is_bound_to_its_place(from)? {
             return Err(io::ErrorKind::PermissionDenied.into());
         }

@@ -12,6 +12,7 @@ mod overlay;
 mod read_at;
 mod surrounding;
 mod tree;
+mod turns;
 mod write_at;
 
 pub(crate) use device::Devices;

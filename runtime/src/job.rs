@@ -116,8 +116,7 @@ impl Job {
     /// The file system that a path of the program lies in, and the path there.
     pub(crate) fn place(&self, path: &str) -> Option<(Arc<dyn FileSystem>, String)> {
         if let Some(tree) = &self.tree {
-            let places = self.directories.iter().cloned();
-            let tree = places.fold(tree.clone(), |tree, (name, file_system)| tree.place(name, file_system));
+            let tree = tree.clone().with_places(self.directories.iter().cloned());
             // As the program's C library asks.
             let found = tree.locate(path.trim_start_matches('/'), true).ok()?;
             return Some((found.file_system, found.path));

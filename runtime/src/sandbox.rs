@@ -87,7 +87,7 @@ fn add_directories(
     let devices = ("/dev".to_owned(), Arc::new(devices) as Arc<dyn FileSystem>);
     let mut directories = directories.into_iter().chain([devices]);
     match tree {
-        Some(tree) => host.add_tree(directories.fold(tree, |tree, (name, file_system)| tree.place(name, file_system))),
+        Some(tree) => host.add_tree(tree.with_places(directories)),
         None => directories.try_for_each(|(name, file_system)| host.add_directory(name, file_system)),
     }
 }

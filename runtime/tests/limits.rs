@@ -115,6 +115,20 @@ fn each_limit_is_named_with_its_figures() {
         );
     }
 
+    // By a stream that is a file, too.
+    let stream = tempfile::tempfile().unwrap();
+    let mut script = Script::default();
+    script
+        .call("fd_seek", &[2, 1000, 0, u64::from(SCRATCH) + 64])
+        .write(2, b"x");
+    let written = reached(&script, |job| {
+        let job = job.stdout(Stdout::Discard).written_max_bytes(1000);
+        job.stderr(Stdout::File(stream.try_clone().unwrap()))
+    });
+    assert_eq!((written.0, written.1), (Limit::Written, 1000));
+    assert!((1001..1100).contains(&written.2), "{written:?}");
+    assert_eq!(stream.metadata().unwrap().len(), 0);
+
     let mut script = Script::default();
     with_path(&mut script, "path_create_directory", "directory");
     script.open("one", CREATE, WRITE, 0).open("one", CREATE, WRITE, 0);
@@ -344,6 +358,53 @@ fn nothing_that_a_guest_leaves_behind_leads_out() {
         .unwrap();
     ends_by_its_deadline(&reads);
     drop(writer);
+}
+
+/// Each job only does what it may, but while one moves a file, the other puts a link in its place.
+#[test]
+fn no_two_jobs_leave_a_link_that_leads_out() {
+    let around = tempfile::tempdir().unwrap();
+    let inside = around.path().join("inside");
+    fs::create_dir_all(inside.join("sub/deep")).unwrap();
+    fs::write(inside.join("sub/deep/file"), "").unwrap();
+    // The owner's, which leads to the folder itself as long as it stays where it is.
+    symlink("../..", inside.join("sub/deep/owners")).unwrap();
+    let dir = || HostDir::read_write(&inside).unwrap().allow_links();
+    let began = Instant::now();
+    let goes_on = || began.elapsed() < Duration::from_secs(2);
+    let (mut moved, mut linked) = (0, 0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let dir = dir();
+            let rename = |from: &str, to: &str| dir.rename(&format!("sub/deep/{from}"), &format!("sub/deep/{to}"));
+            // The file is at `place`, nothing, the link, nothing.
+            while goes_on() {
+                let _ = rename("file", "place").and_then(|()| rename("place", "file"));
+                let _ = rename("owners", "place").and_then(|()| rename("place", "owners"));
+            }
+        });
+        scope.spawn(|| {
+            let dir = dir();
+            while goes_on() {
+                if dir.rename("sub/deep/place", "out").is_ok() {
+                    moved += 1;
+                    leads_nowhere(&inside.join("out"));
+                    let _ = dir.rename("out", "sub/deep/file");
+                }
+                if dir.hard_link("sub/deep/place", "hard").is_ok() {
+                    linked += 1;
+                    leads_nowhere(&inside.join("hard"));
+                    let _ = dir.remove_file("hard");
+                }
+            }
+        });
+    });
+    println!("{moved} files were moved, {linked} linked");
+    assert!(moved > 0 && linked > 0);
+}
+
+fn leads_nowhere(path: &Path) {
+    assert!(!path.is_symlink(), "{path:?} leads out");
 }
 
 const LARGE_SIZE_BYTES: u64 = 300 << 20;
@@ -620,6 +681,46 @@ fn what_two_jobs_append_is_all_there() {
     }
 }
 
+/// A descriptor is its owner's too: what the program does with it by its name changes nothing of how it is open.
+#[test]
+fn how_a_descriptor_was_opened_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("log"), "begin ").unwrap();
+    fs::write(path("plain"), "begin ").unwrap();
+    let log = fs::File::options().append(true).open(path("log")).unwrap();
+    let plain = fs::File::options().write(true).open(path("plain")).unwrap();
+    let mut script = Script::default();
+    let open = |script: &mut Script, name: &str, flags, fd_flags| {
+        script.store(SCRATCH, name.as_bytes());
+        let (at, length) = (u64::from(SCRATCH), name.len() as u64);
+        // The devices are the first directory behind the descriptors.
+        script.call("path_open", &[5, 1, at, length, flags, WRITE, 0, fd_flags, at + 0x8000]);
+    };
+    open(&mut script, "fd/3", 0, 0);
+    script.write(6, b"one ").call("fd_filestat_set_size", &[6, 0]);
+    open(&mut script, "fd/3", TRUNCATE, APPEND);
+    script.write(7, b"two ").call("fd_fdstat_set_flags", &[7, 0]);
+    script.call("fd_seek", &[7, 0, 0, SCRATCH.into()]).write(7, b"three ");
+    open(&mut script, "fd/4", 0, APPEND);
+    script.write(8, b"more").call("fd_fdstat_set_flags", &[8, 0]);
+    script.call("fd_seek", &[8, 0, 0, SCRATCH.into()]).write(8, b"B");
+    script.call("fd_fdstat_set_flags", &[8, APPEND]).write(8, b"!");
+    let given = [&log, &plain].map(|file| file.try_clone().unwrap());
+    let [first, second] = given;
+    let answers = script.answers(|job| job.descriptor(3, first).descriptor(4, second));
+    let expected = [0, 0, PERM, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    assert_eq!(errors(&answers), expected);
+    let text = |name: &str| fs::read_to_string(path(name)).unwrap();
+    assert_eq!(text("log"), "begin one two three ");
+    assert_eq!(text("plain"), "Begin more!");
+    // And afterwards, for their owner.
+    (&log).write_all(b"end").unwrap();
+    (&plain).write_all(b"b").unwrap();
+    assert_eq!(text("log"), "begin one two three end");
+    assert_eq!(text("plain"), "begin more!");
+}
+
 /// A stand-in for a multipart upload.
 #[derive(Default)]
 struct Parts(Mutex<Vec<(u64, Vec<u8>)>>);
@@ -849,4 +950,31 @@ fn an_error_behind_what_was_taken_in_is_given_to_the_read_there() {
         [SUCCESS, SUCCESS, SUCCESS, IO, SUCCESS]
     );
     assert_eq!((seen[0].1, seen[1].1, seen[2].1, seen[4].1), (1, 1, 9, 0));
+}
+
+/// A file that is a stream is read where its position is, however long the program waits for a pipe.
+#[test]
+fn a_file_is_not_taken_in_before_it_is_read() {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(b"0123456789").unwrap();
+    io::Seek::rewind(&mut file).unwrap();
+    let (pipe, mut into_pipe) = io::pipe().unwrap();
+    let mut script = Script::default();
+    let position = u64::from(SCRATCH) + 64;
+    let first = script.reads(3);
+    script.read(4, 1).call("fd_seek", &[3, 2, 0, position]);
+    let sought = script.reads(3);
+    let feeder = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(300));
+        into_pipe.write_all(&[9]).unwrap();
+    });
+    let answers = script.answers(|job| {
+        job.descriptor(3, file)
+            .descriptor(4, fs::File::from(OwnedFd::from(pipe)))
+    });
+    feeder.join().unwrap();
+    assert_eq!(
+        (&answers[first][..], &answers[sought][..]),
+        (&b"012345"[..], &b"234567"[..])
+    );
 }

@@ -1,15 +1,15 @@
-//! The memory of this process that jobs take. These tests have a file of their own, since they measure the whole
-//! process.
+//! The memory and the descriptors of this process that jobs take. These tests have a file of their own, since they
+//! measure the whole process.
 
 #![cfg(target_os = "linux")]
 
 mod support;
 
-use afmpeg::{Error, FileSystem, Job, Limit, MemoryFs, Runtime, Stdout};
+use afmpeg::{Error, FileSystem, Job, Limit, MemoryFs, Runtime, Stdin, Stdout};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
-use support::{COPIER, runtime};
+use support::{COPIER, SCRATCH, Script, interpreter, number, runtime, runtime_of};
 
 fn resident_peak_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -326,4 +326,41 @@ fn a_description_is_as_small_as_one_is() {
     let probe = copier.probe(Job::probe("in").stdin(json.into_bytes())).unwrap();
     assert_eq!(probe.streams.len(), 60_001);
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+/// A program that asks whether there is input needs a pipe for that; without one its input is still all there.
+#[test]
+fn input_is_not_lost_where_the_process_has_no_descriptors_left() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let program = runtime_of(&Runtime::builder(), &interpreter());
+    let mut script = Script::default();
+    // A subscription to what can be read from descriptor 0.
+    let mut subscription = [0; 48];
+    subscription[8] = 1;
+    script.store(SCRATCH, &subscription);
+    let at = u64::from(SCRATCH);
+    script.call("poll_oneoff", &[at, at + 64, 1, at + 128]);
+    script.store(SCRATCH, b"all of it").load(SCRATCH, 9);
+    let run = || {
+        let input = Stdin::Reader(Box::new(std::io::Cursor::new(script.input().to_vec())));
+        program.run(Job::new(["guest"]).stdin(input)).unwrap()
+    };
+    let before = run();
+    let limit = getrlimit(Resource::Nofile);
+    let few = Rlimit {
+        current: Some(200),
+        ..limit
+    };
+    setrlimit(Resource::Nofile, few).unwrap();
+    let held: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+    let output = run();
+    let count = held.len();
+    drop(held);
+    setrlimit(Resource::Nofile, limit).unwrap();
+    assert!(count > 0);
+    for output in [before, output] {
+        let answers = script.cut(&output.stdout);
+        assert_eq!((number(&answers[0]), &answers[1][..]), (0, &b"all of it"[..]));
+    }
 }

@@ -15,9 +15,9 @@ impl OpenDescriptor {
         HostFile::of_descriptor(file).map(OpenDescriptor)
     }
 
-    /// The file after it was opened.
+    /// The file after it was opened. What only grows is added to: a program that makes an output makes that part.
     pub fn opened(mut self, truncate: bool) -> io::Result<OpenDescriptor> {
-        if truncate && !self.0.is_stream() {
+        if truncate && !self.0.is_stream() && !self.0.only_grows() {
             self.0.set_len(0)?;
         }
         Ok(self)

@@ -2,17 +2,20 @@
 
 use super::file_system::{File, FileSystem, OpenOptions, Opened, read_only};
 use super::metadata::{DirEntry, FileType, Metadata, Times};
+use super::turns::Turns;
 use cap_fs_ext::{
     DirEntryExt, DirExt, FileTypeExt, FollowSymlinks, MetadataExt, OpenOptionsFollowExt, OpenOptionsMaybeDirExt,
     SystemTimeSpec,
 };
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use std::collections::BTreeMap;
 use std::fmt;
 #[cfg(unix)]
 use std::io::Seek;
 use std::io::{self, Read, Write};
 use std::path::{Component, Path};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 /// A guest's access to a host directory.
@@ -39,6 +42,18 @@ pub struct HostDir {
     dir: Dir,
     access: Access,
     allows_links: bool,
+    /// Held while something is checked and then moved, so that no other job puts something else in its place.
+    moves: Arc<Turns>,
+}
+
+/// What tells a directory from all others of the host: its device, and its number there.
+pub(super) type Identity = (u64, u64);
+
+/// The lock of moves on a device. Directories that are given to jobs may lie in one another.
+fn moves_on(device: u64) -> Arc<Turns> {
+    static MOVES: Mutex<BTreeMap<u64, Arc<Turns>>> = Mutex::new(BTreeMap::new());
+    let mut moves = MOVES.lock().unwrap_or_else(PoisonError::into_inner);
+    moves.entry(device).or_default().clone()
 }
 
 /// The most entries of a moved directory that are searched for links that would then lead out.
@@ -47,8 +62,10 @@ const MOVED_ENTRIES_MAX: usize = 10_000;
 impl HostDir {
     /// Opens the directory now; renaming it later does not change the directory that the guest sees.
     pub fn open(path: impl AsRef<Path>, access: Access) -> io::Result<HostDir> {
+        let dir = Dir::open_ambient_dir(path, ambient_authority())?;
         Ok(HostDir {
-            dir: Dir::open_ambient_dir(path, ambient_authority())?,
+            moves: moves_on(dir.dir_metadata()?.dev()),
+            dir,
             access,
             allows_links: false,
         })
@@ -122,10 +139,96 @@ impl HostDir {
         Ok(false)
     }
 
-    /// The target of a link whose own place can be reached without leaving the directory.
-    pub(super) fn link_target(&self, path: &str) -> Option<String> {
-        let target = self.dir.read_link_contents(path).ok()?;
-        target.into_os_string().into_string().ok()
+    /// The target of a link whose own place can be reached without leaving the directory, if there is one.
+    pub(super) fn link_target(&self, path: &str) -> io::Result<Option<String>> {
+        let Ok(target) = self.dir.read_link_contents(path) else {
+            return Ok(None);
+        };
+        let target = target.into_os_string().into_string();
+        // A target that is no text cannot be followed by its name.
+        target.map(Some).map_err(|_| io::ErrorKind::PermissionDenied.into())
+    }
+
+    /// Returns the directory that is at a path of this one, if another is to be there instead: unless that is the same, with
+    /// at least the same access.
+    pub(super) fn hidden_by(&self, path: &str, other: Option<&HostDir>) -> Option<Identity> {
+        let metadata = self.dir.metadata(path).ok().filter(|metadata| metadata.is_dir())?;
+        let identity = (metadata.dev(), metadata.ino());
+        let is_same = other.is_some_and(|other| {
+            let gives_all = other.access == Access::ReadWrite || self.access == Access::ReadOnly;
+            gives_all && other.identity().is_ok_and(|its| its == identity)
+        });
+        (!is_same).then_some(identity)
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        let metadata = self.dir.dir_metadata()?;
+        Ok((metadata.dev(), metadata.ino()))
+    }
+
+    /// The directory at a path, over no link and none of the hidden directories.
+    pub(super) fn below(&self, path: &str, hidden: &[Identity]) -> io::Result<HostDir> {
+        let mut below = self.at(self.dir.try_clone()?);
+        for part in path.split('/').filter(|part| *part != ".") {
+            below = self.at(below.dir.open_dir_nofollow(part)?);
+            if hidden.contains(&below.identity()?) {
+                return Err(io::ErrorKind::PermissionDenied.into());
+            }
+        }
+        Ok(below)
+    }
+
+    /// Another directory with the same access.
+    fn at(&self, dir: Dir) -> HostDir {
+        HostDir {
+            dir,
+            access: self.access,
+            allows_links: self.allows_links,
+            moves: self.moves.clone(),
+        }
+    }
+
+    /// Renames to a path in this or another directory of the same tree.
+    pub(super) fn rename_into(&self, from: &str, target: &HostDir, to: &str) -> io::Result<()> {
+        let (dir, target_dir) = (self.writable()?, target.writable()?);
+        let _alone = self.moves.wait();
+        let parent = |path: &str| path.rsplit_once('/').map(|(parent, _)| parent.to_owned());
+        // Judged by their text: with `..` in them, two paths may differ and lead to the same directory.
+        let stays = parent(from) == parent(to) && self.identity()? == target.identity()?;
+        if stays {
+            return dir.rename(from, target_dir, to);
+        }
+        // Programs then copy, as they do between the host's file systems.
+        let bound = || io::ErrorKind::CrossesDevices.into();
+        if self.is_bound_to_its_place(from)? {
+            return Err(bound());
+        }
+        dir.rename(from, target_dir, to)?;
+        // Another process may have put something else there after the check.
+        if target.is_bound_to_its_place(to).unwrap_or(true) {
+            let is_free = dir.symlink_metadata(from).is_err();
+            if !(is_free && target_dir.rename(to, dir, from).is_ok()) {
+                target_dir.remove_file_or_symlink(to)?;
+            }
+            return Err(bound());
+        }
+        Ok(())
+    }
+
+    /// Gives a file another name in this or another directory of the same tree.
+    pub(super) fn hard_link_into(&self, from: &str, target: &HostDir, to: &str) -> io::Result<()> {
+        let (dir, target_dir) = (self.may_link()?, target.may_link()?);
+        let _alone = self.moves.wait();
+        if self.is_bound_to_its_place(from)? {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        dir.hard_link(from, target_dir, to)?;
+        // Another process may have put something else there after the check.
+        if target.is_bound_to_its_place(to).unwrap_or(true) {
+            target_dir.remove_file_or_symlink(to)?;
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        Ok(())
     }
 
     #[cfg(unix)]
@@ -156,7 +259,7 @@ impl fmt::Debug for HostDir {
             .field("dir", &self.dir)
             .field("access", &self.access)
             .field("allows_links", &self.allows_links)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -289,14 +392,15 @@ impl FileSystem for HostDir {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let dir = self.writable()?;
-        let parent = |path: &str| path.rsplit_once('/').map(|(parent, _)| parent.to_owned());
-        // Judged by their text: with `..` in them, two paths may differ and lead to the same directory.
-        if parent(from) != parent(to) && self.is_bound_to_its_place(from)? {
-            // Programs then copy, as they do between the host's file systems.
-            return Err(io::ErrorKind::CrossesDevices.into());
+        self.writable()?;
+        match (from.rsplit_once('/'), to.rsplit_once('/')) {
+            // The directory is opened once: the second time, there might be another in its place.
+            (Some((parent, from)), Some((same, to))) if parent == same && from != ".." && to != ".." => {
+                let parent = self.at(self.dir.open_dir(parent)?);
+                parent.rename_into(from, &parent, to)
+            }
+            _ => self.rename_into(from, self, to),
         }
-        dir.rename(from, dir, to)
     }
 
     fn read_link(&self, path: &str) -> io::Result<String> {
@@ -316,11 +420,7 @@ impl FileSystem for HostDir {
     }
 
     fn hard_link(&self, from: &str, to: &str) -> io::Result<()> {
-        let dir = self.may_link()?;
-        if self.is_bound_to_its_place(from)? {
-            return Err(io::ErrorKind::PermissionDenied.into());
-        }
-        dir.hard_link(from, dir, to)
+        self.hard_link_into(from, self, to)
     }
 
     fn set_times(&self, path: &str, follow_links: bool, times: Times) -> io::Result<()> {
@@ -369,6 +469,9 @@ pub(super) struct HostFile {
     /// The host writes at the end, whatever the offset.
     #[cfg(unix)]
     appends: bool,
+    /// The process's owner has the file as well: how it was opened is not for the guest to change.
+    #[cfg(unix)]
+    is_shared: bool,
 }
 
 impl HostFile {
@@ -380,12 +483,32 @@ impl HostFile {
             access,
             #[cfg(unix)]
             appends: false,
+            #[cfg(unix)]
+            is_shared: false,
         })
     }
 
     /// A file that the process's owner has opened, as it was opened.
     pub fn of_descriptor(file: std::fs::File) -> io::Result<HostFile> {
+        #[cfg(unix)]
+        {
+            let flags = rustix::fs::fcntl_getfl(&file)?;
+            Ok(HostFile {
+                appends: flags.contains(rustix::fs::OFlags::APPEND),
+                is_shared: true,
+                ..HostFile::new(file, Access::ReadWrite)?
+            })
+        }
+        #[cfg(not(unix))]
         HostFile::new(file, Access::ReadWrite)
+    }
+
+    /// Whether the owner has opened the file such that all that is written comes after what is there.
+    pub fn only_grows(&self) -> bool {
+        #[cfg(unix)]
+        return self.is_shared && self.appends && !self.is_stream;
+        #[cfg(not(unix))]
+        false
     }
 
     /// Waits a moment for a stream: it may have been made such that it blocks, and a named pipe without another end looks
@@ -408,7 +531,7 @@ impl HostFile {
     #[cfg(unix)]
     fn set_appends(&mut self, appends: bool) -> io::Result<()> {
         use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-        if appends != self.appends {
+        if appends != self.appends && !self.is_shared {
             let mut flags = fcntl_getfl(&self.file)?;
             flags.set(OFlags::APPEND, appends);
             fcntl_setfl(&self.file, flags)?;
@@ -446,6 +569,9 @@ impl File for HostFile {
         }
         #[cfg(unix)]
         {
+            if self.only_grows() {
+                return Ok(self.append(buffer)?.1);
+            }
             self.set_appends(false)?;
             std::os::unix::fs::FileExt::write_at(&self.file, buffer, offset)
         }
@@ -457,6 +583,9 @@ impl File for HostFile {
     #[cfg(unix)]
     fn append(&mut self, buffer: &[u8]) -> io::Result<(u64, usize)> {
         self.writable()?;
+        if self.is_shared && !self.is_stream {
+            return append_to_shared(&self.file, buffer);
+        }
         self.set_appends(true)?;
         let count = self.file.write(buffer)?;
         let end = self.file.stream_position()?;
@@ -475,6 +604,9 @@ impl File for HostFile {
 
     fn set_len(&mut self, size_bytes: u64) -> io::Result<()> {
         self.writable()?;
+        if self.only_grows() {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         self.file.set_len(size_bytes)
     }
 
@@ -493,4 +625,19 @@ impl File for HostFile {
     fn sync(&mut self) -> io::Result<()> {
         self.file.sync_all()
     }
+}
+
+/// Writes at the end of a file without a change of how it is open, or of its position, both of which are its owner's.
+#[cfg(unix)]
+fn append_to_shared(file: &std::fs::File, buffer: &[u8]) -> io::Result<(u64, usize)> {
+    #[cfg(target_os = "linux")]
+    let written = {
+        use rustix::io::{ReadWriteFlags, pwritev2};
+        pwritev2(file, &[io::IoSlice::new(buffer)], 0, ReadWriteFlags::APPEND)?
+    };
+    // Others may come in between.
+    #[cfg(not(target_os = "linux"))]
+    let written = std::os::unix::fs::FileExt::write_at(file, buffer, file.metadata()?.len())?;
+    let end = file.metadata()?.len();
+    Ok((end.saturating_sub(written as u64), written))
 }

@@ -10,7 +10,9 @@ mod memory;
 mod metadata;
 mod overlay;
 mod read_at;
+mod surrounding;
 mod tree;
+mod turns;
 mod write_at;
 
 pub(crate) use device::Devices;
@@ -22,5 +24,6 @@ pub use metadata::{DirEntry, FileType, Metadata, Times};
 pub(crate) use overlay::ATTEMPTS;
 pub use overlay::OverlayFs;
 pub use read_at::ReadAt;
+pub(crate) use tree::Found;
 pub use tree::{Refused, Tree};
 pub use write_at::WriteAt;

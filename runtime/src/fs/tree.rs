@@ -3,6 +3,7 @@
 use super::file_system::{FileSystem, OpenOptions, Opened};
 use super::host::HostDir;
 use super::metadata::{DirEntry, FileType, Metadata};
+use super::surrounding::Surrounding;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,6 +15,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Relative and absolute paths mean what they mean to a native program in the current directory, whichever places are
 /// given: `..` leads to the directory above, a place may lie in another, and a link leads to its target wherever that is
 /// within a given place. Nothing else of the host is there.
+///
+/// What lies below a place's name is that place's alone: of another one that it lies in, neither a link nor an open
+/// directory leads to what is there on the host, and a directory on the way to it is neither renamed nor removed.
 ///
 /// ```
 /// # use afmpeg::{HostDir, Job, Tree};
@@ -43,6 +47,8 @@ struct Place {
     file_system: Arc<dyn FileSystem>,
     /// The same as a directory of the host, whose links may lead to another place.
     host: Option<Arc<HostDir>>,
+    /// Whether another place lies in this one.
+    holds_others: bool,
 }
 
 #[derive(Clone)]
@@ -113,11 +119,39 @@ impl Tree {
 
     fn put(&mut self, name: String, file_system: Arc<dyn FileSystem>, host: Option<Arc<HostDir>>) {
         self.places.retain(|place| place.name != name);
+        let holds_others = self.leads_to_place(&name);
+        for place in &mut self.places {
+            place.holds_others |= below(&place.name, &name).is_some();
+        }
         self.places.push(Place {
             name,
             file_system,
             host,
+            holds_others,
         });
+    }
+
+    /// Adds the last places, for a job. In a directory of the host that holds others, links are from now on for the tree
+    /// alone to follow.
+    pub(crate) fn with_places(self, places: impl IntoIterator<Item = (String, Arc<dyn FileSystem>)>) -> Tree {
+        let places = places.into_iter();
+        let mut tree = places.fold(self, |tree, (name, file_system)| tree.place(name, file_system));
+        let around = |outer: &Place| -> Option<Arc<dyn FileSystem>> {
+            let dir = outer.host.as_ref().filter(|_| outer.holds_others)?;
+            let hidden = tree.places.iter().filter_map(|inner| {
+                let path = below(&outer.name, &inner.name).filter(|path| *path != ".")?;
+                dir.hidden_by(path, inner.host.as_deref())
+            });
+            Some(Arc::new(Surrounding {
+                dir: dir.clone(),
+                hidden: hidden.collect(),
+            }))
+        };
+        let around: Vec<_> = tree.places.iter().map(around).collect();
+        for (place, around) in tree.places.iter_mut().zip(around) {
+            place.file_system = around.unwrap_or_else(|| place.file_system.clone());
+        }
+        tree
     }
 
     /// Tells which paths the program's arguments mention, for the choice between an absolute and a relative one.
@@ -181,10 +215,43 @@ impl Tree {
             };
             return self.walk(&whole, follow_last);
         }
-        let found = self.at(&name);
+        self.find(&name, follow_last)
+    }
+
+    /// Finds what a path means below a directory, of which this is the absolute name.
+    pub(crate) fn locate_below(&self, directory: &str, path: &str, follow_last: bool) -> io::Result<Found> {
+        match path.split('/').any(|part| part == "..") {
+            true => self.walk(&format!("{directory}/{path}"), follow_last),
+            false => self.find(&clean(directory, path), follow_last),
+        }
+    }
+
+    /// Whether this is a directory on the way to a place.
+    pub(crate) fn leads_to_place(&self, name: &str) -> bool {
+        let mut places = self.places.iter().map(|place| &*place.name);
+        places.any(|place| place != name && below(name, place).is_some())
+    }
+
+    /// The places that lie in a directory, as its entries.
+    pub(crate) fn places_in(&self, name: &str) -> Vec<DirEntry> {
+        let inside = self.places.iter().filter_map(|place| {
+            let entry = below(name, &place.name).filter(|path| *path != "." && !path.contains('/'))?;
+            let metadata = place.file_system.metadata(".", true).ok()?;
+            Some(DirEntry::new(entry, metadata.inode, metadata.file_type))
+        });
+        inside.collect()
+    }
+
+    /// Finds what an absolute name without `..` means.
+    fn find(&self, name: &str, follow_last: bool) -> io::Result<Found> {
+        // A link in a place that holds others may lead into these without leaving it.
+        if self.innermost(name).is_some_and(|(place, _)| place.holds_others) {
+            return self.walk(name, follow_last);
+        }
+        let found = self.at(name);
         match found.file_system.metadata(&found.path, follow_last) {
             // A link leads out of its place, maybe into another.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => self.walk(&name, follow_last),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => self.walk(name, follow_last),
             _ => Ok(found),
         }
     }
@@ -197,8 +264,8 @@ impl Tree {
             mentioned.map(|mentioned| likeness(&mentioned.path, absolute)).max()
         };
         let exists = |name: &str| {
-            let found = self.at(name);
-            found.file_system.metadata(&found.path, false).is_ok()
+            let found = self.find(name, false);
+            found.is_ok_and(|found| found.file_system.metadata(&found.path, false).is_ok())
         };
         let is_relative = match likeness(false).unwrap_or(0).cmp(&likeness(true).unwrap_or(0)) {
             Ordering::Greater => true,
@@ -216,13 +283,18 @@ impl Tree {
             .any(|place| below(&place.name, name).is_some() || below(name, &place.name).is_some())
     }
 
-    /// The place that a name is in, without following links.
-    fn at(&self, name: &str) -> Found {
+    /// The place that a name is in, without following links, and the path there.
+    fn innermost<'a>(&self, name: &'a str) -> Option<(&Place, &'a str)> {
         let places = self
             .places
             .iter()
             .filter_map(|place| Some((place, below(&place.name, name)?)));
-        match places.max_by_key(|(place, _)| place.name.len()) {
+        places.max_by_key(|(place, _)| place.name.len())
+    }
+
+    /// The file system that a name is in, without following links.
+    fn at(&self, name: &str) -> Found {
+        match self.innermost(name) {
             Some((place, path)) => Found {
                 file_system: place.file_system.clone(),
                 path: path.to_owned(),
@@ -254,7 +326,7 @@ impl Tree {
             let is_last = left.iter().all(|part| matches!(&**part, "" | "."));
             let target = match is_last && !follow_last {
                 true => None,
-                false => self.link_target(&here),
+                false => self.link_target(&here)?.filter(|_| !self.is_on_the_way(&here, &left)),
             };
             let Some(target) = target else {
                 name = here;
@@ -272,13 +344,25 @@ impl Tree {
         Ok(self.at(&name))
     }
 
-    fn link_target(&self, name: &str) -> Option<String> {
-        let places = self
-            .places
-            .iter()
-            .filter_map(|place| Some((place, below(&place.name, name)?)));
-        let (place, path) = places.max_by_key(|(place, _)| place.name.len())?;
-        place.host.as_ref()?.link_target(path)
+    fn link_target(&self, name: &str) -> io::Result<Option<String>> {
+        let Some((place, path)) = self.innermost(name) else {
+            return Ok(None);
+        };
+        match &place.host {
+            Some(host) => host.link_target(path),
+            None => Ok(place.file_system.read_link(path).ok()),
+        }
+    }
+
+    /// Whether a link with the parts that follow it, the first one last, is the name that a place was given.
+    fn is_on_the_way(&self, link: &str, left: &[String]) -> bool {
+        let places = self.places.iter().filter_map(|place| below(link, &place.name));
+        let mut places = places.filter(|path| *path != ".");
+        places.any(|path| {
+            let mut parts = left.iter().rev().filter(|part| !matches!(&***part, "" | "."));
+            path.split('/')
+                .all(|wanted| parts.next().is_some_and(|part| part == wanted))
+        })
     }
 }
 

@@ -112,7 +112,7 @@ mod tests {
         for key in ["own", "other"] {
             Kept::open(parent.path(), key).unwrap().put(0, b"made").unwrap();
         }
-        ["own", "other"].map(age);
+        let _ = ["own", "other"].map(age);
         let kept = Kept::open(parent.path(), "own").unwrap();
         assert_eq!(kept.get(0).as_deref(), Some(&b"made"[..]));
         assert!(!parent.path().join("other").exists());

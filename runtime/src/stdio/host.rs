@@ -4,7 +4,7 @@
 use crate::interrupt::wait_a_slice;
 use crate::interrupt::{Interrupt, PIPE_BUF_BYTES, retry};
 use std::fs::File;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Seek, Write};
 #[cfg(unix)]
 pub(crate) use std::os::fd::AsFd as HostHandle;
 #[cfg(windows)]
@@ -30,6 +30,19 @@ impl HostStream {
             is_terminal: file.is_terminal(),
             file,
         })
+    }
+
+    /// Returns the bytes by which a file grows before what is written next, where its position is beyond its end.
+    pub fn hole_bytes(&mut self) -> io::Result<u64> {
+        if !self.is_regular {
+            return Ok(0);
+        }
+        #[cfg(unix)]
+        if rustix::fs::fcntl_getfl(&self.file)?.contains(rustix::fs::OFlags::APPEND) {
+            return Ok(0);
+        }
+        let size_bytes = self.file.metadata()?.len();
+        Ok(self.file.stream_position()?.saturating_sub(size_bytes))
     }
 
     /// Writes such that an interruption can end it.

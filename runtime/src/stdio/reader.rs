@@ -26,9 +26,13 @@ impl Reader {
     /// Asks for input. Returns what to wait for where there is none yet, and it has not ended.
     #[cfg(unix)]
     pub fn prepare(&mut self) -> io::Result<Option<&std::fs::File>> {
-        if let Reader::Own(reader) = self {
-            let reader = std::mem::replace(reader, Box::new(io::empty()));
-            *self = Reader::Background(Background::start(reader)?);
+        if let Reader::Own(_) = self {
+            // Without a thread the reader stays where it is, and is read there.
+            let (background, given) = Background::start()?;
+            if let Reader::Own(reader) = std::mem::replace(self, Reader::Background(background)) {
+                let sent = given.send(reader);
+                sent.map_err(|_| io::Error::other("the reader's thread has ended"))?;
+            }
         }
         match self {
             Reader::Background(background) => Ok(background.prepare()),
@@ -73,11 +77,14 @@ mod background {
     }
 
     impl Background {
-        pub fn start(mut reader: Box<dyn Read + Send>) -> io::Result<Background> {
+        /// Starts the thread, which is then given its reader.
+        pub fn start() -> io::Result<(Background, Sender<Box<dyn Read + Send>>)> {
             let (signal, mut signals) = pipe()?;
             let (requests, asked) = channel();
             let (sender, results) = channel();
+            let (given, readers) = channel::<Box<dyn Read + Send>>();
             let work = move || {
+                let Ok(mut reader) = readers.recv() else { return };
                 let mut buffer = vec![0; BUFFER_SIZE_BYTES];
                 while asked.recv().is_ok() {
                     let result = catch_unwind(AssertUnwindSafe(|| {
@@ -97,14 +104,15 @@ mod background {
             };
             let builder = thread::Builder::new().name("afmpeg-reader".to_owned());
             builder.stack_size(STACK_SIZE_BYTES).spawn(work)?;
-            Ok(Background {
+            let background = Background {
                 requests,
                 results,
                 signal: File::from(OwnedFd::from(signal)),
                 is_asked: false,
                 left: Bytes::new(),
                 has_ended: false,
-            })
+            };
+            Ok((background, given))
         }
 
         pub fn prepare(&mut self) -> Option<&File> {

@@ -131,6 +131,14 @@ impl Stream {
         }
     }
 
+    /// Returns the bytes by which a file grows before what is written next.
+    pub fn hole_bytes(&mut self) -> io::Result<u64> {
+        match self {
+            Stream::Host(host) => host.hole_bytes(),
+            _ => Ok(0),
+        }
+    }
+
     /// Returns the error of a flush after bytes had been taken, before the stream is closed.
     pub fn close(&mut self) -> io::Result<()> {
         match self {
@@ -167,7 +175,7 @@ impl Stream {
     #[cfg(unix)]
     pub fn awaited(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
         match self {
-            Stream::Host(host) => Some(host.file.as_fd()),
+            Stream::Host(host) => (!host.is_regular).then(|| host.file.as_fd()),
             Stream::Reader(reader) => Some(reader.signal()?.as_fd()),
             _ => None,
         }

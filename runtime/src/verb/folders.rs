@@ -37,7 +37,7 @@ impl Folders {
     /// The folders of the command line.
     pub fn new(sandbox: &Sandbox) -> Result<Folders, Failure> {
         let current = current()?;
-        let mut tree = without_system(&current);
+        let mut tree = with_real_names(without_system(&current), sandbox);
         if !sandbox.no_current_dir {
             tree = give(tree, &current, &name(&current), Access::ReadWrite)?;
         }
@@ -59,7 +59,7 @@ impl Folders {
 
     /// What a shim's arguments name, and the folders of its policy.
     pub fn of_shim(sandbox: &Sandbox, grants: &[Grant]) -> Result<Folders, Failure> {
-        let mut tree = without_system(&current()?);
+        let mut tree = with_real_names(without_system(&current()?), sandbox);
         let mut folders: BTreeMap<(&str, bool), Arc<HostDir>> = BTreeMap::new();
         for grant in grants {
             let access = match grant.may_write {
@@ -185,6 +185,24 @@ fn without_system(current: &Path) -> Tree {
     Tree::new(name(current))
         .place("/proc", nothing())
         .place("/sys", nothing())
+}
+
+/// Gives folders whose names lead over links by the names that these lead to as well: such a folder may lie in another one
+/// that gives more. What is given by that name itself comes after it, and counts.
+fn with_real_names(tree: Tree, sandbox: &Sandbox) -> Tree {
+    let listed = sandbox.dir.iter().map(|folder| (folder, Access::ReadWrite));
+    let read_only = sandbox.dir_read_only.iter().map(|folder| (folder, Access::ReadOnly));
+    let named = listed.chain(read_only).filter(|(folder, _)| folder.guest.is_none());
+    named.fold(tree, |tree, (Folder { host, .. }, access)| {
+        let real = host
+            .canonicalize()
+            .ok()
+            .filter(|real| absolute(host).is_ok_and(|full| full != *real));
+        match real.and_then(|real| Some((HostDir::open(&real, access).ok()?, name(&real)))) {
+            Some((dir, name)) => tree.host_dir(name, dir),
+            None => tree,
+        }
+    })
 }
 
 fn give(tree: Tree, host: &Path, name: &str, access: Access) -> Result<Tree, Failure> {

@@ -42,6 +42,11 @@ impl Account {
         Ok(())
     }
 
+    /// Whether there is a limit on output. Without one it does not matter by how much files grow, and finding it takes time.
+    pub(super) fn is_limited(&self) -> bool {
+        self.written_max_bytes != u64::MAX
+    }
+
     /// Checks that so many more names may be made, with the memory for them.
     pub(super) fn check_names(&self, more: u64) -> Result<(), Exceeded> {
         self.host_memory.check(more.saturating_mul(NAME_COST_BYTES))?;
@@ -53,8 +58,7 @@ impl Account {
 
     /// Returns the bytes by which a file grows if a write begins at this offset.
     pub(super) fn hole_bytes(&self, open: &OpenFile, offset: u64) -> Answer<u64> {
-        // Without a limit the result does not matter, and finding it takes time.
-        if self.written_max_bytes == u64::MAX || open.file.is_stream() {
+        if !self.is_limited() || open.file.is_stream() {
             return Ok(0);
         }
         let metadata = open.file.metadata()?;

@@ -4,8 +4,9 @@ use super::abi::{Errno, Failure};
 #[cfg(unix)]
 use super::ahead::{AHEAD_MAX_BYTES, Ahead};
 use super::listing::Listing;
+use super::path::Location;
 use crate::budget::{Budget, Share};
-use crate::fs::{Exceeded, File, FileSystem, Tree};
+use crate::fs::{Exceeded, File};
 #[cfg(unix)]
 use crate::interrupt::Interrupt;
 use crate::limit::Limit;
@@ -36,13 +37,9 @@ pub struct OpenFile {
 }
 
 pub struct OpenDirectory {
-    pub file_system: Arc<dyn FileSystem>,
-    /// Relative to the root of the file system, as [`FileSystem`] requires.
-    pub path: String,
+    pub location: Location,
     /// The name under which the guest was given the directory, where it did not open it itself.
     pub preopened_as: Option<String>,
-    /// Paths from here are looked up in this tree of all names.
-    pub tree: Option<Tree>,
     /// The listing that `fd_readdir` is walking through, so that its cookies stay true while the directory changes.
     pub listing: Option<Listing>,
 }
@@ -129,7 +126,7 @@ impl Descriptors {
             _ => self.next()?,
         };
         let path_size_bytes = match &descriptor {
-            Descriptor::Directory(directory) => directory.path.len() as u64,
+            Descriptor::Directory(directory) => directory.location.path_size_bytes() as u64,
             Descriptor::Stream(_) | Descriptor::File(_) => 0,
         };
         let slot = Slot {

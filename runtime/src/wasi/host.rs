@@ -5,7 +5,7 @@ use super::account::{Account, NAME_COST_BYTES};
 use super::clock::Clock;
 use super::descriptors::{Descriptor, Descriptors, OpenDirectory};
 use super::memory::GuestMemory;
-use super::path::{Resolved, resolve, resolve_in_tree};
+use super::path::{Location, Resolved};
 use crate::budget::Budget;
 use crate::fs::{ATTEMPTS, Change, Exceeded, FileSystem, Tree};
 use crate::interrupt::Interrupt;
@@ -93,27 +93,18 @@ impl Host {
 
     /// Gives a directory to the guest under a name, after the standard streams.
     pub fn add_directory(&mut self, name: String, file_system: Arc<dyn FileSystem>) -> Answer {
-        let path = ".".to_owned();
-        let directory = OpenDirectory {
-            file_system,
-            path,
-            preopened_as: Some(name),
-            tree: None,
-            listing: None,
-        };
-        self.descriptors
-            .insert(Descriptor::Directory(directory), None)
-            .map(drop)
+        self.add_preopened(name, Location::Within(file_system, ".".to_owned()))
     }
 
     /// Gives the tree of all names to the guest, as its root.
     pub fn add_tree(&mut self, tree: Tree) -> Answer {
-        let found = tree.locate(".", true)?;
+        self.add_preopened("/".to_owned(), Location::Root(Arc::new(tree)))
+    }
+
+    fn add_preopened(&mut self, name: String, location: Location) -> Answer {
         let directory = OpenDirectory {
-            file_system: found.file_system,
-            path: found.path,
-            preopened_as: Some("/".to_owned()),
-            tree: Some(tree),
+            location,
+            preopened_as: Some(name),
             listing: None,
         };
         self.descriptors
@@ -175,7 +166,7 @@ impl Host {
         self.account.host_memory.check(marks.saturating_mul(NAME_COST_BYTES))
     }
 
-    /// Finds what a path leads to. Where a link is its last part, only a tree of names has to know if that is followed.
+    /// Finds what a path leads to.
     pub(super) fn resolve(
         &mut self,
         memory: &GuestMemory,
@@ -186,10 +177,6 @@ impl Host {
     ) -> Result<(Arc<dyn FileSystem>, Resolved), Errno> {
         let directory = self.descriptors.directory(fd)?;
         let path = memory.path(path, length)?;
-        if let Some(tree) = &directory.tree {
-            return resolve_in_tree(tree, path, follow_last);
-        }
-        let resolved = resolve(&directory.path, path)?;
-        Ok((directory.file_system.clone(), resolved))
+        directory.location.resolve(path, follow_last)
     }
 }

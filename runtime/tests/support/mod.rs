@@ -203,10 +203,19 @@ impl Script {
 
     /// Opens a path below the first directory; the descriptor will be where the path was.
     pub fn open(&mut self, path: &str, open_flags: u64, rights: u64, fd_flags: u64) -> &mut Script {
+        self.open_with(3, path, open_flags, rights, fd_flags)
+    }
+
+    /// Opens a path below a directory.
+    pub fn open_at(&mut self, fd: u64, path: &str, open_flags: u64, rights: u64) -> &mut Script {
+        self.open_with(fd, path, open_flags, rights, 0)
+    }
+
+    fn open_with(&mut self, fd: u64, path: &str, open_flags: u64, rights: u64, fd_flags: u64) -> &mut Script {
         self.store(SCRATCH, path.as_bytes());
         let length = path.len() as u64;
         let arguments = [
-            3,
+            fd,
             1,
             SCRATCH.into(),
             length,

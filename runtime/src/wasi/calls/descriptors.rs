@@ -5,6 +5,7 @@ use crate::wasi::abi::{Answer, Errno, check_offset, fd_flags, file_type, rights}
 use crate::wasi::descriptors::Descriptor;
 use crate::wasi::host::Host;
 use crate::wasi::memory::Memory;
+use crate::wasi::path::Resolved;
 use crate::wasi::stat::{filestat, stream_type, times, type_number};
 
 impl Host {
@@ -98,7 +99,10 @@ impl Host {
     pub fn fd_filestat_get(&mut self, memory: Memory, fd: u32, stat: u32) -> Answer {
         let metadata = match self.descriptors.get(fd)? {
             Descriptor::File(open) => open.file.metadata()?,
-            Descriptor::Directory(directory) => directory.file_system.metadata(&directory.path, true)?,
+            Descriptor::Directory(directory) => {
+                let (file_system, resolved) = directory.location.resolve(".", true)?;
+                file_system.metadata(&resolved.path, true)?
+            }
             Descriptor::Stream(stream) => {
                 let size_bytes = match stream.host() {
                     Some(host) if host.is_regular => host.file.metadata()?.len(),
@@ -133,7 +137,7 @@ impl Host {
             Descriptor::File(open) if !open.writable => Err(Errno::Badf.into()),
             Descriptor::File(open) => Ok(open.file.set_times(times)?),
             Descriptor::Directory(directory) => {
-                let (file_system, path) = (directory.file_system.clone(), directory.path.clone());
+                let (file_system, Resolved { path, .. }) = directory.location.resolve(".", true)?;
                 self.prepare(&*file_system, &path, true)?;
                 let names = self.check_change(&*file_system, &path, 0)?;
                 file_system.set_times(&path, true, times)?;

@@ -5,6 +5,7 @@ use crate::wasi::abi::{Answer, Errno};
 use crate::wasi::host::Host;
 use crate::wasi::listing::Listing;
 use crate::wasi::memory::{Memory, PIECE_SIZE_BYTES};
+use crate::wasi::path::Resolved;
 use std::io;
 
 /// The number of entries that are listed before a check for an interruption.
@@ -18,8 +19,8 @@ impl Host {
         let directory = self.descriptors.directory(fd)?;
         if cookie == 0 || directory.listing.is_none() {
             directory.listing = None;
-            let (file_system, path) = (directory.file_system.clone(), directory.path.clone());
-            let listing = self.list(&*file_system, &path)?;
+            let (file_system, resolved) = directory.location.resolve(".", true)?;
+            let listing = self.list(&*file_system, &resolved)?;
             self.descriptors.directory(fd)?.listing = Some(listing);
         }
         let listing = self.descriptors.directory(fd)?.listing.as_ref();
@@ -38,8 +39,10 @@ impl Host {
         memory.write_u32(used, count as u32)
     }
 
-    fn list(&mut self, file_system: &dyn FileSystem, path: &str) -> Answer<Listing> {
-        let inode = file_system.metadata(path, true)?.inode;
+    fn list(&mut self, file_system: &dyn FileSystem, resolved: &Resolved) -> Answer<Listing> {
+        let inode = file_system.metadata(&resolved.path, true)?.inode;
+        // They are there instead of what has their names in the file system.
+        let places = resolved.places();
         let mut listing = Listing::new(&self.account.host_memory)?;
         let (interrupt, descriptors) = (&self.interrupt, &mut self.descriptors);
         let mut count = 0;
@@ -57,7 +60,14 @@ impl Host {
         for name in [".", ".."] {
             push(DirEntry::new(name, inode, FileType::Directory))?;
         }
-        file_system.visit_dir(path, &mut push)?;
+        file_system.visit_dir(
+            &resolved.path,
+            &mut |entry| match places.iter().any(|place| place.name == entry.name) {
+                true => Ok(()),
+                false => push(entry),
+            },
+        )?;
+        places.iter().cloned().try_for_each(push)?;
         Ok(listing)
     }
 }

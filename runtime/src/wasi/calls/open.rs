@@ -8,7 +8,7 @@ use crate::wasi::calls::transfer::wait_for_pipe;
 use crate::wasi::descriptors::{Descriptor, OpenDirectory, OpenFile};
 use crate::wasi::host::Host;
 use crate::wasi::memory::Memory;
-use crate::wasi::path::Resolved;
+use crate::wasi::path::{Location, Named, Resolved};
 use std::io;
 
 impl Host {
@@ -61,15 +61,16 @@ impl Host {
             false => 0,
         };
         let found = open(&*file_system, &resolved.path, &options, &self.interrupt);
-        let found = found.inspect_err(|error| self.note_refusal(fd, &resolved, error))?;
+        let found = found.inspect_err(|error| note_refusal(&resolved, error))?;
         self.account.names += names;
         let open_file = matches!(found, Opened::File(_)).then_some(open_file);
         let descriptor = match found {
             Opened::Directory => Descriptor::Directory(OpenDirectory {
-                file_system,
-                path: resolved.path,
+                location: match resolved.named {
+                    Some(named) => Location::Named(named),
+                    None => Location::Within(file_system, resolved.path),
+                },
                 preopened_as: None,
-                tree: None,
                 listing: None,
             }),
             Opened::File(file) => Descriptor::File(OpenFile {
@@ -85,20 +86,17 @@ impl Host {
     }
 }
 
-impl Host {
-    /// Keeps the path of what may only be read, or is a link that leads out of all places.
-    fn note_refusal(&mut self, fd: u32, resolved: &Resolved, error: &io::Error) {
-        let for_writing = match error.kind() {
-            io::ErrorKind::ReadOnlyFilesystem => true,
-            io::ErrorKind::PermissionDenied => false,
-            _ => return,
-        };
-        if let Some(name) = &resolved.name
-            && !name.contains("://")
-            && let Ok(OpenDirectory { tree: Some(tree), .. }) = self.descriptors.directory(fd)
-        {
-            tree.refuse(name, for_writing);
-        }
+/// Keeps the path of what may only be read, or is a link that leads out of all places.
+fn note_refusal(resolved: &Resolved, error: &io::Error) {
+    let for_writing = match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => true,
+        io::ErrorKind::PermissionDenied => false,
+        _ => return,
+    };
+    if let Some(Named { tree, name }) = &resolved.named
+        && !name.contains("://")
+    {
+        tree.refuse(name, for_writing);
     }
 }
 

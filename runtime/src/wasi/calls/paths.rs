@@ -28,6 +28,9 @@ impl Host {
             check_directory(&*file_system, &resolved)?;
             return Err(Errno::Inval.into());
         }
+        if resolved.leads_to_place() {
+            return Err(Errno::Busy.into());
+        }
         self.check_removal(&*file_system, &resolved.path)?;
         Ok(file_system.remove_dir(&resolved.path)?)
     }
@@ -92,6 +95,9 @@ impl Host {
         }
         if old.must_exist || new.must_exist {
             old_system.metadata(&old.path, true)?;
+            return Err(Errno::Busy.into());
+        }
+        if old.leads_to_place() || new.leads_to_place() {
             return Err(Errno::Busy.into());
         }
         if (old.must_be_directory || new.must_be_directory)

@@ -1,6 +1,7 @@
 //! Reading, writing and seeking.
 
 use crate::interrupt::{Interrupt, retry};
+use crate::stdio::Stream;
 use crate::wasi::abi::{Answer, Errno, check_offset, fd_flags, whence};
 use crate::wasi::account::Account;
 use crate::wasi::descriptors::{Descriptor, OpenFile};
@@ -77,25 +78,7 @@ impl Host {
         }
         let total = match self.descriptors.get(fd)? {
             Descriptor::Directory(_) => return Err(Errno::Badf.into()),
-            Descriptor::Stream(stream) => {
-                let mut total = 0;
-                for (start, length) in pieces(&buffers) {
-                    if total > 0 && self.interrupt.check().is_some() {
-                        break;
-                    }
-                    let count = match stream.write(memory.slice(start, length)?, &self.interrupt) {
-                        Ok(count) => count,
-                        // The bytes that were written must be reported; the error will occur again.
-                        Err(_) if total > 0 => break,
-                        Err(error) => return Err(error.into()),
-                    };
-                    total += count;
-                    if count < length as usize {
-                        break;
-                    }
-                }
-                total
-            }
+            Descriptor::Stream(stream) => write_stream(memory, stream, &buffers, &self.interrupt, &mut self.account)?,
             Descriptor::File(open) => {
                 let position = match open.flags & fd_flags::APPEND {
                     0 => Some(open.position),
@@ -195,6 +178,42 @@ fn read_file(
         if count < length as usize || open.file.is_stream() {
             break;
         }
+    }
+    Ok(total)
+}
+
+/// Writes to a stream; returns how many bytes it has taken.
+fn write_stream(
+    memory: &GuestMemory,
+    stream: &mut Stream,
+    buffers: &[(u32, u32)],
+    interrupt: &Interrupt,
+    account: &mut Account,
+) -> Answer<usize> {
+    // A stream that is a file can be sought beyond its end.
+    let hole_bytes = match account.is_limited() {
+        true => stream.hole_bytes()?,
+        false => 0,
+    };
+    account.check_written(total_bytes(buffers).saturating_add(hole_bytes))?;
+    let mut total = 0;
+    for (start, length) in pieces(buffers) {
+        if total > 0 && interrupt.check().is_some() {
+            break;
+        }
+        let count = match stream.write(memory.slice(start, length)?, interrupt) {
+            Ok(count) => count,
+            // The bytes that were written must be reported; the error will occur again.
+            Err(_) if total > 0 => break,
+            Err(error) => return Err(error.into()),
+        };
+        total += count;
+        if count < length as usize {
+            break;
+        }
+    }
+    if total > 0 {
+        account.bytes_grown += hole_bytes;
     }
     Ok(total)
 }

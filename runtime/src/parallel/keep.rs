@@ -105,14 +105,13 @@ mod tests {
     #[test]
     fn what_is_gone_on_with_is_kept_however_old_it_is() {
         let parent = tempfile::tempdir().unwrap();
-        let age = |key: &str| {
-            let folder = File::open(parent.path().join(key)).unwrap();
-            folder.set_modified(SystemTime::now() - 2 * AGE_MAX).unwrap();
-        };
         for key in ["own", "other"] {
             Kept::open(parent.path(), key).unwrap().put(0, b"made").unwrap();
         }
-        let _ = ["own", "other"].map(age);
+        for key in ["own", "other"] {
+            let folder = File::open(parent.path().join(key)).unwrap();
+            folder.set_modified(SystemTime::now() - 2 * AGE_MAX).unwrap();
+        }
         let kept = Kept::open(parent.path(), "own").unwrap();
         assert_eq!(kept.get(0).as_deref(), Some(&b"made"[..]));
         assert!(!parent.path().join("other").exists());

@@ -41,6 +41,63 @@ fn done(runtime: &Runtime, job: Job) -> Output {
     output
 }
 
+/// The command, with the module and the cache of these benchmarks.
+fn command(words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_afmpeg"));
+    command.arg("--module").arg(&*MODULE);
+    command.arg("--cache-dir").arg(CACHE.path().join("aot")).args(words);
+    command
+}
+
+/// A folder of shims that use the same.
+fn shims() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let made = command(&["shims"]).arg(folder.path()).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let policy = folder.path().join("afmpeg.toml");
+    let text = std::fs::read_to_string(&policy).unwrap();
+    std::fs::write(policy, format!("{text}\ncache-dir = {:?}\n", CACHE.path().join("aot"))).unwrap();
+    folder
+}
+
+fn shim(folder: &tempfile::TempDir, words: &[&str]) -> Command {
+    let mut command = Command::new(folder.path().join("ffmpeg"));
+    command.args(words);
+    command
+}
+
+/// The time until a process's first byte of output.
+fn first_byte(mut command: Command) -> Duration {
+    let started = Instant::now();
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_exact(&mut [0]).unwrap();
+    let elapsed = started.elapsed();
+    stdout.read_to_end(&mut Vec::new()).unwrap();
+    assert!(child.wait().unwrap().success());
+    elapsed
+}
+
+/// The same work by a shim and by the command itself, as whole processes.
+fn shim_work(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("work");
+    group.sample_size(15).measurement_time(Duration::from_secs(30));
+    let (shims, out) = (shims(), tempfile::tempdir().unwrap());
+    let video = inputs::video().canonicalize().unwrap();
+    let (video, out) = (video.to_str().unwrap(), out.path().join("out.mp4"));
+    let line = "-v error -nostdin -y -frames:v 60 -vf scale=640:-2 -c:v libx264 -c:a aac";
+    let words = ["-i", video]
+        .into_iter()
+        .chain(line.split(' '))
+        .chain([out.to_str().unwrap()]);
+    let words: Vec<&str> = words.collect();
+    let whole: Vec<&str> = ["--dir", "/", "ffmpeg"].into_iter().chain(words.clone()).collect();
+    let done = |mut command: Command| assert!(command.status().unwrap().success());
+    group.bench_function("afmpeg ffmpeg", |bencher| bencher.iter(|| done(command(&whole))));
+    group.bench_function("shim", |bencher| bencher.iter(|| done(shim(&shims, &words))));
+    group.finish();
+}
+
 fn starts(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("start");
     group.sample_size(10);
@@ -54,29 +111,14 @@ fn starts(criterion: &mut Criterion) {
     });
     // Until the program's first byte of output, which comes after all of FFmpeg's start-up.
     group.bench_function("second process", |bencher| {
+        bencher.iter_custom(|rounds| (0..rounds).map(|_| first_byte(command(&["ffmpeg", "-version"]))).sum())
+    });
+    let shims = shims();
+    group.bench_function("shim", |bencher| {
         bencher.iter_custom(|rounds| {
-            let mut total = Duration::ZERO;
-            for _ in 0..rounds {
-                let mut command = Command::new(env!("CARGO_BIN_EXE_afmpeg"));
-                command
-                    .arg("--module")
-                    .arg(&*MODULE)
-                    .arg("--cache-dir")
-                    .arg(CACHE.path().join("aot"));
-                let started = Instant::now();
-                let mut child = command
-                    .args(["ffmpeg", "-version"])
-                    .stdout(Stdio::piped())
-                    .spawn()
-                    .unwrap();
-                let mut stdout = child.stdout.take().unwrap();
-                stdout.read_exact(&mut [0]).unwrap();
-                total += started.elapsed();
-                stdout.read_to_end(&mut Vec::new()).unwrap();
-                assert!(child.wait().unwrap().success());
-            }
-            total
-        });
+            let started = |_| first_byte(shim(&shims, &["-version"]));
+            (0..rounds).map(started).sum()
+        })
     });
     group.bench_function("job", |bencher| bencher.iter(|| done(&cached, job("ffmpeg -version"))));
     group.bench_function("job with a deadline", |bencher| {
@@ -189,5 +231,5 @@ fn files(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, starts, limits, cores, files);
+criterion_group!(benches, starts, shim_work, limits, cores, files);
 criterion_main!(benches);

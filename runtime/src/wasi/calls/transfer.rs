@@ -195,7 +195,9 @@ fn write_stream(
         true => stream.hole_bytes()?,
         false => 0,
     };
-    account.check_written(total_bytes(buffers).saturating_add(hole_bytes))?;
+    if hole_bytes > 0 {
+        account.check_written(total_bytes(buffers).saturating_add(hole_bytes))?;
+    }
     let mut total = 0;
     for (start, length) in pieces(buffers) {
         if total > 0 && interrupt.check().is_some() {

@@ -319,13 +319,12 @@ fn each_argument_of_each_call_may_be_anything() {
             result => panic!("{name}: {result:?}"),
         };
         assert!(started.elapsed() < timeout + Duration::from_millis(500));
-        let answers = script.cut(&output.stdout);
-        let answers = answers.iter().filter(|answer| answer.len() == 4);
-        let answered = answers
+        let answered = script
+            .results(&output.stdout)
             .inspect(|answer| assert!(number(answer) <= ERRNO_MAX, "{name}: {answer:?}"))
             .count();
         assert!(
-            answered == calls || name == "poll_oneoff",
+            answered == calls || (name == "poll_oneoff" && answered > 1),
             "{name}: {answered} of {calls}"
         );
     }
@@ -415,6 +414,7 @@ impl Fence {
         let (inside, outside) = (around.path().join("inside"), around.path().join("outside"));
         fs::create_dir_all(inside.join("sub/deep")).unwrap();
         fs::create_dir_all(outside.join("empty")).unwrap();
+        fs::write(inside.join("own"), "inside").unwrap();
         fs::write(outside.join("secret"), "secret").unwrap();
         symlink(&outside, inside.join("absolute")).unwrap();
         symlink("../outside", inside.join("relative")).unwrap();
@@ -472,6 +472,10 @@ fn no_path_leads_out_of_a_directory() {
             let mut reads = Vec::new();
             let length = path.len() as u64;
             let at = u64::from(SCRATCH);
+            // What lies inside is read, so that nothing else is missing where the rest is not.
+            script.open("own", 0, 2, 0);
+            let own = script.reads(5);
+            script.call("fd_close", &[5]);
             for follow in [0, 1] {
                 for (flags, rights) in [(0, 2), (1, 64), (1 | 4, 66), (8, 66), (2, 2), (1 | 8, 64)] {
                     script.store(SCRATCH, path.as_bytes());
@@ -493,11 +497,21 @@ fn no_path_leads_out_of_a_directory() {
             script.call("path_symlink", &[at + 0x1000, 1, 3, at, length]);
             script.call("path_remove_directory", &[3, at, length]);
             let answers = script.answers(|job| job.file_system(".", dir.clone()));
+            assert_eq!(answers[own], b"inside", "{path}");
             for read in reads {
                 assert!(!answers[read].starts_with(b"secret"), "{path} was read");
             }
             assert_eq!(snapshot(&fence.outside), before, "{path}");
         }
+    }
+}
+
+/// Says that the work is done when it is dropped.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -513,6 +527,8 @@ fn no_race_leads_out_of_a_directory() {
     let done = AtomicBool::new(false);
     let (mut inside, mut refused) = (0, 0);
     thread::scope(|scope| {
+        // Also where an assertion fails: the scope waits for the other thread.
+        let _done = Done(&done);
         scope.spawn(|| {
             let path = |name| fence.inside.join(name);
             while !done.load(Ordering::Relaxed) {
@@ -561,7 +577,6 @@ fn no_race_leads_out_of_a_directory() {
                 }
             }
         }
-        done.store(true, Ordering::Relaxed);
     });
     println!("{inside} opens led inside, {refused} were refused");
     assert!(inside > 0 && refused > 0);

@@ -4,7 +4,7 @@ mod support;
 
 use afmpeg::{Error, Job, Limit, Output, Runtime, Stdin, Stdout};
 use std::io::{Read, Write};
-use std::sync::LazyLock;
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use support::runtime;
@@ -162,36 +162,78 @@ fn captured_output_keeps_its_end() {
     assert_eq!(output.stdout_dropped_bytes, 199_000);
 }
 
+/// An input that holds the jobs that read it until it is opened.
+#[derive(Clone, Default)]
+struct Gate(Arc<(Mutex<Readers>, Condvar)>);
+
+#[derive(Default)]
+struct Readers {
+    waiting: usize,
+    is_open: bool,
+}
+
+impl Gate {
+    fn readers(&self) -> MutexGuard<'_, Readers> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Read for Gate {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        let mut readers = self.readers();
+        readers.waiting += 1;
+        drop(self.0.1.wait_while(readers, |readers| !readers.is_open).unwrap());
+        Ok(0)
+    }
+}
+
+/// Opens a gate when it is dropped: a scope waits for its jobs, also where an assertion in it has failed.
+struct Opens<'a>(&'a Gate);
+
+impl Drop for Opens<'_> {
+    fn drop(&mut self) {
+        self.0.readers().is_open = true;
+        self.0.0.1.notify_all();
+    }
+}
+
 #[test]
 fn jobs_run_side_by_side_up_to_the_bound_and_close_refuses_more() {
     let module = wat::parse_str(
         r#"(module
+            (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
             (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
             (memory (export "memory") 1)
             (func (export "_start")
+                (i32.store (i32.const 512) (i32.const 1024)) (i32.store (i32.const 516) (i32.const 8))
+                (drop (call $read (i32.const 0) (i32.const 512) (i32.const 1) (i32.const 520)))
                 (i64.store (i32.const 24) (i64.const 40000000))
                 (if (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)) (then unreachable))))"#,
     )
     .unwrap();
     for (bound, rounds) in [(1, 6), (3, 2), (6, 1)] {
         let sleeper = Runtime::builder().max_concurrency(bound).from_bytes(&module).unwrap();
-        let started = Instant::now();
-        let outputs: Vec<Output> = thread::scope(|scope| {
-            let threads: Vec<_> = (0..6)
-                .map(|_| scope.spawn(|| sleeper.run(["sleep"]).unwrap()))
-                .collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        let gate = Gate::default();
+        let job = || Job::new(["sleep"]).stdin(Stdin::Reader(Box::new(gate.clone())));
+        let (outputs, held, took) = thread::scope(|scope| {
+            let end = Opens(&gate);
+            let started = Instant::now();
+            let threads: Vec<_> = (0..6).map(|_| scope.spawn(|| sleeper.run(job()).unwrap())).collect();
+            while gate.readers().waiting != bound || sleeper.stats().waiting != 6 - bound {
+                assert!(started.elapsed() < Duration::from_secs(20), "{:?}", sleeper.stats());
+                thread::sleep(Duration::from_millis(1));
+            }
+            // Longer than those that run can have waited, however busy the host is.
+            let held = started.elapsed() + Duration::from_millis(20);
+            thread::sleep(held);
+            let opened = Instant::now();
+            drop(end);
+            let outputs: Vec<Output> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+            (outputs, held, opened.elapsed())
         });
         let least = Duration::from_millis(40) * rounds;
-        assert!(
-            started.elapsed() >= least,
-            "{bound} at a time took {:?}",
-            started.elapsed()
-        );
-        let waited = outputs
-            .iter()
-            .filter(|output| output.timings.queue >= Duration::from_millis(35))
-            .count();
+        assert!(took >= least, "{bound} at a time took {took:?}");
+        let waited = outputs.iter().filter(|output| output.timings.queue >= held).count();
         assert_eq!(waited, 6 - bound);
         sleeper.clone().close();
         assert!(matches!(sleeper.run(["sleep"]), Err(Error::Closed)));

@@ -487,6 +487,7 @@ fn what_is_copied_up_counts_can_be_interrupted_and_holds_up_nobody() {
         let (mut rounds, mut longest) = (0, Duration::ZERO);
         let copying = Instant::now();
         while done.load(Ordering::Relaxed) == 0 {
+            assert!(copying.elapsed() < Duration::from_secs(60), "no copy came to its end");
             let started = Instant::now();
             let answers = small.answers_of(&wide, |job| job.file_system(".", overlay.clone()));
             longest = longest.max(started.elapsed());

@@ -43,8 +43,13 @@ impl Gate {
     }
 
     fn open(&self) {
-        *self.open.0.lock().unwrap() = true;
+        *self.open.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.open.1.notify_all();
+    }
+
+    /// Opens it when what is returned is dropped: a scope waits for its jobs, also where an assertion in it has failed.
+    fn open_in_the_end(&self) -> Opens<'_> {
+        Opens(self)
     }
 
     fn job(&self, name: &'static str) -> Job {
@@ -61,10 +66,21 @@ impl Gate {
     }
 }
 
+struct Opens<'a>(&'a Gate);
+
+impl Drop for Opens<'_> {
+    fn drop(&mut self) {
+        self.0.open();
+    }
+}
+
+/// Far longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let started = Instant::now();
     while !holds() {
-        assert!(started.elapsed() < Duration::from_secs(20), "{what}");
+        assert!(started.elapsed() < PATIENCE, "{what}");
         thread::sleep(Duration::from_millis(1));
     }
 }
@@ -86,6 +102,7 @@ fn jobs_go_by_priority_and_then_in_the_order_they_came() {
         ("also high", 7),
     ];
     thread::scope(|scope| {
+        let _end = gate.open_in_the_end();
         for (index, (name, priority)) in comes.into_iter().enumerate() {
             let job = gate.job(name).priority(priority);
             let runtime = &runtimes[index % 2];
@@ -113,8 +130,9 @@ fn what_does_not_fit_in_the_line_is_refused() {
     let runtime = runtime(&capacity);
     let (gate, begins) = Gate::new();
     thread::scope(|scope| {
+        let _end = gate.open_in_the_end();
         let occupant = scope.spawn(|| runtime.run(gate.job("occupant")).unwrap());
-        begins.recv().unwrap();
+        begins.recv_timeout(PATIENCE).unwrap();
         let busy = runtime.try_run(["program"]).unwrap_err();
         assert!(matches!(busy, Error::Busy { running: 1, waiting: 0 }), "{busy}");
         let waiters: Vec<_> = (0..2)
@@ -145,8 +163,9 @@ fn draining_waits_for_those_who_run_and_refuses_all_others() {
     let (closing, staying) = (runtime(&capacity), runtime(&capacity));
     let (gate, begins) = Gate::new();
     thread::scope(|scope| {
+        let _end = gate.open_in_the_end();
         let occupant = scope.spawn(|| closing.run(gate.job("occupant")).unwrap());
-        begins.recv().unwrap();
+        begins.recv_timeout(PATIENCE).unwrap();
         let waiter = scope.spawn(|| closing.run(gate.job("waiter")));
         let other = scope.spawn(|| staying.run(gate.job("other")));
         wait_until("two wait", || capacity.stats().waiting == 2);
@@ -176,6 +195,7 @@ fn any_of_several_cancellations_ends_a_job_that_waits_or_runs() {
     let (request, service) = (Cancellation::new(), Cancellation::new());
     let job = |request: &Cancellation| Job::new(["program"]).cancellation(request).cancellation(&service);
     thread::scope(|scope| {
+        let _end = support::Cancels([&service]);
         let runs = scope.spawn(|| runtime.run(job(&Cancellation::new())));
         wait_until("one runs", || runtime.stats().running == 1);
         let waits = scope.spawn(|| runtime.run(job(&request)));
@@ -205,8 +225,9 @@ fn thousands_wait_at_no_cost() {
     let (gate, begins) = Gate::new();
     let cancellation = Cancellation::new();
     thread::scope(|scope| {
+        let _end = (gate.open_in_the_end(), support::Cancels([&cancellation]));
         let occupant = scope.spawn(|| runtime.run(gate.job("occupant")).unwrap());
-        begins.recv().unwrap();
+        begins.recv_timeout(PATIENCE).unwrap();
         for _ in 0..WAITING {
             let job = Job::new(["program"])
                 .cancellation(&cancellation)

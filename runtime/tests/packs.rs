@@ -247,13 +247,13 @@ fn stops_at_random_instants_do_no_harm() {
                     (local.set $i (i32.add (local.get $i) (i32.const 1)))
                     (br $more))))"#,
     );
-    let stops: u64 = std::env::var("AFMPEG_TEST_STOPS").map_or(2000, |stops| stops.parse().unwrap());
+    let stops = support::count::of("AFMPEG_TEST_STOPS", 2000);
     thread::scope(|scope| {
         for seed in 1..=4 {
             let program = &program;
             scope.spawn(move || {
                 let mut random: u64 = seed;
-                for _ in 0..stops / 4 {
+                for _ in 0..stops.div_ceil(4) {
                     random ^= random << 13;
                     random ^= random >> 7;
                     random ^= random << 17;

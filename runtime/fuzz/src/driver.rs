@@ -75,6 +75,14 @@ pub fn run(request: &Request) -> Result<bool> {
         let found = workers(request, Kind::Calls, request.calls.div_ceil(CALLS_A_SEQUENCE))?;
         print_calls(&found);
         faults.extend(found.faults);
+        // Some are stopped, or close what brings them their calls.
+        if found.tally.calls < request.calls / 2 {
+            faults.push(Fault {
+                kind: Kind::Calls,
+                case: 0,
+                what: format!("{} of {} calls were answered", found.tally.calls, request.calls),
+            });
+        }
         sequences = Some(found.tally);
     }
     let mut report = Report {

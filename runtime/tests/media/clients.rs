@@ -38,6 +38,8 @@ impl Desk {
             .current_dir(self.studio.path(""))
             .env("PATH", env::join_paths(folders).unwrap())
             .env(variable, packages)
+            // With it, Python leaves out the assertions.
+            .env_remove("PYTHONOPTIMIZE")
             .env("PYTHONNOUSERSITE", "1")
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("IMAGEIO_FFMPEG_EXE", &ffmpeg)

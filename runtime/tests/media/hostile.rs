@@ -40,7 +40,7 @@ impl Random {
 /// The real program, stopped at random instants of an encode.
 #[test]
 fn an_encode_stopped_at_any_instant_harms_nobody() {
-    let stops = std::env::var("AFMPEG_TEST_STOPS").map_or(60, |stops| stops.parse().unwrap());
+    let stops = u64::from(crate::count::of("AFMPEG_TEST_STOPS", 60));
     let encode = |timeout: Option<Duration>| {
         let line = "ffmpeg -v error -f lavfi -i testsrc2=size=320x180:rate=25:duration=1 -f lavfi -i sine=duration=1 \
                     -c:v libopenh264 -c:a aac -f matroska -bitexact pipe:1";

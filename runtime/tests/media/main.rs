@@ -9,6 +9,8 @@
 mod certificates;
 mod clients;
 mod copies;
+#[path = "../support/count.rs"]
+mod count;
 mod descriptors;
 #[path = "../support/engine.rs"]
 mod engine;

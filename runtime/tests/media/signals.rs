@@ -3,8 +3,9 @@
 use crate::fixture::{SOURCE, Studio};
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -75,24 +76,48 @@ fn the_first_signal_lets_the_outputs_be_finished() {
     }
 }
 
+/// Waits until a pipe holds as much as it can, up to a page.
+fn wait_until_full(pipe: &ChildStdout) {
+    let begin = Instant::now();
+    let mut held_bytes: libc::c_int = 0;
+    while held_bytes < (64 << 10) - 4096 {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{held_bytes} bytes");
+        thread::sleep(Duration::from_millis(10));
+        // SAFETY: the call writes one integer, which is there.
+        let asked = unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &raw mut held_bytes) };
+        assert_eq!(asked, 0);
+    }
+}
+
 #[test]
 fn the_second_signal_ends_it_at_once() {
     let studio = Studio::new();
-    let mut child = start(&studio, &encode());
-    wait_until_it_says(&studio, PROGRESS);
+    let line = format!("ffmpeg -v error -i {SOURCE} -an -f rawvideo pipe:1");
+    let mut child = studio
+        .command()
+        .args(line.split(' '))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(File::create(studio.path(SAID)).unwrap())
+        .spawn()
+        .unwrap();
+    // Nobody reads it, so that it cannot end in order. Where an assertion fails it is closed, which ends the program.
+    let output = child.stdout.take().unwrap();
+    wait_until_full(&output);
     send(&child, libc::SIGINT);
-    // As two that come at once may be one to the system.
+    thread::sleep(Duration::from_secs(1));
+    let ended = child.try_wait().unwrap();
+    assert_eq!(ended, None, "by the first signal: {}", said(&studio));
+    send(&child, libc::SIGTERM);
     let sent = Instant::now();
-    while child.try_wait().unwrap().is_none() && sent.elapsed() < Duration::from_secs(5) {
-        send(&child, libc::SIGTERM);
-    }
-    let status = child.wait().unwrap();
-    // The system may deliver the two in either order.
-    assert!(
-        matches!(status.signal(), Some(libc::SIGTERM | libc::SIGINT)) || status.code() == Some(255),
-        "{status:?}"
-    );
-    assert!(sent.elapsed() < Duration::from_secs(5));
+    let status = loop {
+        match child.try_wait().unwrap() {
+            Some(status) => break status,
+            None => assert!(sent.elapsed() < Duration::from_secs(5), "it goes on"),
+        }
+        thread::sleep(Duration::from_millis(1));
+    };
+    assert_eq!(status.signal(), Some(libc::SIGTERM), "{status:?}: {}", said(&studio));
 }
 
 #[test]

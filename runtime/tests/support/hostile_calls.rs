@@ -371,6 +371,7 @@ const DATA_SIZE_BYTES: u32 = 0x4000;
 
 /// Preopened: memory, a folder of the host, one read-only, and an overlay, after the standard streams.
 const DIRECTORIES: u32 = 4;
+const READ_ONLY: u64 = 5;
 
 /// A sequence in the making.
 struct Sequence<'c, 'd> {
@@ -645,6 +646,8 @@ fn cpu_time() -> Duration {
 /// The outcome of a sequence.
 #[derive(Clone, Copy, Debug)]
 pub struct Ran {
+    /// The calls of the script, and those that were answered: fewer where it was stopped, or has closed its own streams.
+    pub written: u64,
     pub calls: u64,
     pub met_deadline: bool,
 }
@@ -672,16 +675,19 @@ pub fn run(place: &mut Place, choices: &mut Choices) -> Result<Ran, String> {
         .flat_map(|slot| (3 + slot % u64::from(DIRECTORIES)).to_le_bytes())
         .collect();
     sequence.script.store(SLOTS, &slots);
-    // Each tree's file is open, with all rights.
+    // Each tree's file is open, with all rights that there are.
     for fd in 3..3 + u64::from(DIRECTORIES) {
         sequence.script.store(PATH_A, b"b");
         let slot = u64::from(SLOTS) + fd * 8;
-        sequence.call("path_open", &[fd, 1, PATH_A.into(), 1, 0, u64::MAX, u64::MAX, 0, slot]);
+        let rights = if fd == READ_ONLY { 1 << 1 } else { u64::MAX };
+        sequence.call("path_open", &[fd, 1, PATH_A.into(), 1, 0, rights, rights, 0, slot]);
     }
     while !sequence.choices.is_empty() {
         sequence.step();
     }
-    let Sequence { script, calls, .. } = sequence;
+    let Sequence {
+        script, calls: written, ..
+    } = sequence;
 
     let given = open("given", Access::ReadWrite);
     let (started, cpu_before) = (Instant::now(), cpu_time());
@@ -710,6 +716,16 @@ pub fn run(place: &mut Place, choices: &mut Choices) -> Result<Ran, String> {
             (false, &[][..])
         }
     };
+    let calls = script.results(told).count() as u64;
+    // The openings come before all that could keep them from being answered.
+    check(met_deadline || calls >= u64::from(DIRECTORIES), &|| {
+        format!("{calls} of {written} calls were answered")
+    });
+    let are_open = script
+        .results(told)
+        .take(DIRECTORIES as usize)
+        .all(|errno| errno == [0; 4]);
+    check(are_open, &|| "a file that is there could not be opened".to_owned());
     for secret in [SECRET_CONTENT, SECRET_NAME] {
         let found = told.windows(secret.len()).any(|window| window == secret.as_bytes());
         check(!found, &|| {
@@ -766,7 +782,11 @@ pub fn run(place: &mut Place, choices: &mut Choices) -> Result<Ran, String> {
         place.lay();
     }
     match faults.is_empty() {
-        true => Ok(Ran { calls, met_deadline }),
+        true => Ok(Ran {
+            written,
+            calls,
+            met_deadline,
+        }),
         false => Err(faults.join("; ")),
     }
 }

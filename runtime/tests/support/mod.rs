@@ -2,9 +2,10 @@
 
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
+pub mod count;
 pub mod packs;
 
-use afmpeg::{Error, Job, Output, Runtime, RuntimeBuilder};
+use afmpeg::{Cancellation, Error, Job, Output, Runtime, RuntimeBuilder};
 use std::fmt::Write;
 use std::sync::LazyLock;
 
@@ -158,7 +159,15 @@ pub fn interpreter() -> Vec<u8> {
 #[derive(Default)]
 pub struct Script {
     bytes: Vec<u8>,
-    answers: Vec<usize>,
+    answers: Vec<Expected>,
+}
+
+/// An answer that the guest is to give.
+#[derive(Clone, Copy)]
+struct Expected {
+    length: usize,
+    /// Of a call, and not of memory that is loaded.
+    is_result: bool,
 }
 
 impl Script {
@@ -168,7 +177,10 @@ impl Script {
             .position(|(function, _)| *function == name)
             .expect("a function of WASI");
         self.record(index as u64, arguments);
-        self.answers.push(4);
+        self.answers.push(Expected {
+            length: 4,
+            is_result: true,
+        });
         self
     }
 
@@ -182,7 +194,10 @@ impl Script {
 
     pub fn load(&mut self, address: u32, length: u32) -> &mut Script {
         self.record(LOAD, &[address.into(), length.into()]);
-        self.answers.push(length as usize);
+        self.answers.push(Expected {
+            length: length as usize,
+            is_result: false,
+        });
         self
     }
 
@@ -243,7 +258,12 @@ impl Script {
     /// Reads six bytes into a cleared buffer; returns which of the answers they will be.
     pub fn reads(&mut self, fd: u64) -> usize {
         self.store(SCRATCH + 0x1000, &[0; 6]).read(fd, 6);
-        self.answers.len() - 1
+        self.answer_count() - 1
+    }
+
+    /// The number of answers to what the script does so far.
+    pub fn answer_count(&self) -> usize {
+        self.answers.len()
     }
 
     fn buffer(&mut self, length: u32) -> &mut Script {
@@ -282,19 +302,32 @@ impl Script {
         &self.bytes
     }
 
+    /// Cuts the output of a guest that came to the script's end: every answer is there and whole, and nothing else.
     pub fn cut(&self, output: &[u8]) -> Vec<Vec<u8>> {
+        let expected: usize = self.answers.iter().map(|answer| answer.length).sum();
+        assert_eq!(output.len(), expected, "bytes of {} answers", self.answers.len());
+        self.whole(output).map(|(_, answer)| answer.to_vec()).collect()
+    }
+
+    /// The results of those calls that a guest made before it was ended: the ones that are whole.
+    pub fn results<'a>(&'a self, output: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        let answers = self.whole(output);
+        answers.filter_map(|(is_result, answer)| is_result.then_some(answer))
+    }
+
+    fn whole<'a>(&'a self, output: &'a [u8]) -> impl Iterator<Item = (bool, &'a [u8])> {
         let mut rest = output;
-        let answers = self.answers.iter().map(|length| {
-            let (answer, after) = rest.split_at((*length).min(rest.len()));
+        self.answers.iter().map_while(move |expected| {
+            let (answer, after) = rest.split_at_checked(expected.length)?;
             rest = after;
-            answer.to_vec()
-        });
-        answers.collect()
+            Some((expected.is_result, answer))
+        })
     }
 }
 
-/// An answer that is a number of up to eight bytes.
+/// An answer that is a number of one to eight bytes. One that is missing is no number.
 pub fn number(answer: &[u8]) -> u64 {
+    assert!(!answer.is_empty(), "there is no answer");
     let mut bytes = [0; 8];
     bytes[..answer.len()].copy_from_slice(answer);
     u64::from_le_bytes(bytes)
@@ -334,6 +367,15 @@ pub fn runtime_of(builder: &RuntimeBuilder, wasm: &[u8]) -> Runtime {
         return packs::runtime_of(builder, wasm);
     }
     builder.from_bytes(wasm).expect("the module is a program")
+}
+
+/// Cancels when it is dropped: a scope waits for the jobs of its threads, also where an assertion in it has failed.
+pub struct Cancels<'a, const N: usize>(pub [&'a Cancellation; N]);
+
+impl<const N: usize> Drop for Cancels<'_, N> {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|cancellation| cancellation.cancel());
+    }
 }
 
 pub fn engine_is_pack() -> bool {

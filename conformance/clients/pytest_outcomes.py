@@ -1,10 +1,18 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # Copyright (c) 2026 the afmpeg authors
 
-"""A plugin of pytest for `cargo xtask clients`: each test's outcome, a JSON object a line, in the file that AFMPEG_OUTCOMES names."""
+"""A plugin of pytest for `cargo xtask clients`: each test's outcome, a JSON object a line, in the file that AFMPEG_OUTCOMES names.
+
+Of the tests only those are run that AFMPEG_ONLY lists in JSON, where it is there."""
 
 import json
 import os
+
+
+def pytest_collection_modifyitems(items):
+    only = json.loads(os.environ.get("AFMPEG_ONLY", "null"))
+    if only is not None:
+        items[:] = [item for item in items if item.nodeid in only]
 
 
 def pytest_runtest_logreport(report):

@@ -173,6 +173,35 @@ fn a_regression_is_named_and_fails() {
 }
 
 #[test]
+fn a_run_that_lacks_what_the_old_one_had_fails() {
+    let fixture = Fixture::new();
+    let old = samples(&fixture, "old", 1, 1.0, |_| 1.0);
+    let text = fs::read_to_string(&old).unwrap();
+    let new = fixture.folder.path().join("new");
+    let compared = |kept: &dyn Fn(&Value) -> bool| {
+        let is_kept = |line: &&str| kept(&serde_json::from_str(line).unwrap());
+        let lines: String = text.lines().filter(is_kept).map(|line| format!("{line}\n")).collect();
+        fs::write(&new, lines).unwrap();
+        compare(&fixture, &old, &new)
+    };
+    expect(&compared(&|_| true), 0, &["0 slower, 0 faster"]);
+    // Of a run that was ended at once, and of one that was ended in its third round.
+    let nothing = ["thumbnail on o3-gpl has 0 values and had 4", "no case has 3 values"];
+    expect(&compared(&|line| line["kind"] == "header"), 1, &nothing);
+    let interrupted = compared(&|line| line["round"].as_u64().is_none_or(|round| round < 2));
+    expect(&interrupted, 1, &["encode-aac on o3-gpl has 2 values and had 4"]);
+    let one = |line: &Value| line["runner"] == "oz-gpl" && line["workload"] == "transcode-360p";
+    let wanted = [
+        "x264 veryfast on oz-gpl has 0 values",
+        "openh264 cabac 1M on oz-gpl has 0",
+    ];
+    expect(&compared(&|line| !one(line)), 1, &wanted);
+    // Native FFmpeg is no module, and one round fewer can still be judged.
+    expect(&compared(&|line| line["runner"] != "native-c"), 0, &["0 slower"]);
+    expect(&compared(&|line| line["round"] != 3), 0, &["0 slower, 0 faster"]);
+}
+
+#[test]
 fn samples_of_something_else_are_refused() {
     let fixture = Fixture::new();
     let old = samples(&fixture, "old", 1, 1.0, |_| 1.0);

@@ -137,6 +137,15 @@ async function make(action) {
     }
     return element.localName;
   });
+  const [duration, width, height] = await page.evaluate(() => {
+    const [{ duration, videoWidth, videoHeight, naturalWidth, naturalHeight }] = document.getElementById('shown').children;
+    return [duration, videoWidth ?? naturalWidth, videoHeight ?? naturalHeight];
+  });
+  // What was asked for, and otherwise what the file has. A picture has no duration, sound no width.
+  const wanted = { mp4: [5.28, 160, 90], trim: [1, 1280, 720], gif: [, 160, 90], mp3: [5.28], sheet: [, 1280, 720] };
+  const [seconds, ...sides] = wanted[action];
+  check(seconds === undefined || Math.abs(duration - seconds) < 0.15, `${action} has ${duration} s`);
+  check(`${[width, height]}` === `${[sides[0], sides[1]]}`, `${action} has ${width} × ${height}`);
   await page.evaluate(() => (document.getElementById('status').textContent = ''));
   return `${await page.getAttribute('#save', 'download')} ${shown}`;
 }

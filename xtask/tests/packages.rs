@@ -111,6 +111,8 @@ impl Installed {
         let named = format!("{{ \"variant\": \"{variant}\" }}\n");
         fs::write(place.join("tests/variant.json"), named).unwrap();
         fs::copy(inputs::input("video.mp4"), place.join("video.mp4")).unwrap();
+        let font = project.root.join("runtime/tests/support/square.ttf");
+        fs::copy(font, place.join("square.ttf")).unwrap();
         Installed {
             folder,
             node_modules,

@@ -55,22 +55,49 @@ pub fn judge(old: &[f64], new: &[f64]) -> Option<(Verdict, f64)> {
     Some((verdict, change))
 }
 
-/// All cases that both runs have, and that are about a module.
-pub fn compare(old: &Run, new: &Run) -> Vec<Compared> {
-    let values = |run: &Run, case: &Case, paired: bool| -> Vec<f64> {
+/// The values of a case in both runs.
+fn values(old: &Run, new: &Run, case: &Case) -> [Vec<f64>; 2] {
+    let runs = [old, new];
+    let is_paired = |run: &Run| !figures::ratios(run, case, &Runner::Native).is_empty();
+    let paired = runs.iter().all(|run| is_paired(run));
+    runs.map(|run| {
         if paired {
             return figures::ratios(run, case, &Runner::Native).into_values().collect();
         }
         let of_case = run.samples.iter().filter(|sample| sample.case == *case);
         of_case.map(|sample| sample.measured.wall_seconds).collect()
-    };
+    })
+}
+
+/// What keeps two runs from being compared: the new one has fewer values of a module than the old one, and so few that
+/// they can't be judged, as one that was interrupted has; or nothing at all can be judged.
+pub fn faults(old: &Run, new: &Run, compared: &[Compared]) -> Vec<String> {
+    let mut faults = Vec::new();
+    let of_modules = figures::rows(old)
+        .into_iter()
+        .filter(|row| row.case.runner.profile().is_some());
+    for row in of_modules {
+        let [was, is] = values(old, new, &row.case);
+        if is.len() < was.len().min(VALUES_MIN) {
+            let reason = new.unable.get(&row.case);
+            let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
+            let case = row.case.describe();
+            faults.push(format!("{case} has {} values and had {}{reason}", is.len(), was.len()));
+        }
+    }
+    if compared.iter().all(|one| one.verdict == Verdict::NotJudged) {
+        faults.push(format!("no case has {VALUES_MIN} values in both runs"));
+    }
+    faults
+}
+
+/// All cases that both runs have, and that are about a module.
+pub fn compare(old: &Run, new: &Run) -> Vec<Compared> {
     let compared = |row: figures::Row| {
         // Only of modules and packs.
         row.case.runner.profile()?;
-        let paired = [old, new]
-            .iter()
-            .all(|run| !figures::ratios(run, &row.case, &Runner::Native).is_empty());
-        let (verdict, change) = judge(&values(old, &row.case, paired), &values(new, &row.case, paired))?;
+        let [was, is] = values(old, new, &row.case);
+        let (verdict, change) = judge(&was, &is)?;
         Some(Compared {
             case: row.case,
             verdict,

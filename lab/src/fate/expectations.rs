@@ -25,8 +25,20 @@ pub struct Expectations {
     pub test_seconds: f64,
     slice_one_in: usize,
     slice_without: Vec<String>,
+    /// Profile -> how many tests make must list, without samples.
+    tests_min: BTreeMap<String, usize>,
+    #[serde(default)]
+    left_out: Vec<LeftOut>,
     #[serde(default)]
     known_failure: Vec<KnownFailure>,
+}
+
+/// A test that make can't run, with the reason.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LeftOut {
+    test: String,
+    cause: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -64,7 +76,20 @@ impl Expectations {
                 self.known_failure.len()
             ));
         }
+        if let Some(unknown) = self.tests_min.keys().find(|name| !profiles.contains(name)) {
+            return Some(format!(
+                "tests_min names the profile `{unknown}`, which there is none of"
+            ));
+        }
         let mut tests = BTreeSet::new();
+        for left_out in &self.left_out {
+            if !tests.insert(&left_out.test) {
+                return Some(format!("{} stands there twice", left_out.test));
+            }
+            if left_out.cause.trim().is_empty() {
+                return Some(format!("{} needs a cause", left_out.test));
+            }
+        }
         for known in &self.known_failure {
             if !tests.insert(&known.test) {
                 return Some(format!("{} stands there twice", known.test));
@@ -81,6 +106,27 @@ impl Expectations {
             }
         }
         None
+    }
+
+    /// What is wrong with the tests that make lists for a profile, and with those that it leaves out.
+    pub fn faults_of_list(&self, profile: &str, tests: &[Test], left_out: &BTreeSet<String>) -> Vec<String> {
+        let mut faults = Vec::new();
+        let is_excused = |name: &String| self.left_out.iter().any(|excused| excused.test == *name);
+        for name in left_out.iter().filter(|name| !is_excused(name)) {
+            faults.push(format!("{name} would not be run: make can't make what it needs"));
+        }
+        let is_listed = |excused: &&LeftOut| tests.iter().any(|test| test.name == excused.test);
+        for excused in self.left_out.iter().filter(is_listed) {
+            faults.push(format!("{} can be run: take it off `left_out`", excused.test));
+        }
+        let least = self.tests_min.get(profile).copied().unwrap_or(1);
+        if tests.len() < least {
+            faults.push(format!(
+                "make lists {} tests; at least {least} are promised",
+                tests.len()
+            ));
+        }
+        faults
     }
 
     /// Test -> cause of its failure, on this profile.
@@ -114,7 +160,8 @@ mod tests {
 
     fn parse(text: &str) -> Expectations {
         toml::from_str(&format!(
-            "format_version = 1\ntest_seconds = 1\nslice_one_in = 3\nslice_without = [\"*-slow\"]\n{text}"
+            "format_version = 1\ntest_seconds = 1\nslice_one_in = 3\nslice_without = [\"*-slow\"]\n\
+             tests_min = {{ o3-gpl = 2 }}\n{text}"
         ))
         .unwrap()
     }
@@ -148,9 +195,27 @@ mod tests {
     }
 
     #[test]
+    fn tests_that_are_missing_are_faults() {
+        let expectations = parse("[[left_out]]\ntest = \"fate-x-1\"\ncause = \"no program\"");
+        let faults = |profile: &str, tests: &[&str], left_out: &[&str]| {
+            let tests: Vec<Test> = tests.iter().map(|name| test(name)).collect();
+            let left_out = left_out.iter().map(|name| (*name).to_owned()).collect();
+            expectations.faults_of_list(profile, &tests, &left_out).join("\n")
+        };
+        assert_eq!(faults("o3-gpl", &["fate-a-1", "fate-a-2"], &["fate-x-1"]), "");
+        assert_eq!(faults("oz-gpl", &["fate-a-1"], &[]), "");
+        assert!(faults("o3-gpl", &["fate-a-1"], &[]).contains("1 tests; at least 2"));
+        assert!(faults("oz-gpl", &[], &[]).contains("0 tests; at least 1"));
+        assert!(faults("oz-gpl", &["fate-a-1"], &["fate-a-2"]).contains("fate-a-2 would not be run"));
+        assert!(faults("oz-gpl", &["fate-x-1"], &[]).contains("fate-x-1 can be run"));
+    }
+
+    #[test]
     fn a_list_of_known_failures_that_hides_too_much_is_refused() {
         let entry = |test: &str, rest: &str| format!("[[known_failure]]\ntest = \"{test}\"\n{rest}\n");
         let profiles = ["o3-gpl".to_owned()];
+        let unknown = parse("").fault(&[]).unwrap();
+        assert!(unknown.contains("tests_min names the profile `o3-gpl`"), "{unknown}");
         let fault = |text: &str| parse(text).fault(&profiles).unwrap_or_default();
         let good = entry("fate-a", "cause = \"WASI\"\nprofiles = [\"o3-gpl\"]");
         assert_eq!(fault(&good), "");

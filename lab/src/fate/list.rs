@@ -20,13 +20,15 @@ pub struct Test {
     pub files: Vec<String>,
 }
 
+/// What has all tests as its prerequisites.
+const ALL: &str = "fate";
 const PREFIX: &str = "fate-";
 const SCRIPT: &str = "tests/fate-run.sh ";
 
 /// The tests in what `make --dry-run --print-data-base fate` prints.
 pub fn parse(output: &str) -> Result<Vec<Test>> {
     let mut recipes: Vec<(String, String)> = Vec::new();
-    let mut needs: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let needs = needs(output);
     for line in output.lines() {
         if let Some((_, call)) = line.split_once(SCRIPT)
             && let Some(name) = call.split_whitespace().next()
@@ -35,16 +37,6 @@ pub fn parse(output: &str) -> Result<Vec<Test>> {
             && !line.starts_with(['\t', '#'])
         {
             recipes.push((name.to_owned(), line.to_owned()));
-        } else if line.starts_with(PREFIX)
-            && let Some((name, list)) = line.split_once(':')
-            && !name.contains([' ', '%', '='])
-            && !sets_variable(list)
-        {
-            let words = list
-                .trim_start_matches(':')
-                .split_whitespace()
-                .filter(|&word| word != "|");
-            needs.entry(name).or_default().extend(words);
         }
     }
     let names: BTreeSet<&str> = recipes.iter().map(|(name, _)| name.as_str()).collect();
@@ -64,6 +56,40 @@ pub fn parse(output: &str) -> Result<Vec<Test>> {
         }
     });
     Ok(tests.collect())
+}
+
+/// What the rules of the data base say that all tests together, and each of them, need.
+fn needs(output: &str) -> BTreeMap<&str, Vec<&str>> {
+    let mut needs: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for line in output.lines() {
+        if let Some((name, list)) = line.split_once(':')
+            && (name == ALL || name.starts_with(PREFIX))
+            && !name.contains([' ', '%', '='])
+            && !sets_variable(list)
+        {
+            let words = list
+                .trim_start_matches(':')
+                .split_whitespace()
+                .filter(|&word| word != "|");
+            needs.entry(name).or_default().extend(words);
+        }
+    }
+    needs
+}
+
+/// Tests that make knows and would not run, because it can't make something that they need: with `--keep-going` it leaves
+/// them out, and they would be missed by nobody.
+pub fn left_out(output: &str, tests: &[Test]) -> BTreeSet<String> {
+    let names: BTreeSet<&str> = tests.iter().map(|test| test.name.as_str()).collect();
+    // Groups of tests that were not asked for have rules, too.
+    let needs = needs(output);
+    let (mut seen, mut open) = (BTreeSet::new(), vec![ALL]);
+    while let Some(target) = open.pop() {
+        let needed = needs.get(target).into_iter().flatten().copied();
+        open.extend(needed.filter(|name| name.starts_with(PREFIX) && seen.insert(*name)));
+    }
+    let left_out = seen.into_iter().filter(|name| !names.contains(name));
+    left_out.map(str::to_owned).collect()
 }
 
 /// Whether what follows a target and a colon is a variable of the target's own.
@@ -135,7 +161,9 @@ fate-lavf-flv: export PROGSUF = $(PROGSSUF)
 fate-lavf-flv: KEEP_FILES ?= 1
 \t./tests/fate-run.sh $@ \"$(TARGET_SAMPLES)\"
 fate-seek-lavf-flv: libavformat/tests/seek.wasm fate-lavf-flv
-fate-other: nothing
+fate-other: nothing fate-of-samples
+fate::
+fate:: fate-seek-lavf-flv fate-sha fate-lost
 ";
 
     fn names(tests: &[Test]) -> Vec<&str> {
@@ -160,6 +188,22 @@ fate-other: nothing
         assert_eq!(tests[1].after, ["fate-lavf-flv"]);
         assert_eq!(tests[1].files, ["libavformat/tests/seek.wasm"]);
         assert!(tests[2].recipe.ends_with("'run libavutil/tests/sha.wasm' '' ''"));
+    }
+
+    #[test]
+    fn tests_that_make_leaves_out_are_missed() {
+        let left_out = |output: &str| {
+            left_out(output, &parse(output).unwrap())
+                .into_iter()
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(left_out(OUTPUT), ["fate-lost"]);
+        assert_eq!(left_out(&OUTPUT.replace(" fate-lost", "")), [""; 0]);
+        // Another test comes after it.
+        let needed = OUTPUT
+            .replace(" fate-lost", "")
+            .replace("seek.wasm fate-lavf-flv", "seek.wasm fate-gone");
+        assert_eq!(left_out(&needed), ["fate-gone"]);
     }
 
     #[test]

@@ -33,7 +33,14 @@ struct Document<'a> {
 
 impl Run {
     fn is_known(&self, finished: &Finished) -> bool {
-        self.known_failures.contains_key(&finished.name)
+        self.excuse(finished).is_some()
+    }
+
+    /// The cause of a failure that is known. It is one of a comparison: a crash, a timeout and a test that was not run are
+    /// something else.
+    fn excuse(&self, finished: &Finished) -> Option<&str> {
+        let cause = self.known_failures.get(&finished.name)?;
+        (finished.outcome == Outcome::Failed && finished.differs).then_some(cause)
     }
 
     fn count(&self, chosen: impl Fn(&Finished) -> bool) -> usize {
@@ -44,12 +51,18 @@ impl Run {
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         for finished in &self.tests {
-            match (finished.outcome, self.is_known(finished)) {
+            let is_listed = self.known_failures.contains_key(&finished.name);
+            match (finished.outcome, is_listed) {
                 (Outcome::Passed, true) => faults.push(format!(
                     "{} passes: take it off the known failures in conformance/fate.toml",
                     finished.name
                 )),
-                (Outcome::Passed, false) | (_, true) => {}
+                (Outcome::Passed, false) => {}
+                _ if self.is_known(finished) => {}
+                (_, true) => faults.push(format!(
+                    "{} is known to give something else, and not to fail so: {}",
+                    finished.name, finished.message
+                )),
                 (_, false) => faults.push(format!("{}: {}", finished.name, finished.message)),
             }
         }
@@ -103,9 +116,10 @@ pub fn write_junit(path: &Path, runs: &[Run]) -> Result<()> {
     for run in runs {
         let mut suites: BTreeMap<&str, TestSuite> = BTreeMap::new();
         for finished in &run.tests {
-            let status = match (finished.outcome, run.known_failures.get(&finished.name)) {
-                (Outcome::Passed, None) => TestCaseStatus::success(),
-                (Outcome::Passed, Some(_)) => failure("it passes, and stands on the list of known failures"),
+            let is_listed = run.known_failures.contains_key(&finished.name);
+            let status = match (finished.outcome, run.excuse(finished)) {
+                (Outcome::Passed, _) if is_listed => failure("it passes, and stands on the list of known failures"),
+                (Outcome::Passed, _) => TestCaseStatus::success(),
                 (_, Some(cause)) => {
                     let mut status = TestCaseStatus::skipped();
                     status.set_message(format!("known failure: {cause}"));
@@ -143,6 +157,7 @@ mod tests {
             group: name.split('-').nth(1).unwrap().into(),
             outcome,
             seconds: 1.5,
+            differs: outcome == Outcome::Failed && message.starts_with("differs"),
             message: message.into(),
         };
         Run {
@@ -152,10 +167,14 @@ mod tests {
             tests: vec![
                 finished("fate-a-1", Outcome::Passed, ""),
                 finished("fate-a-2", Outcome::Failed, "differs <here>"),
-                finished("fate-b-1", Outcome::TimedOut, "killed after 1 s"),
+                finished("fate-b-1", Outcome::Failed, "differs"),
                 finished("fate-b-2", Outcome::Passed, ""),
+                finished("fate-c-1", Outcome::TimedOut, "killed after 1 s"),
+                finished("fate-c-2", Outcome::Failed, "a trap"),
+                finished("fate-c-3", Outcome::NotRun, "it comes after another"),
             ],
-            known_failures: [("fate-b-1", "no sockets"), ("fate-b-2", "no time")]
+            known_failures: ["fate-b-1", "fate-b-2", "fate-c-1", "fate-c-2", "fate-c-3"]
+                .map(|name| (name, "no sockets"))
                 .map(|(name, cause)| (name.to_owned(), cause.to_owned()))
                 .into(),
         }
@@ -164,9 +183,13 @@ mod tests {
     #[test]
     fn what_is_unexpected_is_a_fault() {
         let faults = run().faults();
-        assert_eq!(faults.len(), 2, "{faults:?}");
+        assert_eq!(faults.len(), 5, "{faults:?}");
         assert!(faults[0].contains("fate-a-2: differs"));
         assert!(faults[1].contains("fate-b-2 passes: take it off"));
+        // A known failure is one of a comparison, and no other.
+        for (fault, wanted) in faults[2..].iter().zip(["c-1", "c-2", "c-3"]) {
+            assert!(fault.contains(wanted) && fault.contains("not to fail so"), "{fault}");
+        }
     }
 
     #[test]
@@ -181,7 +204,8 @@ mod tests {
         };
         assert_eq!(numbers("a"), ["1", "1", "0", "3.0"]);
         assert_eq!(numbers("b"), ["1", "0", "1", "3.0"]);
-        assert_eq!(numbers("all"), ["2", "1", "1", "6.0"]);
+        assert_eq!(numbers("c"), ["0", "3", "0", "4.5"]);
+        assert_eq!(numbers("all"), ["2", "4", "1", "10.5"]);
     }
 
     #[test]
@@ -192,8 +216,8 @@ mod tests {
         write_json(&json, &[run()]).unwrap();
         let xml = std::fs::read_to_string(xml).unwrap();
         for wanted in [
-            "tests=\"4\"",
-            "failures=\"2\"",
+            "tests=\"7\"",
+            "failures=\"5\"",
             "skipped=\"1\"",
             "differs &lt;here&gt;",
             "no sockets",
@@ -201,6 +225,6 @@ mod tests {
             assert!(xml.contains(wanted), "`{wanted}` is not in {xml}");
         }
         let json: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(json).unwrap()).unwrap();
-        assert_eq!(json["runs"][0]["tests"][2]["outcome"], "timed_out");
+        assert_eq!(json["runs"][0]["tests"][4]["outcome"], "timed_out");
     }
 }

@@ -24,6 +24,9 @@ pub struct Finished {
     pub group: String,
     pub outcome: Outcome,
     pub seconds: f64,
+    /// Its programs ended well, and what they gave is not what was expected of them.
+    #[serde(default)]
+    pub differs: bool,
     /// Why it did not pass; empty when it did.
     pub message: String,
 }
@@ -98,6 +101,7 @@ mod tests {
             group: "g".into(),
             outcome: Outcome::Passed,
             seconds: 0.5,
+            differs: false,
             message: String::new(),
         };
         assert!(Journal::read(&path, &identity).is_none());

@@ -58,6 +58,7 @@ fn not_run(test: &Test, message: String) -> Finished {
         group: test.group.clone(),
         outcome: Outcome::NotRun,
         seconds: 0.0,
+        differs: false,
         message,
     }
 }
@@ -150,6 +151,7 @@ mod tests {
             group: "g".into(),
             outcome,
             seconds: 0.0,
+            differs: false,
             message: String::new(),
         }
     }

@@ -163,10 +163,12 @@ mod tests {
 
     /// As FATE's, but smaller.
     const MAKEFILE: &str = "\
-FATE := fate-after fate-quick fate-hangs
+FATE := fate-after fate-quick fate-hangs fate-lost
 .PHONY: $(FATE)
 fate: $(FATE)
 fate-after: fate-quick tests/input
+fate-lost: tests/program
+tests/program: tests/no.c
 tests/input:
 \techo made > $@
 $(FATE): CMD = run lib/tests/it.wasm
@@ -192,9 +194,11 @@ esac
         write_program(&path("tests/fate-run.sh"), SCRIPT).unwrap();
 
         let tree = Tree::open(folder.path(), "runs it".into(), None).unwrap();
-        let tests = list::parse(&tree.describe().unwrap()).unwrap();
+        let described = tree.describe().unwrap();
+        let tests = list::parse(&described).unwrap();
         let find = |name: &str| tests.iter().find(|test| test.name == name).unwrap();
         assert_eq!(tests.len(), 3);
+        assert_eq!(list::left_out(&described, &tests), ["fate-lost".to_owned()].into());
         assert_eq!(find("fate-after").after, ["fate-quick"]);
         assert_eq!(find("fate-after").files, ["tests/input"]);
         assert!(find("fate-quick").recipe.contains("'runs it'"));

@@ -21,6 +21,8 @@ use xtask::flags::Bench;
 use xtask::process::{self, Invocation};
 use xtask::progress::Progress;
 use xtask::project::Project;
+use xtask::recipe::profile::Recipe;
+use xtask::recipe::set;
 
 /// A job that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(400);
@@ -72,7 +74,8 @@ pub fn run(project: &Project, flags: &Bench) -> Result<()> {
     }
     print!("{}", figures::table(&bench.run));
     println!("samples: {}", samples.display());
-    check_budgets(project, &bench.run)
+    check_budgets(project, &bench.run)?;
+    bench.check_unable(&rounds)
 }
 
 struct Bencher<'a> {
@@ -189,6 +192,30 @@ impl Bencher<'_> {
         Ok(Ok((measured, Some(output))))
     }
 
+    /// A module that is there does all that its recipe promises.
+    fn check_unable(&self, rounds: &[Round]) -> Result<()> {
+        let mut faults = BTreeSet::new();
+        for case in rounds.iter().flat_map(|round| &round.cases) {
+            let (Some(profile), Some(reason)) = (case.runner.profile(), self.run.unable.get(case)) else {
+                continue;
+            };
+            // What is not built has been said.
+            if self.prepared.subject(&case.runner, case.cold).is_ok()
+                && !lacks_encoder(&self.project.recipe(profile)?, &self.workloads.command(case, 1))
+            {
+                faults.insert(format!("{}: {reason}", case.describe()));
+            }
+        }
+        if !faults.is_empty() {
+            let faults: Vec<String> = faults.into_iter().collect();
+            bail!(
+                "modules cannot do what they are promised to do; --anew measures it again\n  {}",
+                faults.join("\n  ")
+            );
+        }
+        Ok(())
+    }
+
     fn quality(&mut self, case: &Case, output: &Path, sha256: &str) -> Result<()> {
         let workload = &self.workloads.workload[&case.workload];
         let (Some(source), Some(reference)) = (&workload.source, &workload.reference) else {
@@ -217,6 +244,22 @@ fn reason(log: &str) -> String {
     let telling = lines().find(is_telling);
     let text = telling.or_else(|| lines().next_back()).unwrap_or("it said nothing");
     text.trim_start_matches("error: ").to_owned()
+}
+
+/// Whether a command names an encoder that the modules of a recipe do not have.
+fn lacks_encoder(recipe: &Recipe, command: &[String]) -> bool {
+    const KIND: &str = "encoders";
+    let components = &recipe.components;
+    let is_forbidden = |name: &str| components.forbids.get(KIND).is_some_and(|names| names.contains(name));
+    let is_required = |name: &str| {
+        let mut required = components.requires.get(KIND).into_iter().flatten();
+        required.any(|required| set::fits(required, name))
+    };
+    command.windows(2).any(|words| {
+        let [option, name] = words else { return false };
+        let is_named = matches!(option.as_str(), "-c:v" | "-c:a") && name != "copy";
+        is_named && (is_forbidden(name) || components.is_exact && !is_required(name))
+    })
 }
 
 /// Sizes are exact, so each is checked against its profile's budget as it is.
@@ -253,9 +296,32 @@ fn compare_runs(project: &Project, old: &Path, new: &Path) -> Result<()> {
     let compared = compare::compare(&old, &new);
     print!("{}", compare::text(&old, &new, &compared));
     check_budgets(project, &new)?;
+    let faults = compare::faults(&old, &new, &compared);
+    if !faults.is_empty() {
+        bail!("the runs cannot be compared\n  {}", faults.join("\n  "));
+    }
     let slower = compared.iter().filter(|one| one.verdict == Verdict::Slower).count();
     if slower > 0 {
         bail!("cases that became slower: {slower}");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_recipe_lacks_excuses_a_module() {
+        let project = Project::open(xtask::project::root().unwrap()).unwrap();
+        let lacks = |profile: &str, command: &str| {
+            let words: Vec<String> = command.split(' ').map(str::to_owned).collect();
+            lacks_encoder(&project.recipe(profile).unwrap(), &words)
+        };
+        let x264 = "ffmpeg -i in -c:v libx264 -c:a aac out.mp4";
+        assert!(lacks("o3-lgpl", x264) && !lacks("o3-gpl", x264));
+        let opus = "ffmpeg -i in -c:a libopus out.opus";
+        assert!(lacks("oz-lgpl-lean", opus) && !lacks("oz-lgpl-audio", opus));
+        assert!(!lacks("oz-lgpl-probe", "ffmpeg -i in -c copy out.mp4"));
+    }
 }

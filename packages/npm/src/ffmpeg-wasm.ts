@@ -213,7 +213,9 @@ export class FFmpeg {
   private async run(args: string[], timeout: number, signal: AbortSignal): Promise<number> {
     const { runtime, kept } = this;
     if (!runtime) throw new Error(NOT_LOADED);
-    const folders = [...kept.folders, ...kept.mounts.keys()];
+    const given = (names: Iterable<string>, isReadOnly: boolean) => [...names].map((name) => ({ name, isReadOnly }));
+    // A program that writes to a mounted file fails, as in ffmpeg.wasm.
+    const folders = [...given(kept.folders, false), ...given(kept.mounts.keys(), true)];
     try {
       const output = await runtime.runAmong(folders, args, {
         files: kept.all(),

@@ -88,6 +88,12 @@ export interface Streams {
   stdout?: WritableStream<Uint8Array> | undefined;
 }
 
+/** A folder that a job finds beside its files. In one that is only read it changes none of them, and makes none. */
+export interface FolderGiven {
+  name: string;
+  isReadOnly: boolean;
+}
+
 /** Where a job runs: what it can read itself depends on that. */
 export interface Where {
   isWorker: boolean;
@@ -111,8 +117,8 @@ export class Given {
     this.files.push([checkName(name), await this.place(name, source)]);
   }
 
-  addFolder(name: string): void {
-    this.files.push([checkName(name), { kind: 'empty-folder' }]);
+  addFolder({ name, isReadOnly }: FolderGiven): void {
+    this.files.push([checkName(name), { kind: 'empty-folder', isReadOnly }]);
   }
 
   private async place(name: string, source: FileSource): Promise<Place> {

@@ -137,7 +137,7 @@ async function place(spec: JobSpec, caller: Caller | undefined, finishes: Finish
   for (const [name, place] of spec.files) {
     switch (place.kind) {
       case 'empty-folder':
-        tree.addFolder(name);
+        tree.addFolder(name).isReadOnly = place.isReadOnly;
         break;
       case 'path': {
         // A job may close it and open it again.

@@ -19,7 +19,7 @@ export type Place =
   | { kind: 'opfs-folder'; handle: FileSystemDirectoryHandle; isWritable: boolean }
   | { kind: 'path'; path: string; isWritable: boolean }
   | { kind: 'folder'; path: string; isWritable: boolean }
-  | { kind: 'empty-folder' };
+  | { kind: 'empty-folder'; isReadOnly: boolean };
 
 export type StdinPlace = { kind: 'none' } | { kind: 'stream'; id: number } | Extract<Place, { kind: 'bytes' | 'blob' }>;
 

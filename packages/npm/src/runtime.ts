@@ -5,7 +5,7 @@ import { coreCount, hasWorkers, pause, startWorker } from '#platform';
 import { AbortedError, AfmpegError, fromPlain, TimeoutError, UsageError } from './errors.ts';
 import { type Caller, serve } from './files/remote.ts';
 import { type Frame, FRAMES_FOLDER, type FramesWanted, makeFrames } from './frames.ts';
-import { endUntaken, type Files, type FileSource, Given, type StdinSource } from './given.ts';
+import { endUntaken, type Files, type FileSource, type FolderGiven, Given, type StdinSource } from './given.ts';
 import { canSuspend, execute } from './job.ts';
 import { compile, type ModuleSource } from './module.ts';
 import { Output } from './output.ts';
@@ -190,7 +190,7 @@ export class Runtime {
 
   /** @internal Runs a job that finds these folders besides its files, which may be empty; in its turn, or beside others. */
   async runAmong(
-    folders: readonly string[],
+    folders: readonly FolderGiven[],
     args: readonly string[],
     options: RunOptions,
     isBeside = false,
@@ -251,7 +251,7 @@ export class Runtime {
   private async runNow(
     args: readonly string[],
     options: RunOptions,
-    folders: readonly string[],
+    folders: readonly FolderGiven[],
     given: Given,
   ): Promise<Output> {
     const started = performance.now();
@@ -260,7 +260,7 @@ export class Runtime {
     for (const [name, source] of Object.entries(options.files ?? {})) await given.add(name, source);
     for (const [name, source] of Object.entries(options.fonts ?? {}))
       await given.add(`usr/share/fonts/${name}`, source);
-    for (const name of folders) given.addFolder(name);
+    for (const folder of folders) given.addFolder(folder);
     const spec = specOf(args, options, given, this.memoryMaxBytes);
     signal.throwIfAborted();
     const result = isWorker
@@ -396,7 +396,7 @@ export class Runtime {
     const { timeout: _, ...limits } = options;
     const { signal, stop } = this.begin(options);
     const run = (args: string[], added: Files = {}) =>
-      this.runAmong([FRAMES_FOLDER], args, { ...limits, signal, files: { ...files, ...added } });
+      this.runAmong([{ name: FRAMES_FOLDER, isReadOnly: false }], args, { ...limits, signal, files: { ...files, ...added } });
     try {
       return await makeFrames(run, name, options);
     } finally {

@@ -388,7 +388,19 @@ test('progress and log come while a job runs', async () => {
 });
 
 test('text is drawn with fonts that are given', async () => {
-  const line = words('ffmpeg -v verbose -f lavfi -i color=s=64x64:d=0.1 -vf drawtext=text=x:font=sans -f null -');
-  const { exitCode, stderr } = await runtime.run(line, { fonts: { 'none.ttf': new Uint8Array(10) } });
-  assert.equal(exitCode, 0, stderr);
+  // A square of its whole height is the font's only glyph, and the module's own font has none for it.
+  const square = readFileSync(join(process.cwd(), 'square.ttf'));
+  const drawn = 'drawtext=text=中:fontsize=60:fontcolor=white';
+  const line = words(`ffmpeg -v warning -f lavfi -i color=black:s=320x180:d=0.04 -vf ${drawn}`);
+  line.push(...words('-frames:v 1 -f rawvideo -pix_fmt gray pipe:1'));
+  const lit = async (fonts) => {
+    const { stdout, stderr } = (await runtime.run(line, { fonts })).expectSuccess();
+    assert.equal(stdout.byteLength, 320 * 180);
+    const text = String(stderr);
+    return [stdout.filter((value) => value > 100).length, text.includes('U+4E2D')];
+  };
+  const [given, isMissed] = await lit({ 'of/mine/square.ttf': square });
+  assert.ok(given >= 3500 && !isMissed, `${given} pixels are lit`);
+  const [own, isMissedThen] = await lit({ 'none.ttf': new Uint8Array(10) });
+  assert.ok(own < 3000 && isMissedThen, `${own} pixels are lit without the font`);
 });

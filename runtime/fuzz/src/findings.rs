@@ -3,7 +3,7 @@
 
 use crate::program::{File, Program};
 use crate::request::{Known, Request};
-use crate::samples::Stock;
+use crate::samples::{self, Stock};
 use afmpeg::Error;
 use anyhow::Result;
 use serde::Serialize;
@@ -15,7 +15,6 @@ use std::time::Duration;
 const LONG: Duration = Duration::from_secs(60);
 /// The number of cases of one crash that are run again.
 const EXAMPLES_MAX: usize = 2;
-const LONG_CASES_MAX: usize = 40;
 pub const NO_END: &str = "no end in 60 s";
 
 /// Crashes of one reason in one function.
@@ -144,11 +143,14 @@ pub fn judge(
             findings.insert(key, saved);
         }
     }
-    for &number in late.iter().take(LONG_CASES_MAX) {
+    // All of them, since any may be the one without an end.
+    let is_endless = samples::parallel(request.jobs, late, |&number| {
         let case = stock.case(request.seed, number);
-        if end(&judges.named, &case.line, &case.files, LONG) != End::Late {
-            continue;
-        }
+        end(&judges.named, &case.line, &case.files, LONG) == End::Late
+    });
+    let endless = late.iter().zip(is_endless).filter(|(_, is_endless)| *is_endless);
+    for (&number, _) in endless {
+        let case = stock.case(request.seed, number);
         let key = (NO_END.to_owned(), case.made_of.clone());
         if let Some(finding) = findings.get_mut(&key) {
             finding.cases.push(number);

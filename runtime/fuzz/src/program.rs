@@ -4,7 +4,7 @@ use crate::request::Tested;
 use afmpeg::{Error, Job, MemoryFs, Output, Pack, Runtime, Stdout};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,8 +51,11 @@ impl Program {
     pub fn run(&self, line: &str, files: &[File], timeout: Duration) -> (Result<Output, Error>, MemoryFs) {
         let memory = MemoryFs::new(FILES_MAX_BYTES);
         for file in files {
-            // A name that can't be is found missing by the program.
-            let _ = memory.add_file(&file.name, file.bytes.clone());
+            // Without it the program would fail whatever the case is about.
+            if let Err(source) = memory.add_file(&file.name, file.bytes.clone()) {
+                let path = PathBuf::from(&file.name);
+                return (Err(Error::Directory { path, source }), memory);
+            }
         }
         let job = Job::new(line.split_whitespace().collect::<Vec<_>>())
             .file_system(".", Arc::new(memory.clone()))

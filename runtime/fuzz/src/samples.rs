@@ -2,6 +2,7 @@
 
 use crate::program::{File, Program};
 use crate::request::Request;
+use afmpeg::Error;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -11,8 +12,8 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// The version of the folder's content; another one is made anew. History: 1, the first.
-const FORMAT_VERSION: u32 = 2;
+/// The version of the folder's content; another one is made anew. History: 1, the first; 2; 3, exit codes of samples.
+const FORMAT_VERSION: u32 = 3;
 const TIMEOUT: Duration = Duration::from_secs(60);
 const REAL_FILE_MAX_BYTES: u64 = 400 << 10;
 
@@ -32,6 +33,17 @@ pub struct Sample {
     /// `v`, `a` or `s`, of what an encoder made.
     pub media: String,
     pub files: Vec<File>,
+    /// What ffprobe ends with on the sample as it was made; a real file is not asked.
+    pub exit_code: Option<i32>,
+}
+
+impl Sample {
+    /// Lets ffprobe read the sample as it is.
+    pub fn probe(&self, program: &Program) -> Result<i32, Error> {
+        let line = format!("ffprobe -v quiet -show_format -show_streams {}", self.files[0].name);
+        let (result, _) = program.run(&line, &self.files, TIMEOUT);
+        Ok(result?.exit_code)
+    }
 }
 
 /// All that cases are made of.
@@ -134,7 +146,7 @@ const CONTAINERS: [(&str, &[&str]); 3] = [
     ),
 ];
 
-fn parallel<T: Sync, R: Send>(jobs: usize, items: &[T], make: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub fn parallel<T: Sync, R: Send>(jobs: usize, items: &[T], make: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let made = Mutex::new(Vec::new());
     thread::scope(|scope| {
@@ -192,6 +204,7 @@ fn of_muxer(program: &Program, muxer: &str) -> Option<Sample> {
             origin: Origin::Muxer,
             media: String::new(),
             files: make(program, &line, &[text_input()])?,
+            exit_code: None,
         })
     })
 }
@@ -217,6 +230,7 @@ fn of_encoder(program: &Program, encoder: &str, media: &str) -> Option<Sample> {
                 origin: Origin::Encoder,
                 media: media.to_owned(),
                 files: make(program, &line, &[text_input()])?,
+                exit_code: None,
             })
         })
     })
@@ -252,6 +266,7 @@ fn real(program: &Program, request: &Request) -> Result<Vec<Sample>> {
             origin: Origin::Real,
             media: String::new(),
             files: vec![file],
+            exit_code: None,
         })
     });
     let mut samples: Vec<Sample> = found.into_iter().flatten().collect();
@@ -275,6 +290,7 @@ fn real(program: &Program, request: &Request) -> Result<Vec<Sample>> {
                 origin: Origin::Real,
                 media: String::new(),
                 files,
+                exit_code: None,
             });
         }
     }
@@ -302,11 +318,22 @@ impl Stock {
         let encoder_names: Vec<String> = encoders.iter().map(|(name, _)| name.clone()).collect();
         let muxers_without_sample = without(&muxers, &by_muxer);
         let encoders_without_sample = without(&encoder_names, &by_encoder);
-        let samples: Vec<Sample> = by_muxer.into_iter().chain(by_encoder).flatten().collect();
+        let mut samples: Vec<Sample> = by_muxer.into_iter().chain(by_encoder).flatten().collect();
         // Fewer would mean that the module can't write, and nothing would be tested.
         ensure!(
             muxers_without_sample.len() * 3 < muxers.len() && encoders_without_sample.len() * 3 < encoders.len(),
             "no sample of the muxers {muxers_without_sample:?} and the encoders {encoders_without_sample:?}"
+        );
+        let exit_codes = parallel(request.jobs, &samples, |sample| sample.probe(program));
+        for (sample, exit_code) in samples.iter_mut().zip(exit_codes) {
+            let exit_code = exit_code.with_context(|| format!("the sample of {} as it was made", sample.name))?;
+            sample.exit_code = Some(exit_code);
+        }
+        let read = samples.iter().filter(|sample| sample.exit_code == Some(0)).count();
+        ensure!(
+            read * 2 > samples.len(),
+            "ffprobe reads {read} of {} samples",
+            samples.len()
         );
         let samples = samples.into_iter().chain(real(program, request)?).collect();
         Ok(Stock {

@@ -22,6 +22,9 @@ pub struct Compared {
     pub passed_afmpeg: usize,
     /// Tests that fail as the list says, with where and why.
     pub exceptions: Vec<Excepted>,
+    /// Tests that failed at first and were run again.
+    #[serde(default)]
+    pub again: Vec<Again>,
     /// What is not as it was expected.
     pub faults: Vec<String>,
 }
@@ -31,6 +34,16 @@ pub struct Excepted {
     pub tests: Vec<String>,
     pub fails: String,
     pub reason: String,
+}
+
+/// A test that was run again, for a failure that the list does not expect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Again {
+    pub test: String,
+    pub with: String,
+    /// What was said of it the first time.
+    pub message: String,
+    pub passed: bool,
 }
 
 /// What is kept of a suite that was as expected, so that it is not run again while nothing of it has changed.
@@ -63,12 +76,52 @@ fn fault<'a>(outcomes: &'a Outcomes, test: &str) -> Option<&'a str> {
     }
 }
 
+/// Tests that failed, other than the list says.
+fn unexpected<'a>(
+    client: &'a Client,
+    side: Side,
+    outcomes: &'a Outcomes,
+) -> impl Iterator<Item = (&'a String, &'a String)> {
+    let is_expected = move |test: &str| {
+        let mut exceptions = client.exception.iter().filter(|exception| exception.names(test));
+        exceptions.any(|exception| exception.wants_failure(side))
+    };
+    outcomes.iter().filter_map(move |(test, outcome)| match outcome {
+        Outcome::Failed(message) if !is_expected(test) => Some((test, message)),
+        _ => None,
+    })
+}
+
 /// Whether a suite is to be run again: a failure that nothing explains may come of a busy machine.
 pub fn has_unexplained(client: &Client, side: Side, outcomes: &Outcomes) -> bool {
-    outcomes.iter().any(|(test, outcome)| {
-        let mut exceptions = client.exception.iter().filter(|exception| exception.names(test));
-        matches!(outcome, Outcome::Failed(_)) && !exceptions.any(|exception| exception.allows_failure(side))
-    })
+    unexpected(client, side, outcomes).any(|(test, _)| !client.fails_sometimes(test))
+}
+
+/// The tests that are to be run by themselves: those that failed, and may where others run.
+pub fn to_run_alone(client: &Client, side: Side, outcomes: &Outcomes) -> Vec<String> {
+    let tests = unexpected(client, side, outcomes).map(|(test, _)| test);
+    tests.filter(|test| client.fails_sometimes(test)).cloned().collect()
+}
+
+/// The tests that were run again, with what came of it.
+pub fn again(client: &Client, side: Side, first: &Outcomes, last: &Outcomes) -> Vec<Again> {
+    let again = |(test, message): (&String, &String)| Again {
+        test: test.clone(),
+        with: side.name().to_owned(),
+        message: message.clone(),
+        passed: fault(last, test).is_none(),
+    };
+    unexpected(client, side, first).map(again).collect()
+}
+
+impl Again {
+    pub fn told(&self) -> String {
+        let ended = if self.passed { "passed only" } else { "failed also" };
+        format!(
+            "{} {ended} when it was run again with {}: {}",
+            self.test, self.with, self.message
+        )
+    }
 }
 
 /// A test passes that has passed in one of two runs.
@@ -97,7 +150,7 @@ pub fn compare(client: &Client, native: &Outcomes, afmpeg: &Outcomes) -> Compare
     for name in &names {
         for (side, outcomes) in [(Side::Native, native), (Side::Afmpeg, afmpeg)] {
             let mut exceptions = client.exception.iter().filter(|exception| exception.names(name));
-            let is_allowed = exceptions.any(|exception| exception.allows_failure(side));
+            let is_allowed = exceptions.any(|exception| exception.wants_failure(side));
             if let Some(message) = fault(outcomes, name).filter(|_| !is_allowed) {
                 faults.push(format!("{name} fails with {}: {message}", side.name()));
             }
@@ -129,7 +182,7 @@ pub fn compare(client: &Client, native: &Outcomes, afmpeg: &Outcomes) -> Compare
                 Fails::Native => "native",
                 Fails::Afmpeg => "afmpeg",
                 Fails::Both => "both",
-                Fails::Sometimes => "either, at times",
+                Fails::Sometimes => "either, at times; not alone",
             }
             .to_owned(),
             reason: exception.reason.trim().to_owned(),
@@ -143,6 +196,7 @@ pub fn compare(client: &Client, native: &Outcomes, afmpeg: &Outcomes) -> Compare
         passed_native: passed(native),
         passed_afmpeg: passed(afmpeg),
         exceptions,
+        again: Vec::new(),
         faults,
     }
 }
@@ -245,8 +299,10 @@ mod tests {
                 "x=p",
                 "x passes with afmpeg: take it off conformance/clients.toml",
             ),
-            ("sometimes", "x=p", "x=f", ""),
-            ("sometimes", "x=f", "x=p", ""),
+            // By itself such a test has passed at least once.
+            ("sometimes", "x=p", "x=p", ""),
+            ("sometimes", "x=p", "x=f", "x fails with afmpeg: bad"),
+            ("sometimes", "x=f", "x=p", "x fails with native: bad"),
         ] {
             assert_eq!(faults(&exception("x", fails), native, afmpeg), wanted, "{fails}");
         }
@@ -261,6 +317,22 @@ mod tests {
         assert!(!has_unexplained(&client, Side::Afmpeg, &outcomes("x=p known=f")));
         let both = better(outcomes("x=f y=p z=f"), outcomes("x=p y=f z=f"));
         assert_eq!(both, outcomes("x=p y=p z=f"));
+    }
+
+    #[test]
+    fn what_fails_sometimes_is_run_alone_and_what_was_run_again_is_told() {
+        let client = client(&(exception("x", "sometimes") + &exception("known", "afmpeg")));
+        let first = outcomes("x=f y=p known=f");
+        assert!(!has_unexplained(&client, Side::Afmpeg, &first));
+        assert_eq!(to_run_alone(&client, Side::Afmpeg, &first), ["x"]);
+        assert_eq!(to_run_alone(&client, Side::Native, &first), ["x"]);
+        assert_eq!(to_run_alone(&client, Side::Afmpeg, &outcomes("x=p known=f")), [""; 0]);
+        let told = |last: &str| -> Vec<String> {
+            let again = again(&client, Side::Afmpeg, &first, &outcomes(last));
+            again.iter().map(Again::told).collect()
+        };
+        assert_eq!(told("x=p"), ["x passed only when it was run again with afmpeg: bad"]);
+        assert_eq!(told("x=f"), ["x failed also when it was run again with afmpeg: bad"]);
     }
 
     #[test]

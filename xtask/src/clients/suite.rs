@@ -21,6 +21,9 @@ const PYTEST_PLUGIN: &str = "pytest_outcomes";
 /// The variable that names the file in which a suite's tool writes what came of each test.
 const OUTCOMES_VARIABLE: &str = "AFMPEG_OUTCOMES";
 
+/// The variable that names the tests that are to be run, a JSON list, where not all are.
+const ONLY_VARIABLE: &str = "AFMPEG_ONLY";
+
 /// Variables by which libraries are given programs, that would be taken before those on PATH.
 const FOREIGN: [&str; 5] = [
     "FFMPEG_BINARY",
@@ -33,6 +36,8 @@ const FOREIGN: [&str; 5] = [
 #[derive(Debug)]
 pub struct Suite<'a> {
     pub client: &'a Client,
+    /// The tests that are to be run; all of them without any. Only pytest and mocha can leave out the others.
+    pub only: &'a [String],
     pub tree: &'a Path,
     pub packages: Option<&'a Path>,
     /// The folder with ffmpeg and ffprobe.
@@ -73,7 +78,7 @@ impl Suite<'_> {
     ) -> Result<Outcomes> {
         let log = self.log(position);
         let printed = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-        let command = run.command.replace("{outcomes}", &file.display().to_string());
+        let command = run.command.replace("{outcomes}", &file.display().to_string()) + &self.narrowed(run.outcomes);
         let mut invocation = Invocation::new("sh", folder).arguments(["-c", &command]);
         invocation.environment = environment;
         let status = invocation.run_within(Duration::from_secs(run.seconds), printed.try_clone()?, printed)?;
@@ -101,6 +106,17 @@ impl Suite<'_> {
                 }
                 Ok(outcomes)
             }
+        }
+    }
+
+    /// What is put behind a command that is to run some tests only; our plugin of pytest has it from the variable.
+    fn narrowed(&self, outcomes: Format) -> String {
+        let names = self.only.iter().map(|name| format!("^{}$", escaped(name)));
+        match names.collect::<Vec<_>>().join("|") {
+            names if outcomes == Format::Mocha && !names.is_empty() => {
+                format!(" --grep '{}'", names.replace('\'', r"'\''"))
+            }
+            _ => String::new(),
         }
     }
 
@@ -142,10 +158,21 @@ impl Suite<'_> {
         ] {
             environment.insert(name.into(), value);
         }
+        if !self.only.is_empty() {
+            environment.insert(ONLY_VARIABLE.into(), serde_json::to_string(self.only)?);
+        }
         let own = self.client.variables.iter();
         environment.extend(own.map(|(name, value)| (name.clone(), value.clone())));
         Ok(environment)
     }
+}
+
+/// A regular expression of JavaScript that is this text.
+fn escaped(text: &str) -> String {
+    let special = |letter: char| r"\^$.*+?()[]{}|/".contains(letter);
+    text.chars()
+        .flat_map(|letter| special(letter).then_some('\\').into_iter().chain([letter]))
+        .collect()
 }
 
 fn last_line(log: &Path) -> Result<String> {
@@ -176,6 +203,7 @@ mod tests {
         .unwrap();
         let suite = Suite {
             client: &client,
+            only: &[],
             tree: &path("tree"),
             packages: None,
             programs: &path("programs"),
@@ -208,6 +236,7 @@ mod tests {
         fs::create_dir(&tree).unwrap();
         let suite = Suite {
             client: &client,
+            only: &[],
             tree: &tree,
             packages: None,
             programs: folder.path(),
@@ -219,5 +248,37 @@ mod tests {
         let cache = Cache::at(folder.path().join("cache")).unwrap();
         let error = suite.run(&cache).unwrap_err().to_string();
         assert!(error.contains("`true` left no outcomes"), "{error}");
+    }
+
+    #[test]
+    fn some_tests_are_run_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "name = \"a\"\nversion = \"1\"\nrun = [\n\
+                    { command = \"cp seen {outcomes}; echo $AFMPEG_ONLY\", outcomes = \"pytest\", seconds = 60 },\n\
+                    { command = \"sh mocha.sh {outcomes}\", outcomes = \"mocha\", seconds = 60 },\n]\n";
+        let client: Client = toml::from_str(text).unwrap();
+        let tree = folder.path().join("tree");
+        fs::create_dir(&tree).unwrap();
+        let line = "{\"test\": \"t::one\", \"outcome\": \"passed\", \"message\": \"\"}\n";
+        fs::write(tree.join("seen"), line).unwrap();
+        let script = "echo \"$2 $3\"; echo '{\"passes\": [], \"failures\": [], \"pending\": []}' > $1\n";
+        fs::write(tree.join("mocha.sh"), script).unwrap();
+        let only = ["t::one".to_owned(), "It's (so)".to_owned()];
+        let suite = Suite {
+            client: &client,
+            only: &only,
+            tree: &tree,
+            packages: None,
+            programs: folder.path(),
+            tools: folder.path(),
+            plugins: folder.path(),
+            side: Side::Native,
+            logs: folder.path(),
+        };
+        let outcomes = suite.run(&Cache::at(folder.path().join("cache")).unwrap()).unwrap();
+        assert_eq!(outcomes, Outcomes::from([("t::one".to_owned(), Outcome::Passed)]));
+        let printed = |position| fs::read_to_string(suite.log(position)).unwrap();
+        assert_eq!(printed(0), "[\"t::one\",\"It's (so)\"]\n");
+        assert_eq!(printed(1), "--grep ^t::one$|^It's \\(so\\)$\n");
     }
 }

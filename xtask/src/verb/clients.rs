@@ -13,7 +13,7 @@ use crate::cache;
 use crate::clients::list::{Client, List, Side};
 use crate::clients::outcomes::Outcomes;
 use crate::clients::prepare::{self, Preparation};
-use crate::clients::report::{self, Compared};
+use crate::clients::report::{self, Again, Compared};
 use crate::clients::suite::Suite;
 use crate::digest::{self, Key};
 use crate::error::{environment, usage};
@@ -28,6 +28,9 @@ const EXCEPTIONS: &str = "exceptions";
 
 /// History of the format: 1, the first.
 const FORMAT_VERSION: u32 = 1;
+
+/// How often a test that fails sometimes is run by itself, until it passes.
+const ALONE_MAX: usize = 3;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -64,6 +67,11 @@ pub fn run(project: &Project, flags: &Clients) -> Result<()> {
         compared.push(run.client(client, &progress)?);
     }
     println!("{}\n{}", report::counts(&compared), report::exceptions(&compared));
+    for one in &compared {
+        for again in &one.again {
+            println!("{}: {}", one.client, again.told());
+        }
+    }
     if fills_page {
         let blocks = [
             (SUITES, report::counts(&compared)),
@@ -181,9 +189,10 @@ impl Running<'_> {
         };
         let tree = preparation.tree(client)?;
         let packages = preparation.python(client)?;
-        let run = |side: Side| -> Result<Outcomes> {
+        let run = |side: Side| -> Result<(Outcomes, Vec<Again>)> {
             let suite = Suite {
                 client,
+                only: &[],
                 tree: &tree,
                 packages: packages.as_deref(),
                 programs: &self.programs[&side],
@@ -193,15 +202,26 @@ impl Running<'_> {
                 logs: &self.logs,
             };
             work.doing(side.name());
-            let outcomes = suite.run(&self.project.cache)?;
-            if !report::has_unexplained(client, side, &outcomes) {
-                return Ok(outcomes);
+            let first = suite.run(&self.project.cache)?;
+            let mut outcomes = first.clone();
+            if report::has_unexplained(client, side, &outcomes) {
+                work.doing(&format!("{} again", side.name()));
+                outcomes = report::better(outcomes, suite.run(&self.project.cache)?);
             }
-            work.doing(&format!("{} again", side.name()));
-            Ok(report::better(outcomes, suite.run(&self.project.cache)?))
+            for _ in 0..ALONE_MAX {
+                let alone = report::to_run_alone(client, side, &outcomes);
+                if !alone.is_empty() {
+                    work.doing(&format!("{}, some tests alone", side.name()));
+                    let suite = Suite { only: &alone, ..suite };
+                    outcomes = report::better(outcomes, suite.run(&self.project.cache)?);
+                }
+            }
+            let again = report::again(client, side, &first, &outcomes);
+            Ok((outcomes, again))
         };
         let [native, afmpeg] = [run(Side::Native)?, run(Side::Afmpeg)?];
-        let compared = report::compare(client, &native, &afmpeg);
+        let mut compared = report::compare(client, &native.0, &afmpeg.0);
+        compared.again = [native.1, afmpeg.1].concat();
         let told = match compared.faults.len() {
             0 => "as expected".to_owned(),
             faults => format!("{faults} faults\n  {}", compared.faults.join("\n  ")),

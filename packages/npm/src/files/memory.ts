@@ -195,8 +195,14 @@ class Folder {
   readonly nodes = new Map<string, FileNode | Folder>();
   /** Another file system, which everything below it lies in. */
   mounted: FileSystem | undefined;
+  /** What is directly in it stays as it was given. */
+  isReadOnly = false;
 
   constructor(readonly inode: number) {}
+
+  checkWritable(): void {
+    if (this.isReadOnly) throw new Errno(Errno.ROFS);
+  }
 }
 
 /** More names than any command makes; the bound keeps a hostile guest from costing the host its memory. */
@@ -266,6 +272,7 @@ export class Tree implements FileSystem {
     if (!node) {
       if (!options.create) throw new Errno(Errno.NOENT);
       if (options.directory) throw new Errno(Errno.ISDIR);
+      parent.checkWritable();
       const file = new FileNode(this.nextInode(), new MemoryContent(this.room));
       file.isChanged = true;
       parent.nodes.set(name, file);
@@ -277,7 +284,10 @@ export class Tree implements FileSystem {
       return undefined;
     }
     if (options.directory) throw new Errno(Errno.NOTDIR);
-    if (options.write || options.truncate) this.makeWritable(node, options.truncate);
+    if (options.write || options.truncate) {
+      parent.checkWritable();
+      this.makeWritable(node, options.truncate);
+    }
     return node.content;
   }
 
@@ -324,6 +334,7 @@ export class Tree implements FileSystem {
     const at = this.walk(path);
     if ('mounted' in at) return at.mounted.makeDirectory(at.path);
     if (at.node) throw new Errno(Errno.EXIST);
+    at.parent.checkWritable();
     at.parent.nodes.set(at.name, new Folder(this.nextInode()));
   }
 
@@ -334,6 +345,7 @@ export class Tree implements FileSystem {
     if (!(at.node instanceof Folder)) throw new Errno(Errno.NOTDIR);
     if (at.node === this.root) throw new Errno(Errno.INVAL);
     if (at.node.nodes.size > 0) throw new Errno(Errno.NOTEMPTY);
+    at.parent.checkWritable();
     at.parent.nodes.delete(at.name);
   }
 
@@ -342,6 +354,7 @@ export class Tree implements FileSystem {
     if ('mounted' in at) return at.mounted.unlink(at.path);
     if (!at.node) throw new Errno(Errno.NOENT);
     if (at.node instanceof Folder) throw new Errno(Errno.ISDIR);
+    at.parent.checkWritable();
     at.parent.nodes.delete(at.name);
     at.node.unlink();
   }
@@ -354,6 +367,8 @@ export class Tree implements FileSystem {
       return source.mounted.rename(source.path, target.path);
     }
     if (!source.node) throw new Errno(Errno.NOENT);
+    source.parent.checkWritable();
+    target.parent.checkWritable();
     if (source.node === this.root || to === from || to.startsWith(`${from}/`)) {
       if (to === from) return;
       throw new Errno(Errno.INVAL);

@@ -36,16 +36,8 @@ impl Host {
         memory.slice(opened, 4)?;
         let follow_links = lookup & lookup_flags::SYMLINK_FOLLOW != 0;
         let (file_system, resolved) = self.resolve(memory, fd, path, length, follow_links)?;
-        let create = flags & open_flags::CREATE != 0;
-        let options = OpenOptions {
-            read: rights_base & rights::FD_READ != 0,
-            write: rights_base & rights::FD_WRITE != 0,
-            create,
-            exclusive: create && flags & open_flags::EXCLUSIVE != 0,
-            truncate: flags & open_flags::TRUNCATE != 0,
-            directory: flags & open_flags::DIRECTORY != 0 || resolved.must_be_directory,
-            follow_links: follow_links || resolved.must_be_directory,
-        };
+        let options = options(flags, rights_base, follow_links, resolved.must_be_directory);
+        let create = options.create;
         if options.directory && (create || options.truncate) {
             return Err(Errno::Isdir.into());
         }
@@ -83,6 +75,19 @@ impl Host {
         };
         let number = self.descriptors.insert(descriptor, open_file)?;
         memory.write_u32(opened, number)
+    }
+}
+
+fn options(flags: u32, rights_base: u64, follow_links: bool, must_be_directory: bool) -> OpenOptions {
+    let create = flags & open_flags::CREATE != 0;
+    OpenOptions {
+        read: rights_base & rights::FD_READ != 0,
+        write: rights_base & rights::FD_WRITE != 0,
+        create,
+        exclusive: create && flags & open_flags::EXCLUSIVE != 0,
+        truncate: flags & open_flags::TRUNCATE != 0,
+        directory: flags & open_flags::DIRECTORY != 0 || must_be_directory,
+        follow_links: follow_links || must_be_directory,
     }
 }
 

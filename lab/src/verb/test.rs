@@ -93,7 +93,8 @@ fn rust_tests(project: &Project, flags: &Test, cargo: &Cargo) -> Result<()> {
     tests::link(project, &fetcher)?;
     let mut variables = vec![(LAB_VARIABLE, process::own_program()?.display().to_string())];
     // Else each test that needs packs asks cargo for what makes them.
-    let xtask = process::own_program()?.with_file_name("xtask");
+    let own = std::env::current_exe().context("cannot find this program's own file")?;
+    let xtask = own.with_file_name("xtask");
     if xtask.is_file() {
         variables.push(("AFMPEG_TEST_XTASK", xtask.display().to_string()));
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::build::execute::Executor;
 use crate::build::facts::Tools;
-use crate::build::record::{FileRecord, differing};
+use crate::build::record::{FileRecord, changed, differing};
 use crate::cache::{publish_file, write_file};
 use crate::digest;
 use crate::error::environment;
@@ -150,12 +150,7 @@ impl Record {
             ("the machine", self.machine == now.machine),
             ("the pack's own digest", self.pack_sha256 == now.pack_sha256),
         ];
-        stale.extend(
-            others
-                .iter()
-                .filter(|(_, same)| !same)
-                .map(|(name, _)| (*name).to_owned()),
-        );
+        stale.extend(changed(&others));
         Ok(stale)
     }
 

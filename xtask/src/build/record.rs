@@ -115,14 +115,17 @@ impl Tools {
             ("what unpacks and patches sources", self.unpacking == now.unpacking),
             ("the environment of processes", self.environment == now.environment),
         ];
-        stale.extend(
-            others
-                .iter()
-                .filter(|(_, same)| !same)
-                .map(|(name, _)| (*name).to_owned()),
-        );
+        stale.extend(changed(&others));
         stale
     }
+}
+
+/// The names of what is not the same.
+pub fn changed<'a>(parts: &'a [(&'a str, bool)]) -> impl Iterator<Item = String> + 'a {
+    parts
+        .iter()
+        .filter(|(_, is_same)| !is_same)
+        .map(|(name, _)| (*name).to_owned())
 }
 
 /// What is not the same in both, by its name.

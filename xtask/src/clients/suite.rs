@@ -226,6 +226,21 @@ mod tests {
         assert!(path("tree/input").exists(), "the tree itself was changed");
     }
 
+    /// A suite of the native programs that has all but its tree in one folder.
+    fn suite_in<'a>(folder: &'a Path, client: &'a Client, only: &'a [String], tree: &'a Path) -> Suite<'a> {
+        Suite {
+            client,
+            only,
+            tree,
+            packages: None,
+            programs: folder,
+            tools: folder,
+            plugins: folder,
+            side: Side::Native,
+            logs: folder,
+        }
+    }
+
     #[test]
     fn a_tool_that_leaves_no_outcomes_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
@@ -234,17 +249,7 @@ mod tests {
         let client: Client = toml::from_str(text).unwrap();
         let tree = folder.path().join("tree");
         fs::create_dir(&tree).unwrap();
-        let suite = Suite {
-            client: &client,
-            only: &[],
-            tree: &tree,
-            packages: None,
-            programs: folder.path(),
-            tools: folder.path(),
-            plugins: folder.path(),
-            side: Side::Native,
-            logs: folder.path(),
-        };
+        let suite = suite_in(folder.path(), &client, &[], &tree);
         let cache = Cache::at(folder.path().join("cache")).unwrap();
         let error = suite.run(&cache).unwrap_err().to_string();
         assert!(error.contains("`true` left no outcomes"), "{error}");
@@ -264,17 +269,7 @@ mod tests {
         let script = "echo \"$2 $3\"; echo '{\"passes\": [], \"failures\": [], \"pending\": []}' > $1\n";
         fs::write(tree.join("mocha.sh"), script).unwrap();
         let only = ["t::one".to_owned(), "It's (so)".to_owned()];
-        let suite = Suite {
-            client: &client,
-            only: &only,
-            tree: &tree,
-            packages: None,
-            programs: folder.path(),
-            tools: folder.path(),
-            plugins: folder.path(),
-            side: Side::Native,
-            logs: folder.path(),
-        };
+        let suite = suite_in(folder.path(), &client, &only, &tree);
         let outcomes = suite.run(&Cache::at(folder.path().join("cache")).unwrap()).unwrap();
         assert_eq!(outcomes, Outcomes::from([("t::one".to_owned(), Outcome::Passed)]));
         let printed = |position| fs::read_to_string(suite.log(position)).unwrap();
